@@ -1,0 +1,3 @@
+"""Placeholder while the environment is built."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,116 @@
+"""One view on every kind of matrix modalens takes.
+
+A matrix is a NumPy array, a torch tensor, a SciPy CSR matrix or a lazy column of a store: anything of
+two dimensions with a ``shape`` that gives rows when sliced. Everything that reads one goes through
+:func:`iter_blocks`, so memory depends on the block and not on the number of samples.
+"""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+
+from modalens.errors import ModalensError
+
+# A NumPy array, torch tensor, SciPy sparse matrix or lazy column, of shape (n, d).
+Matrix: TypeAlias = Any
+# What a block of rows is handed out as: float64, dense or CSR in canonical form.
+Block: TypeAlias = np.ndarray | sp.csr_array
+
+BLOCK_ROWS = 4096
+
+
+def matrix_shape(matrix: Matrix, name: str = "the matrix") -> tuple[int, int]:
+    """Number of rows and columns of a matrix.
+
+    Raises
+    ------
+    ModalensError
+        If it does not have two dimensions, or has no rows or no columns.
+    """
+    shape = tuple(getattr(matrix, "shape", ()))
+    if len(shape) != 2:
+        raise ModalensError(f"{name} must have two dimensions (samples, features), not shape {shape}.")
+    rows, columns = int(shape[0]), int(shape[1])
+    if rows == 0 or columns == 0:
+        raise ModalensError(f"{name} is empty: it has {rows} samples and {columns} features.")
+    return rows, columns
+
+
+def paired_shape(image: Matrix, text: Matrix, names: tuple[str, str] = ("image", "text")) -> tuple[int, int]:
+    """Shape (M, D) that two paired matrices share.
+
+    Raises
+    ------
+    ModalensError
+        If either is empty or the two shapes differ.
+    """
+    first = matrix_shape(image, f"The {names[0]} matrix")
+    second = matrix_shape(text, f"The {names[1]} matrix")
+    if first[0] != second[0]:
+        raise ModalensError(
+            f"The {names[0]} matrix has {first[0]} rows and the {names[1]} matrix {second[0]}: "
+            "row i of one must be the pair of row i of the other."
+        )
+    if first[1] != second[1]:
+        raise ModalensError(
+            f"The {names[0]} matrix has {first[1]} features and the {names[1]} matrix {second[1]}: "
+            "both must live in one space."
+        )
+    return first
+
+
+def read_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Block:
+    """Rows ``start`` to ``stop`` in float64: dense, or CSR in canonical form without stored zeros.
+
+    Raises
+    ------
+    ModalensError
+        If a value is NaN or infinite; the sentence names the first such row.
+    """
+    rows = matrix[start:stop]
+    if sp.issparse(rows):
+        block = sp.csr_array(rows, dtype=np.float64, copy=True)
+        block.sum_duplicates()
+        block.eliminate_zeros()
+        finite = bool(np.isfinite(block.data).all())
+    else:
+        if hasattr(rows, "detach"):  # a torch tensor; NumPy knows no bfloat16, so widen first
+            rows = rows.detach().cpu().double().numpy()
+        block = np.asarray(rows, dtype=np.float64)
+        finite = bool(np.isfinite(block).all())
+    if not finite:
+        bad = _first_bad_row(block)
+        raise ModalensError(
+            f"The {name} matrix has a NaN or infinite value in row {start + bad}; "
+            "remove that pair or embed it again."
+        )
+    return block
+
+
+def iter_blocks(matrix: Matrix, rows: int = BLOCK_ROWS, name: str = "matrix") -> Iterator[tuple[int, Block]]:
+    """Walk over a matrix in blocks of ``rows`` rows, as (first row, block) in order."""
+    total, _ = matrix_shape(matrix, f"The {name} matrix")
+    for start in range(0, total, rows):
+        yield start, read_rows(matrix, start, min(start + rows, total), name)
+
+
+def iter_paired_blocks(
+    image: Matrix,
+    text: Matrix,
+    rows: int = BLOCK_ROWS,
+    names: tuple[str, str] = ("image", "text"),
+) -> Iterator[tuple[int, Block, Block]]:
+    """Walk over two paired matrices together, as (first row, image block, text block) in order."""
+    total, _ = paired_shape(image, text, names)
+    for start in range(0, total, rows):
+        stop = min(start + rows, total)
+        yield start, read_rows(image, start, stop, names[0]), read_rows(text, start, stop, names[1])
+
+
+def _first_bad_row(block: Block) -> int:
+    if sp.issparse(block):
+        position = int(np.flatnonzero(~np.isfinite(block.data))[0])
+        return int(np.searchsorted(block.indptr, position, side="right")) - 1
+    return int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])

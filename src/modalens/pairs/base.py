@@ -1,0 +1,78 @@
+"""What a pair is, and what a source of pairs promises."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from PIL import Image
+
+
+@runtime_checkable
+class ImageRef(Protocol):
+    """An image that is decoded only when asked for."""
+
+    @property
+    def key(self) -> str:
+        """Name of the image, stable across runs; two pairs with one key share one image."""
+        ...
+
+    def load(self) -> Image.Image:
+        """Decode to RGB.
+
+        Raises
+        ------
+        ModalensError
+            If the image is missing, truncated or no image; one sentence.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image with one text.
+
+    ``label`` holds what else the source says about the pair (category, split, ...); it becomes columns of
+    the store's metadata.
+    """
+
+    id: str
+    ref: ImageRef
+    text: str
+    label: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Image.Image:
+        """The decoded RGB image."""
+        return self.ref.load()
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something in the source that could not become a pair, and why, in one sentence."""
+
+    id: str
+    reason: str
+
+
+class Pairs(ABC):
+    """A source of pairs, in an order that does not change between two walks."""
+
+    name: str
+    """What the source was asked for, e.g. ``folder:photos``."""
+
+    @abstractmethod
+    def scan(self) -> Iterator[Pair | Skipped]:
+        """Walk over everything in the source, good and bad, without decoding images."""
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Walk over the good pairs."""
+        return (item for item in self.scan() if isinstance(item, Pair))
+
+    def count(self) -> int | None:
+        """Number of items :meth:`scan` gives, or None when only a full walk could tell."""
+        return None
+
+    def card(self) -> dict[str, Any]:
+        """What a manifest records about the source: name, version, terms."""
+        return {"source": self.name}
