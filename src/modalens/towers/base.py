@@ -27,7 +27,7 @@ class VLM(ABC):
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """Embed texts as one batch."""
 
-    def recall_images(self, keys: Sequence[str]) -> dict[str, Float[np.ndarray, "d"]]:
+    def recall_images(self, keys: Sequence[str]) -> dict[str, Float[np.ndarray, " d"]]:
         """Embeddings this model already knows by image key, so that the image need not be decoded."""
         del keys
         return {}
