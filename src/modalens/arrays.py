@@ -16,7 +16,7 @@ from modalens.errors import ModalensError
 # A NumPy array, torch tensor, SciPy sparse matrix or lazy column, of shape (n, d).
 Matrix: TypeAlias = Any
 # What a block of rows is handed out as: float64, dense or CSR in canonical form.
-Block: TypeAlias = np.ndarray | sp.csr_array
+Block: TypeAlias = Any
 
 BLOCK_ROWS = 4096
 
