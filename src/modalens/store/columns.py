@@ -1,0 +1,131 @@
+"""One matrix over many .npy shards, read only where it is touched."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modalens.errors import ModalensError
+
+# Each memory map holds a file descriptor, and a large store has more shards than a process may open.
+_OPEN_SHARDS = 16
+
+
+class ShardedColumn:
+    """A matrix of shape (n, d) whose rows lie in memory-mapped .npy shards.
+
+    Slicing reads only the shards it touches and gives a NumPy array; ``np.asarray`` reads everything.
+
+    Parameters
+    ----------
+    shards
+        The .npy files in row order.
+    check
+        Called with a shard's path before its first use; raises if the file is not what it should be.
+
+    Raises
+    ------
+    ModalensError
+        If a shard cannot be read, has another width or is no float matrix.
+    """
+
+    ndim = 2
+
+    def __init__(self, shards: Sequence[Path], check: Callable[[Path], None] | None = None) -> None:
+        self._paths = list(shards)
+        self._check = check
+        self._checked: set[int] = set()
+        self._open: dict[int, np.ndarray] = {}
+        lengths, widths = [], set()
+        for path in self._paths:
+            header = _memory_map(path)
+            lengths.append(header.shape[0])
+            widths.add(header.shape[1])
+            self.dtype = header.dtype
+        if len(widths) > 1:
+            raise ModalensError(
+                f"The shards beside {self._paths[0]} differ in width: {sorted(widths)} features."
+            )
+        self._starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self.shape = (int(self._starts[-1]), int(widths.pop()))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"ShardedColumn(shape={self.shape}, dtype={self.dtype}, shards={len(self._paths)})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        del copy  # reading from disk is always a copy
+        rows = self[:]
+        return rows if dtype is None else rows.astype(dtype)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Rows by integer, slice, boolean mask or integer array; a tuple also picks columns."""
+        if isinstance(rows, tuple):
+            rows, columns = rows
+            picked: np.ndarray = self[rows][..., columns]
+            return picked
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                return self._range(start, max(start, stop))
+            return self._gather(np.arange(start, stop, step))
+        if isinstance(rows, int | np.integer):
+            row: np.ndarray = self._gather(np.array([rows]))[0]
+            return row
+        wanted = np.asarray(rows)
+        if wanted.dtype == bool:
+            if wanted.shape != (len(self),):
+                raise IndexError(f"a mask of shape {wanted.shape} does not fit {len(self)} rows")
+            wanted = np.flatnonzero(wanted)
+        return self._gather(wanted)
+
+    def _range(self, start: int, stop: int) -> np.ndarray:
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        pieces = []
+        for shard in range(first, len(self._paths)):
+            offset = self._starts[shard]
+            if offset >= stop:
+                break
+            pieces.append(self._shard(shard)[max(start - offset, 0) : stop - offset])
+        if not pieces:
+            return np.empty((0, self.shape[1]), dtype=self.dtype)
+        return np.array(pieces[0]) if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _gather(self, wanted: np.ndarray) -> np.ndarray:
+        wanted = wanted.astype(np.int64)
+        wanted = np.where(wanted < 0, wanted + len(self), wanted)
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
+            raise IndexError(f"row out of range: there are {len(self)} rows")
+        out = np.empty((len(wanted), self.shape[1]), dtype=self.dtype)
+        shards = np.searchsorted(self._starts, wanted, side="right") - 1
+        for shard in np.unique(shards):
+            here = shards == shard
+            out[here] = self._shard(int(shard))[wanted[here] - self._starts[shard]]
+        return out
+
+    def _shard(self, index: int) -> np.ndarray:
+        if index not in self._open:
+            if self._check is not None and index not in self._checked:
+                self._check(self._paths[index])
+                self._checked.add(index)
+            while len(self._open) >= _OPEN_SHARDS:
+                del self._open[next(iter(self._open))]
+            self._open[index] = _memory_map(self._paths[index])
+        return self._open[index]
+
+
+def _memory_map(path: Path) -> np.ndarray:
+    try:
+        rows: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ModalensError(
+            f"The shard {path} cannot be read ({error}); delete it and embed again."
+        ) from error
+    if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating):
+        raise ModalensError(
+            f"The shard {path} holds {rows.dtype} of shape {rows.shape}, not a matrix of floats."
+        )
+    return rows

@@ -1,0 +1,90 @@
+"""The manifest of an embedding store: what made it, what it holds, what was skipped."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modalens.errors import ModalensError
+from modalens.store.atomic import write_json
+
+MANIFEST_NAME = "manifest.json"
+KIND = "modalens embedding store"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """One finished shard.
+
+    ``items`` counts what the source gave for it, ``rows`` what became rows; the difference stands in
+    ``skipped`` as {id, reason}. ``items_sha256`` is over the ids of the items, so that a source that has
+    changed since is noticed. ``files`` maps each file to its sha256.
+    """
+
+    items: int
+    items_sha256: str
+    rows: int
+    skipped: list[dict[str, str]]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a store says of itself (see the fields of the file ``manifest.json``)."""
+
+    modalens: str
+    model: Mapping[str, Any]
+    source: Mapping[str, Any]
+    config: Mapping[str, Any]
+    d: int
+    complete: bool = False
+    shards: list[ShardRecord] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Number of pairs in the finished shards."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def skipped(self) -> list[dict[str, str]]:
+        """Everything that was left out, as {id, reason}."""
+        return [item for shard in self.shards for item in shard.skipped]
+
+    def save(self, folder: Path) -> None:
+        """Write the manifest, whole or not at all."""
+        summary = {"rows": self.rows, "skipped": len(self.skipped)}
+        write_json(
+            folder / MANIFEST_NAME,
+            {"kind": KIND, "schema": SCHEMA_VERSION, **asdict(self), "totals": summary},
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read the manifest of a store.
+
+        Raises
+        ------
+        ModalensError
+            If it is damaged, of another kind or of a later schema.
+        """
+        path = folder / MANIFEST_NAME
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModalensError(f"The manifest {path} cannot be read ({error}).") from error
+        if not isinstance(values, dict) or values.get("kind") != KIND:
+            raise ModalensError(f"{path} is not the manifest of an embedding store.")
+        if values.get("schema") != SCHEMA_VERSION:
+            raise ModalensError(
+                f"{path} has schema {values.get('schema')}, this modalens reads schema {SCHEMA_VERSION}: "
+                "use the version that wrote it or embed again."
+            )
+        try:
+            return cls(
+                **{name: values[name] for name in ("modalens", "model", "source", "config", "d", "complete")},
+                shards=[ShardRecord(**shard) for shard in values["shards"]],
+            )
+        except (KeyError, TypeError) as error:
+            raise ModalensError(f"The manifest {path} is damaged: {error}.") from error

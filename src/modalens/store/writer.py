@@ -1,0 +1,198 @@
+"""Write an embedding store shard by shard, so that a kill costs the shard in work and no more."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from modalens.errors import ModalensError
+from modalens.store.atomic import sha256_of, whole_file
+from modalens.store.embeddings import IMAGE_FOLDER, METADATA_FOLDER, TEXT_FOLDER, EmbeddingStore, shard_file
+from modalens.store.manifest import MANIFEST_NAME, Manifest, ShardRecord
+
+logger = logging.getLogger(__name__)
+
+_LOCK_NAME = ".lock"
+
+
+@dataclass(frozen=True)
+class ShardContent:
+    """What goes into one shard: two matrices of shape (n, d), and as many rows of metadata."""
+
+    image: np.ndarray
+    text: np.ndarray
+    metadata: Sequence[Mapping[str, Any]]
+    skipped: Sequence[Mapping[str, str]]
+
+
+class StoreWriter:
+    """Writes one store, used as a context manager; holds the folder's lock while it is open.
+
+    Parameters
+    ----------
+    folder
+        Where the store goes: new, empty, or holding an earlier run of the very same configuration.
+    plan
+        A manifest without shards: model, source, config and width of the run.
+
+    Raises
+    ------
+    ModalensError
+        If the folder holds something else, or another process is writing to it.
+    """
+
+    def __init__(self, folder: str | Path, plan: Manifest) -> None:
+        self.folder = Path(folder)
+        self.manifest = plan
+        self._lock = FileLock(self.folder / _LOCK_NAME, timeout=0)
+
+    def __enter__(self) -> "StoreWriter":
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise ModalensError(f"{self.folder} is a file; name a folder to write the store to.") from error
+        held = (self.folder / MANIFEST_NAME).exists()
+        if not held and any(path.name != _LOCK_NAME for path in self.folder.iterdir()):
+            raise ModalensError(f"{self.folder} is not empty and holds no store; name another folder.")
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise ModalensError(
+                f"Another process is writing to {self.folder}; wait for it to end."
+            ) from error
+        try:
+            if held:
+                self._resume(Manifest.load(self.folder))
+            else:
+                self.manifest.save(self.folder)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def _resume(self, earlier: Manifest) -> None:
+        for part in ("model", "source", "config", "d"):
+            before, now = _stable(getattr(earlier, part)), _stable(getattr(self.manifest, part))
+            if before != now:
+                raise ModalensError(
+                    f"{self.folder} holds another run ({part}: {_difference(before, now)}); "
+                    "name another folder or remove this one."
+                )
+        self.manifest = earlier
+
+    @property
+    def complete(self) -> bool:
+        """Whether an earlier run has finished this store, with every file whole."""
+        return self.manifest.complete and all(self.has_shard(i) for i in range(len(self.manifest.shards)))
+
+    def has_shard(self, index: int) -> bool:
+        """Whether shard ``index`` is finished and its files are what the manifest says."""
+        if index >= len(self.manifest.shards):
+            return False
+        for name, checksum in self.manifest.shards[index].files.items():
+            path = self.folder / name
+            if not path.exists() or sha256_of(path) != checksum:
+                logger.warning("%s is missing or damaged and is made again", path)
+                return False
+        return True
+
+    def check_items(self, index: int, ids: Iterable[str]) -> None:
+        """Make sure that a finished shard was made from these items of the source.
+
+        Raises
+        ------
+        ModalensError
+            If the source has changed since.
+        """
+        if self.manifest.shards[index].items_sha256 != _hash_ids(ids):
+            raise ModalensError(
+                f"The source has changed since shard {index} of {self.folder} was embedded; "
+                "embed it into another folder."
+            )
+
+    def write_shard(self, index: int, ids: Sequence[str], content: ShardContent) -> None:
+        """Write shard ``index``, made from the source's items ``ids``; a kill leaves it undone."""
+        files: dict[str, str] = {}
+        if len(content.metadata):
+            image_name = shard_file(IMAGE_FOLDER, index, ".npy")
+            text_name = shard_file(TEXT_FOLDER, index, ".npy")
+            metadata_name = shard_file(METADATA_FOLDER, index, ".parquet")
+            for name, rows in ((image_name, content.image), (text_name, content.text)):
+                with whole_file(self.folder / name) as partial, partial.open("wb") as file:
+                    np.save(file, rows, allow_pickle=False)
+            with whole_file(self.folder / metadata_name) as partial:
+                pq.write_table(_metadata_table(content.metadata), partial)
+            files = {name: sha256_of(self.folder / name) for name in (image_name, text_name, metadata_name)}
+        record = ShardRecord(
+            items=len(ids),
+            items_sha256=_hash_ids(ids),
+            rows=len(content.metadata),
+            skipped=[dict(item) for item in content.skipped],
+            files=files,
+        )
+        shards = [*self.manifest.shards[:index], record, *self.manifest.shards[index + 1 :]]
+        self.manifest = replace(self.manifest, shards=shards)
+        self.manifest.save(self.folder)
+
+    def image_row(self, shard: int, row: int) -> np.ndarray:
+        """One image embedding of a finished shard, shape (d,)."""
+        path = self.folder / shard_file(IMAGE_FOLDER, shard, ".npy")
+        embedding: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)[row]
+        return embedding
+
+    def finish(self, shards: int) -> EmbeddingStore:
+        """Mark the store as complete with this many shards, and open it."""
+        if len(self.manifest.shards) != shards:
+            raise ModalensError(
+                f"The source has changed: it now gives {shards} shards, {self.folder} holds "
+                f"{len(self.manifest.shards)}; embed it into another folder."
+            )
+        if not self.manifest.complete:
+            self.manifest = replace(self.manifest, complete=True)
+            self.manifest.save(self.folder)
+        return EmbeddingStore.open(self.folder)
+
+
+def _hash_ids(ids: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for item in ids:
+        digest.update(item.encode("utf-8") + b"\0")
+    return digest.hexdigest()
+
+
+def _stable(part: Any) -> Any:
+    """A manifest's part without the versions of libraries, which may move under a run."""
+    return {k: v for k, v in part.items() if k != "versions"} if isinstance(part, Mapping) else part
+
+
+def _difference(before: Any, now: Any) -> str:
+    """The first thing in which two parts of a manifest differ, for a sentence."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*before, *now]):
+            if before.get(key) != now.get(key):
+                return f"{key} {before.get(key)!r} there, {now.get(key)!r} here"
+    return f"{before!r} there, {now!r} here"
+
+
+def _metadata_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    columns = {}
+    for name in dict.fromkeys(key for row in rows for key in row):
+        values = [row.get(name) for row in rows]
+        try:
+            columns[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # mixed types in one column: keep them as text
+            columns[name] = pa.array([None if value is None else str(value) for value in values])
+    return pa.table(columns)

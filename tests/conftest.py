@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def clip_features() -> np.ndarray:
+    """Real CLIP ViT-B/16 features of 500 image-caption pairs, shape (2, 500, 512), images first."""
+    path = REFERENCE / "mind_the_gap" / "features_clip.npy"
+    if not path.exists():
+        pytest.skip("the reference features are not on this machine")
+    return np.load(path)
+
+
+@pytest.fixture
+def flickr() -> Path:
+    """600 real photos with 5 captions each: a folder with captions.csv and images/."""
+    path = REFERENCE / "flickr8k_600"
+    if not path.exists():
+        pytest.skip("the reference photos are not on this machine")
+    return path
