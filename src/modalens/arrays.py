@@ -2,7 +2,7 @@
 
 A matrix is a NumPy array, a torch tensor, a SciPy CSR matrix or a lazy column of a store: anything of
 two dimensions with a ``shape`` that gives rows when sliced. Everything that reads one goes through
-:func:`iter_blocks`, so memory depends on the block and not on the number of samples.
+:func:`read_rows` or a walk in blocks, so memory depends on the block and not on the number of samples.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
+from jaxtyping import Float
 
 from modalens.errors import ModalensError
 
@@ -19,6 +20,13 @@ Matrix: TypeAlias = Any
 Block: TypeAlias = Any
 
 BLOCK_ROWS = 4096
+
+
+def default_block_rows(matrix: Matrix) -> int:
+    """Rows to read at a time so that a block stays small: fewer of a wide matrix, more of a sparse one."""
+    if sp.issparse(matrix):
+        return 16_384
+    return int(np.clip(2**20 // max(int(matrix.shape[1]), 1), 256, BLOCK_ROWS))
 
 
 def matrix_shape(matrix: Matrix, name: str = "the matrix") -> tuple[int, int]:
@@ -67,18 +75,22 @@ def read_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Bl
     Raises
     ------
     ModalensError
-        If a value is NaN or infinite; the sentence names the first such row.
+        If the values are not real numbers, or one is NaN or infinite; the sentence names the first such row.
     """
     rows = matrix[start:stop]
     if sp.issparse(rows):
+        _require_real(rows.dtype, name)
         block = sp.csr_array(rows, dtype=np.float64, copy=True)
         block.sum_duplicates()
         block.eliminate_zeros()
         finite = bool(np.isfinite(block.data).all())
     else:
         if hasattr(rows, "detach"):  # a torch tensor; NumPy knows no bfloat16, so widen first
-            rows = rows.detach().cpu().double().numpy()
-        block = np.asarray(rows, dtype=np.float64)
+            rows = rows.detach().cpu()
+            rows = (rows if rows.is_complex() else rows.double()).numpy()
+        rows = np.asarray(rows)
+        _require_real(rows.dtype, name)
+        block = rows.astype(np.float64, copy=False)
         finite = bool(np.isfinite(block).all())
     if not finite:
         bad = _first_bad_row(block)
@@ -92,6 +104,7 @@ def read_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Bl
 def iter_blocks(matrix: Matrix, rows: int = BLOCK_ROWS, name: str = "matrix") -> Iterator[tuple[int, Block]]:
     """Walk over a matrix in blocks of ``rows`` rows, as (first row, block) in order."""
     total, _ = matrix_shape(matrix, f"The {name} matrix")
+    matrix = _sliceable(matrix)
     for start in range(0, total, rows):
         yield start, read_rows(matrix, start, min(start + rows, total), name)
 
@@ -103,10 +116,49 @@ def iter_paired_blocks(
     names: tuple[str, str] = ("image", "text"),
 ) -> Iterator[tuple[int, Block, Block]]:
     """Walk over two paired matrices together, as (first row, image block, text block) in order."""
+    if rows < 1:
+        raise ModalensError(f"A block must have at least 1 row, not {rows}.")
     total, _ = paired_shape(image, text, names)
+    image, text = _sliceable(image), _sliceable(text)
     for start in range(0, total, rows):
         stop = min(start + rows, total)
         yield start, read_rows(image, start, stop, names[0]), read_rows(text, start, stop, names[1])
+
+
+def normalize_rows(block: Block) -> tuple[Block, Float[np.ndarray, " n"]]:
+    """L2-normalise the rows of a block; a zero row stays zero.
+
+    Returns
+    -------
+    block
+        The unit rows, of the kind that came in.
+    peaks
+        The largest magnitude of each row as it came in; 0 marks a row without direction.
+    """
+    # The peak goes out first, so that squares neither overflow nor vanish.
+    if sp.issparse(block):
+        peaks = abs(block).max(axis=1).toarray().ravel()
+        of_entry = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+        unit = block.copy()
+        unit.data = unit.data / peaks[of_entry]
+        squares = np.bincount(of_entry, weights=unit.data**2, minlength=block.shape[0])
+        unit.data /= np.sqrt(squares)[of_entry]
+        return unit, peaks
+    peaks = np.abs(block).max(axis=1)
+    divisor = np.where(peaks > 0, peaks, 1.0)[:, None]
+    unit = block / divisor
+    norms = np.linalg.norm(unit, axis=1, keepdims=True)
+    unit /= np.where(norms > 0, norms, 1.0)
+    return unit, peaks
+
+
+def _sliceable(matrix: Matrix) -> Matrix:
+    return matrix.tocsr() if sp.issparse(matrix) and matrix.format != "csr" else matrix
+
+
+def _require_real(dtype: np.dtype, name: str) -> None:
+    if dtype.kind not in "fiub":
+        raise ModalensError(f"The {name} matrix holds values of type {dtype}; it must hold real numbers.")
 
 
 def _first_bad_row(block: Block) -> int:

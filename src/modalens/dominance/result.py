@@ -1,0 +1,200 @@
+"""What :func:`modality_dominance` hands back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from modalens.dominance.classes import CROSS, DEAD, check_rule, class_codes, class_names, moments
+from modalens.errors import ModalensError
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSwapNull:
+    """Scores where the modality labels mean nothing: swapped at random within pairs.
+
+    Attributes
+    ----------
+    scores
+        One draw of R, (d,), NaN for dead features: the histogram to put under the real one.
+    stds
+        Spread of R over live features in each draw, (r,): what the real spread has to exceed.
+    class_counts
+        For each rule, the mean number of features in each class over the draws.
+    """
+
+    scores: Float[np.ndarray, " d"]
+    stds: Float[np.ndarray, " r"]
+    class_counts: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Dominance:
+    """Modality dominance score of every feature, with its class, uncertainty and baseline.
+
+    Attributes
+    ----------
+    score
+        R in [0, 1], (d,): near 1 the first modality (image) drives the feature, near 0 the second (text).
+        NaN for dead features. Neither end is better.
+    low, high
+        Bootstrap 95 % interval of R, (d,); NaN without resamples. A feature with one pair has an interval of
+        no width, so look at ``pairs`` too.
+    pairs
+        Number of pairs in which either side is not 0, (d,).
+    estimator, rule, normalize, modalities, n_pairs, resamples, seed
+        How it was made. ``modalities`` is (image side, text side).
+    class_shares
+        For each rule, the share of resamples that put a feature in each class, (d, 3).
+    count_ranges
+        For each rule, the 95 % interval of the number of features in each class, (3, 2).
+    null
+        The label-swap baseline; None without resamples.
+    source
+        What the scores were measured on; free, kept in the file.
+    version
+        The modalens that made it.
+    """
+
+    score: Float[np.ndarray, " d"]
+    low: Float[np.ndarray, " d"]
+    high: Float[np.ndarray, " d"]
+    pairs: Int[np.ndarray, " d"]
+    estimator: str
+    rule: str
+    normalize: bool
+    modalities: tuple[str, str]
+    n_pairs: int
+    resamples: int
+    seed: int
+    class_shares: Mapping[str, Float[np.ndarray, "d 3"]] = field(repr=False)
+    count_ranges: Mapping[str, Float[np.ndarray, "3 2"]] = field(repr=False)
+    null: LabelSwapNull | None = field(repr=False)
+    source: Mapping[str, Any]
+    version: str
+
+    @property
+    def classes(self) -> tuple[str, str, str, str]:
+        """The labels there are: text side, cross, image side, dead."""
+        return class_names(self.modalities)
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean score over live features; NaN if all are dead."""
+        return float(moments(self.score)[0])
+
+    @cached_property
+    def std(self) -> float:
+        """Population standard deviation of the score over live features; NaN if all are dead."""
+        return float(moments(self.score)[1])
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class of every feature, (d,) of str."""
+        labels: np.ndarray = np.array(self.classes)[class_codes(self.score, self.rule)]
+        return labels
+
+    @cached_property
+    def probability(self) -> Float[np.ndarray, " d"]:
+        """Bootstrap probability, in [0, 1], of the class each feature has; NaN for dead features."""
+        codes = class_codes(self.score, self.rule)
+        own = np.take_along_axis(
+            self.class_probability(), np.minimum(codes, 2)[:, None].astype(np.int64), axis=1
+        )
+        return np.where(codes == DEAD, np.nan, own[:, 0])
+
+    def class_probability(self, rule: str | None = None) -> Float[np.ndarray, "d 3"]:
+        """Bootstrap probability of (text, cross, image) for every feature; NaN for dead features.
+
+        Parameters
+        ----------
+        rule
+            The class rule; by default this result's own.
+        """
+        return self.class_shares[self._rule(rule)]
+
+    def counts(self, rule: str | None = None) -> dict[str, int]:
+        """Number of features in each class, dead ones included."""
+        codes = class_codes(self.score, self._rule(rule))
+        return dict(zip(self.classes, np.bincount(codes, minlength=4).tolist(), strict=True))
+
+    def count_intervals(self, rule: str | None = None) -> dict[str, tuple[float, float]]:
+        """Bootstrap 95 % interval of the number of features in each class.
+
+        A feature that no pair of a resample touches keeps its own class there, so dead features are the same
+        in every resample.
+        """
+        rule = self._rule(rule)
+        dead = float(self.counts(rule)[self.classes[DEAD]]) if self.resamples else np.nan
+        ranges = [(low, high) for low, high in self.count_ranges[rule].tolist()]
+        return dict(zip(self.classes, [*ranges, (dead, dead)], strict=True))
+
+    def tails(self, rule: str | None = None) -> dict[str, int]:
+        """Features that lie far out and still are called cross: under 0.1 (text) and over 0.9 (image).
+
+        ``mu_sigma`` leaves such features where scores have two peaks; a report says so.
+        """
+        cross = class_codes(self.score, self._rule(rule)) == CROSS
+        text, _, image, _ = self.classes
+        return {text: int((cross & (self.score < 0.1)).sum()), image: int((cross & (self.score > 0.9)).sum())}
+
+    def indices(self, label: str) -> Int[np.ndarray, " k"]:
+        """Sorted indices of the features of one class.
+
+        Raises
+        ------
+        ModalensError
+            If there is no such class.
+        """
+        if label not in self.classes:
+            raise ModalensError(f"There is no class {label!r}; choose one of {', '.join(self.classes)}.")
+        return np.flatnonzero(self.labels == label)
+
+    def with_rule(self, rule: str) -> Self:
+        """The same scores under the other class rule; nothing is computed again."""
+        return replace(self, rule=check_rule(rule))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per feature: score, interval, pairs, label and class probabilities."""
+        frame = pd.DataFrame(
+            {
+                "feature": np.arange(len(self.score)),
+                "score": self.score,
+                "low": self.low,
+                "high": self.high,
+                "pairs": self.pairs,
+                "label": self.labels,
+                "probability": self.probability,
+            }
+        )
+        for name, share in zip(self.classes, self.class_probability().T, strict=False):
+            frame[f"p_{name}"] = share
+        return frame
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write to a .json or .parquet file, from which :meth:`load` gives the same numbers bit for bit."""
+        from modalens.dominance.files import save_dominance
+
+        save_dominance(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Dominance":
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ModalensError
+            If the file is missing, is something else, or comes from a newer modalens.
+        """
+        from modalens.dominance.files import load_dominance
+
+        return load_dominance(Path(path))
+
+    def _rule(self, rule: str | None) -> str:
+        return self.rule if rule is None else check_rule(rule)

@@ -1,0 +1,139 @@
+"""Modality dominance: which modality drives a feature."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import modalens
+from modalens.arrays import Matrix, default_block_rows, iter_paired_blocks, paired_shape
+from modalens.dominance.bootstrap import check_resampling, group_keys, percentile_interval
+from modalens.dominance.classes import (
+    CROSS,
+    DEAD,
+    IMAGE,
+    RULES,
+    TEXT,
+    check_rule,
+    class_codes,
+    class_names,
+    moments,
+)
+from modalens.dominance.result import Dominance, LabelSwapNull
+from modalens.dominance.sums import DominanceSums, check_estimator
+
+
+def modality_dominance(
+    image: Matrix,
+    text: Matrix,
+    estimator: str = "mean_ratio",
+    rule: str = "mu_sigma",
+    normalize: bool = False,
+    *,
+    resamples: int = 200,
+    seed: int = 0,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    modalities: tuple[str, str] = ("image", "text"),
+    block_rows: int | None = None,
+    source: Mapping[str, Any] | None = None,
+) -> Dominance:
+    """Score every feature of paired embeddings or codes by the modality that drives it.
+
+    One pass, in float64; memory depends on the features and resamples and not on the number of pairs. A pair
+    in which both sides of a feature are exactly 0 is left out of that feature.
+
+    Parameters
+    ----------
+    image, text
+        Paired matrices (n, d): NumPy arrays, torch tensors, SciPy sparse matrices or lazy columns.
+    estimator
+        ``mean_ratio``: mean over pairs of abs(A) / (abs(A) + abs(B)), A the image side (Beyond Cross-Modal
+        Alignment, text of section 3; Multi-Faceted Monosemanticity v2, Eq. 4). ``energy_ratio``:
+        sum A^2 / sum (A^2 + B^2) (Beyond Cross-Modal Alignment, Eq. 1). ``signed_ratio``: mean of
+        A / (A + B), for non-negative features only (Multi-Faceted Monosemanticity v1).
+    rule
+        ``mu_sigma`` (published) or ``twofold``; see :func:`modalens.dominance.classes.class_codes`.
+    normalize
+        L2-normalise every embedding first.
+    resamples
+        Bootstrap resamples over pairs, and as many label-swap draws; 0 leaves both out.
+    seed
+        Seed of all draws. They do not depend on ``block_rows``.
+    groups
+        One label per pair; pairs of one group (say, captions of one image) are drawn together, since they
+        are not independent.
+    modalities
+        Names of the two sides, which become class labels.
+    block_rows
+        Pairs read at a time; by default as many as keep a block small.
+    source
+        What the scores are measured on, kept with the result.
+
+    Returns
+    -------
+    Dominance
+        ``score`` in [0, 1], 1 where the image side drives the feature, with classes and uncertainty.
+
+    Raises
+    ------
+    ModalensError
+        If the matrices are empty, do not match, or hold NaN or infinite values; if ``signed_ratio`` meets a
+        negative value; or if an option is not one that exists.
+    """
+    check_estimator(estimator)
+    check_rule(rule)
+    check_resampling(resamples, seed)
+    names = class_names(modalities)
+    n_pairs, n_features = paired_shape(image, text, modalities)
+    keys = None if groups is None else group_keys(groups, n_pairs)
+    sums = DominanceSums(
+        n_features, estimator, normalize=normalize, resamples=resamples, seed=seed, modalities=modalities
+    )
+    rows = default_block_rows(image) if block_rows is None else block_rows
+    for start, a, b in iter_paired_blocks(image, text, rows, modalities):
+        sums.update(start, a, b, None if keys is None else keys[start : start + rows])
+
+    score = sums.scores()
+    resampled = sums.resampled_scores()
+    low, high = percentile_interval(resampled)
+    uncertainty = {each: _class_uncertainty(score, resampled, each) for each in RULES}
+    return Dominance(
+        score=score,
+        low=low,
+        high=high,
+        pairs=sums.pairs,
+        estimator=estimator,
+        rule=rule,
+        normalize=normalize,
+        modalities=modalities,
+        n_pairs=n_pairs,
+        resamples=resamples,
+        seed=seed,
+        class_shares={each: shares for each, (shares, _) in uncertainty.items()},
+        count_ranges={each: ranges for each, (_, ranges) in uncertainty.items()},
+        null=_label_swap_null(sums.swapped_scores(), names) if resamples else None,
+        source=dict(source or {}),
+        version=modalens.__version__,
+    )
+
+
+def _class_uncertainty(score: np.ndarray, resampled: np.ndarray, rule: str) -> tuple[np.ndarray, np.ndarray]:
+    """Share of resamples per class (d, 3), and intervals of the class counts (3, 2)."""
+    codes = class_codes(resampled, rule)
+    votes = np.stack([(codes == each).sum(axis=1) for each in (TEXT, CROSS, IMAGE)], axis=1)
+    with np.errstate(invalid="ignore"):
+        shares = votes / votes.sum(axis=1, keepdims=True)
+    own = class_codes(score, rule)
+    codes = np.where(codes == DEAD, own[:, None], codes)
+    counts = np.stack([(codes == each).sum(axis=0) for each in (TEXT, CROSS, IMAGE)])
+    return shares, np.stack(percentile_interval(counts.astype(np.float64)), axis=1)
+
+
+def _label_swap_null(swapped: np.ndarray, names: tuple[str, ...]) -> LabelSwapNull:
+    class_counts = {}
+    for rule in RULES:
+        codes = class_codes(swapped, rule)
+        class_counts[rule] = {
+            name: float((codes == code).sum(axis=0).mean()) for code, name in enumerate(names)
+        }
+    return LabelSwapNull(scores=swapped[:, 0].copy(), stds=moments(swapped)[1], class_counts=class_counts)

@@ -1,0 +1,103 @@
+"""How well a line tells the two modalities apart."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Float, Int
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from modalens.arrays import Block
+from modalens.dominance.bootstrap import draw
+from modalens.errors import ModalensError
+
+MAX_PAIRS = 5_000
+_NULL_DRAWS = 5
+# Swapped labels can be told apart only by memorising, which converges slowly and changes nothing held out.
+_NULL_ITERATIONS = 50
+
+
+class PairSample:
+    """Random pairs, picked by the seed before the walk over the data and collected during it."""
+
+    def __init__(self, n_pairs: int, seed: int) -> None:
+        self._random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+        size = min(MAX_PAIRS, n_pairs)
+        self._rows = np.sort(self._random.choice(n_pairs, size, replace=False))
+        self._blocks: list[tuple[Block, Block]] = []
+
+    def collect(self, start: int, image: Block, text: Block) -> None:
+        """Keep the picked pairs of a block."""
+        first, last = np.searchsorted(self._rows, [start, start + image.shape[0]])
+        here = self._rows[first:last] - start
+        self._blocks.append((image[here], text[here]))
+
+    def separability(
+        self, keys: Int[np.ndarray, " n"] | None, resamples: int, seed: int
+    ) -> tuple[float, Float[np.ndarray, " r"], Sequence[float]]:
+        """Held-out accuracy of telling the modalities apart.
+
+        Parameters
+        ----------
+        keys
+            Draw keys of all pairs; pairs that share one are on one side of the split. By default their rows.
+        resamples, seed
+            As for :func:`modalens.dominance.modality_gap`.
+
+        Returns
+        -------
+        accuracy
+            In [0.5, 1] but for chance; 1 where a line separates the modalities, 0.5 where it cannot.
+        resampled
+            The same over bootstrap resamples of the held-out pairs.
+        null
+            The same with labels swapped at random within pairs, a few draws.
+        """
+        keys = self._rows if keys is None else keys[self._rows]
+        held_out = self._split(keys)
+        image, text = (_stack([pair[side] for pair in self._blocks]) for side in (0, 1))
+        everything = (
+            sp.vstack([image, text], format="csr") if sp.issparse(image) else np.vstack([image, text])
+        )
+        held_out_twice = np.tile(held_out, 2)
+        # A sparse matrix is scaled but not centred; the free intercept makes up for it.
+        scaler = StandardScaler(with_mean=not sp.issparse(everything)).fit(everything[~held_out_twice])
+        everything = scaler.transform(everything)
+        labels = np.repeat([1.0, -1.0], len(keys))
+
+        correct = _correct(everything, labels, held_out_twice, max_iter=1_000)
+        of_pair = correct.reshape(2, -1).mean(axis=0)
+        weights, signs = draw(keys, resamples, seed)
+        weights = weights[held_out]
+        with np.errstate(invalid="ignore"):
+            resampled = of_pair @ weights / weights.sum(axis=0)
+        null = [
+            float(_correct(everything, labels * np.tile(swap, 2), held_out_twice, _NULL_ITERATIONS).mean())
+            for swap in signs.T[:_NULL_DRAWS]
+        ]
+        return float(correct.mean()), resampled, null
+
+    def _split(self, keys: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        distinct = np.unique(keys)
+        if len(distinct) < 2:
+            raise ModalensError(
+                "All pairs are in one group; separability needs at least 2 groups, to hold one out."
+            )
+        return np.isin(keys, self._random.permutation(distinct)[: len(distinct) // 2])
+
+
+def _correct(samples: Block, labels: np.ndarray, held_out: np.ndarray, max_iter: int) -> np.ndarray:
+    """Whether each held-out sample is classified right, as 0 or 1."""
+    model = LogisticRegression(max_iter=max_iter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(samples[~held_out], labels[~held_out])
+    right: np.ndarray = (model.predict(samples[held_out]) == labels[held_out]).astype(np.float64)
+    return right
+
+
+def _stack(blocks: list[Block]) -> Block:
+    return sp.vstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.vstack(blocks)
