@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from modalens.errors import ModalensError
-from modalens.retrieval import Retrieval, retrieval
+from modalens.retrieval import Retrieval, measure_retrieval
 
 
 def naive_recall(queries, keys, right, k):
@@ -18,7 +18,7 @@ def test_equals_a_plain_loop_with_shared_images(rng):
     images = rng.standard_normal((30, 8))
     owner = np.repeat(np.arange(30), 2)
     text = images[owner] + 1.5 * rng.standard_normal((60, 8))
-    result = retrieval(images[owner], text, image_ids=[f"i{o}" for o in owner])
+    result = measure_retrieval(images[owner], text, image_ids=[f"i{o}" for o in owner])
     right = [[owner[j] == i for j in range(60)] for i in range(30)]
     for k in (1, 5, 10):
         assert result.image_to_text[k][0] == naive_recall(images, text, right, k)
@@ -31,17 +31,17 @@ def test_equals_a_plain_loop_with_shared_images(rng):
 
 
 def test_constant_embeddings_win_nothing():
-    result = retrieval(np.ones((50, 4)), np.ones((50, 4)))
+    result = measure_retrieval(np.ones((50, 4)), np.ones((50, 4)))
     assert result.image_to_text[10][0] == 0
 
 
 def test_a_sample_is_drawn_from_many_pairs(rng):
     x = rng.standard_normal((300, 16))
-    result = retrieval(x, x, max_pairs=40, seed=3)
+    result = measure_retrieval(x, x, max_pairs=40, seed=3)
     assert result.n == 40
     assert result.image_to_text[1][0] == 1
 
 
 def test_labels_must_fit():
     with pytest.raises(ModalensError, match="3 entries for 4 pairs"):
-        retrieval(np.ones((4, 2)), np.ones((4, 2)), image_ids=[1, 2, 3])
+        measure_retrieval(np.ones((4, 2)), np.ones((4, 2)), image_ids=[1, 2, 3])

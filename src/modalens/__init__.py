@@ -1,3 +1,49 @@
-"""Placeholder while the environment is built."""
+"""Measure the modality gap of vision-language models feature by feature, and steer with it.
+
+The names below are the public face; everything else may move. They are imported when first used, so
+``import modalens`` is quick and asks for no model library.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Dominance": "modalens.dominance",
+    "EmbeddingStore": "modalens.store",
+    "ModalensError": "modalens.errors",
+    "ModalityGap": "modalens.dominance",
+    "Pair": "modalens.pairs",
+    "Retrieval": "modalens.retrieval",
+    "embed": "modalens.engine",
+    "load_pairs": "modalens.pairs",
+    "load_vlm": "modalens.towers",
+    "modality_dominance": "modalens.dominance",
+    "modality_gap": "modalens.dominance",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+if TYPE_CHECKING:
+    from modalens.dominance import Dominance as Dominance
+    from modalens.dominance import ModalityGap as ModalityGap
+    from modalens.dominance import modality_dominance as modality_dominance
+    from modalens.dominance import modality_gap as modality_gap
+    from modalens.engine import embed as embed
+    from modalens.errors import ModalensError as ModalensError
+    from modalens.pairs import Pair as Pair
+    from modalens.pairs import load_pairs as load_pairs
+    from modalens.retrieval import Retrieval as Retrieval
+    from modalens.store import EmbeddingStore as EmbeddingStore
+    from modalens.towers import load_vlm as load_vlm
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'modalens' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -51,11 +51,11 @@ class Retrieval:
         )
 
 
-def retrieval(
+def measure_retrieval(
     image: Matrix,
     text: Matrix,
     *,
-    image_ids: Sequence[Any] | None = None,
+    image_ids: Sequence[Any] | np.ndarray | None = None,
     max_pairs: int = 5000,
     seed: int = 0,
 ) -> Retrieval:

@@ -68,6 +68,9 @@ def test_a_column_slices_as_the_array_it_stands_for(foreign):
     assert np.array_equal(column[[22, 0, -1, 10, 10]], image[[22, 0, -1, 10, 10]])
     assert np.array_equal(column[7], image[7])
     assert np.array_equal(column[2:12, [0, 4]], image[2:12, [0, 4]])
+    picked = column.pick(np.array([21, 3, 4]))
+    assert np.array_equal(picked[1:], image[[3, 4]])
+    assert picked.shape == (3, 5)
     assert column.shape == image.shape
     assert column.dtype == np.float16
     with pytest.raises(IndexError):

@@ -1,5 +1,6 @@
 """How a job over many shards runs."""
 
-from modalens.engine.embed import embed
+from modalens.engine.embedding import embed
+from modalens.engine.scoring import ScoreConfig, Scores, load_stacked, score, score_store
 
-__all__ = ["embed"]
+__all__ = ["ScoreConfig", "Scores", "embed", "load_stacked", "score", "score_store"]

@@ -82,6 +82,10 @@ class ShardedColumn:
             wanted = np.flatnonzero(wanted)
         return self._gather(wanted)
 
+    def pick(self, rows: np.ndarray) -> "PickedRows":
+        """A lazy view of some rows, by integer index of shape (k,)."""
+        return PickedRows(self, rows)
+
     def _range(self, start: int, stop: int) -> np.ndarray:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
         pieces = []
@@ -115,6 +119,23 @@ class ShardedColumn:
                 del self._open[next(iter(self._open))]
             self._open[index] = _memory_map(self._paths[index])
         return self._open[index]
+
+
+class PickedRows:
+    """Some rows of a column, read when sliced; a matrix of shape (k, d)."""
+
+    ndim = 2
+
+    def __init__(self, column: ShardedColumn, rows: np.ndarray) -> None:
+        self._column, self._rows = column, rows
+        self.dtype = column.dtype
+        self.shape = (len(rows), column.shape[1])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return self._column[self._rows[rows]]
 
 
 def _memory_map(path: Path) -> np.ndarray:

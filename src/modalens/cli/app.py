@@ -1,0 +1,196 @@
+"""The commands."""
+
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import modalens
+from modalens.errors import ModalensError
+
+app = typer.Typer(
+    help="Measure the modality gap of vision-language models feature by feature.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"modalens {modalens.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every step.")] = False,
+) -> None:
+    del version
+    # On a terminal the bars tell; elsewhere the log does.
+    level = logging.INFO if verbose or not sys.stderr.isatty() else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("modalens").setLevel(level)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
+    json: Json = False,
+) -> None:
+    """Train the demo encoder on OpenMoji, score it beside its twins, and write the report.
+
+    Takes a few minutes the first time and asks no model hub: everything comes from installed packages.
+    """
+    from modalens.cli.output import print_json, print_scores, summarise
+    from modalens.engine.demo import run_demo
+
+    run, scores, report = run_demo(out)
+    dominance = scores.dominance["mean_ratio"]
+    assert not isinstance(dominance, str)  # only signed_ratio can be undefined
+    summary = summarise(scores, dominance)
+    if json:
+        print_json({"run": str(run.folder), "report": str(report), **summary})
+    else:
+        print_scores(summary, "Demo encoder")
+        print(f"Report: {report.resolve()}")
+
+
+@app.command()
+def embed(
+    source: Annotated[
+        str, typer.Argument(help="Where the pairs come from: openmoji, folder:DIR, csv:FILE or wds:SHARDS.")
+    ],
+    vlm: Annotated[
+        str,
+        typer.Option(help="demo, a CLIP or SigLIP id of the Hugging Face hub, or a saved model's folder."),
+    ] = "demo",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the store [default: runs/SOURCE-VLM/embeddings].")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
+    batch_size: Annotated[int, typer.Option(help="Images or texts in one forward pass.")] = 32,
+    rows_per_shard: Annotated[int, typer.Option(help="Pairs in one shard, the unit a kill can cost.")] = 8192,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ... [default: the best there is].")] = None,
+    revision: Annotated[str | None, typer.Option(help="Revision of a hub model.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad pair.")] = False,
+    json: Json = False,
+) -> None:
+    """Embed image-text pairs into a store; run again after a stop, it goes on where it was."""
+    from modalens.cli.output import print_json
+
+    out = out or Path("runs") / f"{_slug(source)}-{_slug(vlm)}" / "embeddings"
+    pairs = modalens.load_pairs(source)
+    model = modalens.load_vlm(vlm, device=device, revision=revision)
+    store = modalens.embed(
+        pairs,
+        model,
+        out,
+        dtype=dtype,
+        batch_size=batch_size,
+        rows_per_shard=rows_per_shard,
+        strict=strict,
+    )
+    skipped = [] if store.manifest is None else store.manifest.skipped
+    if json:
+        shape = {"pairs": len(store), "features": store.image.shape[1]}
+        print_json({"store": str(out), **shape, "skipped": skipped})
+        return
+    print(f"{len(store)} pairs of {store.image.shape[1]} features in {out}")
+    if skipped:
+        print(f"{len(skipped)} skipped, listed in {out / 'manifest.json'}; the first:")
+        for item in skipped[:5]:
+            print(f"  {item['id']}: {item['reason']}")
+
+
+@app.command()
+def score(
+    data: Annotated[
+        Path,
+        typer.Argument(help="A run, a store, or a .npy file of two stacked matrices (2, M, D), image first."),
+    ],
+    estimator: Annotated[
+        str, typer.Option(help="The estimator to print: mean_ratio, energy_ratio or signed_ratio.")
+    ] = "mean_ratio",
+    rule: Annotated[str, typer.Option(help="Class rule: mu_sigma (published) or twofold.")] = "mu_sigma",
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="L2-normalise every embedding first.")
+    ] = False,
+    groups: Annotated[
+        str | None, typer.Option(help="Metadata column drawn together in the bootstrap [default: the image].")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Score only pairs whose column 'split' is this.")] = None,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the scores [default: scores/ in the run; none for a .npy].")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score every feature by the modality that drives it, and measure the gap."""
+    from modalens.cli.output import print_json, print_scores, summarise
+    from modalens.dominance.sums import check_estimator
+    from modalens.engine import ScoreConfig, load_stacked, score, score_store
+    from modalens.engine.run import Run
+
+    check_estimator(estimator)
+    config = ScoreConfig(rule, normalize, groups, split, resamples, seed)
+    if data.suffix == ".npy":
+        if groups or split:
+            raise ModalensError("A .npy file has no metadata, so --groups and --split do not work on it.")
+        image, text = load_stacked(data)
+        scores = score(image, text, config, source={"file": data.name})
+    else:
+        run = Run.find(data)
+        scores = score_store(run.store(), config)
+        out = out or run.scores
+    dominance = scores.dominance[estimator]
+    if isinstance(dominance, str):
+        raise ModalensError(dominance)
+    if out is not None:
+        scores.save(out)
+    summary = summarise(scores, dominance)
+    if json:
+        print_json({"data": str(data), "scores": None if out is None else str(out), **summary})
+        return
+    print_scores(summary, str(data))
+    if out is not None:
+        print(f"Scores: {out}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a store.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the report [default: report/ in the run].")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+    json: Json = False,
+) -> None:
+    """Write a run's report: one HTML page that opens offline, its figures and tables.
+
+    Scores the run first if it has no scores. Every run under baselines/ is shown beside it.
+    """
+    from modalens.cli.output import print_json
+    from modalens.engine.reporting import report_run
+    from modalens.engine.run import Run
+
+    path = report_run(Run.find(run), out=out, title=title)
+    if json:
+        print_json({"report": str(path)})
+    else:
+        print(f"Report: {path.resolve()}")
+
+
+def _slug(name: str) -> str:
+    """A name made fit for a folder."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")[-60:]

@@ -1,0 +1,106 @@
+"""How results look on a terminal, and as JSON for machines."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from modalens.dominance import Dominance
+from modalens.engine.scoring import Scores
+
+_GAP_NAMES = {"l2m": "L2M", "l2i": "L2I", "rmg": "RMG", "separability": "Separability"}
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """Print one JSON object; NaN becomes null."""
+    print(json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def summarise(scores: Scores, dominance: Dominance) -> dict[str, Any]:
+    """The numbers of one scoring that people ask for first."""
+    null = dominance.null
+    live = bool(np.isfinite(dominance.score).any())
+    return {
+        "pairs": dominance.n_pairs,
+        "features": len(dominance.score),
+        "estimator": dominance.estimator,
+        "rule": dominance.rule,
+        "mean": dominance.mean,
+        "std": dominance.std,
+        "min": float(np.nanmin(dominance.score)) if live else None,
+        "max": float(np.nanmax(dominance.score)) if live else None,
+        "std_label_swap": None if null is None else float(null.stds.mean()),
+        "counts": dominance.counts(),
+        "count_intervals": dominance.count_intervals(),
+        "cross_in_the_tails": dominance.tails(),
+        "gap": {
+            name: {
+                "value": getattr(scores.gap, name),
+                "interval": scores.gap.intervals[name],
+                "label_swap": scores.gap.null.get(name),
+            }
+            for name in _GAP_NAMES
+        },
+        "retrieval": scores.retrieval.to_dict(),
+        "seed": dominance.seed,
+        "resamples": dominance.resamples,
+    }
+
+
+def print_scores(summary: Mapping[str, Any], title: str) -> None:
+    """Print a summary as tables."""
+    console = Console()
+    console.print(f"[bold]{title}[/bold]: {summary['pairs']} pairs, {summary['features']} features")
+    spread = summary["std_label_swap"]
+    beside = "" if spread is None else f" (labels swapped at random: {spread:.4f})"
+    if summary["min"] is not None:
+        console.print(
+            f"R by {summary['estimator']}: mean {summary['mean']:.4f}, std {summary['std']:.4f}{beside}, "
+            f"from {summary['min']:.4f} to {summary['max']:.4f}"
+        )
+    classes = Table("class", "features", "95 % interval", title=f"Classes by {summary['rule']}")
+    for label, count in summary["counts"].items():
+        classes.add_row(label, str(count), _interval(summary["count_intervals"].get(label), 0))
+    console.print(classes)
+    stranded = sum(summary["cross_in_the_tails"].values())
+    if stranded:
+        console.print(
+            f"{stranded} features with R under 0.1 or over 0.9 are called cross by {summary['rule']}; "
+            "compare --rule twofold."
+        )
+    gap = Table("gap", "value", "95 % interval", "labels swapped at random")
+    for name, entry in summary["gap"].items():
+        null = entry["label_swap"]
+        gap.add_row(
+            _GAP_NAMES[name],
+            f"{entry['value']:.4f}",
+            _interval(entry["interval"], 4),
+            "" if null is None else f"{null[0]:.4f} ({null[1]:.4f} to {null[2]:.4f})",
+        )
+    console.print(gap)
+    found = summary["retrieval"]
+    recall = Table("retrieval", *(f"R@{k}" for k in found["chance"]), title=f"Among {found['n']} images")
+    for name, label in (("image_to_text", "image to text"), ("text_to_image", "text to image")):
+        recall.add_row(label, *(f"{values[0]:.1%}" for values in found[name].values()))
+    recall.add_row("chance", *(f"{value:.1%}" for value in found["chance"].values()))
+    console.print(recall)
+
+
+def _interval(bounds: Any, digits: int) -> str:
+    if bounds is None or any(math.isnan(bound) for bound in bounds):
+        return ""
+    return f"{bounds[0]:.{digits}f} to {bounds[1]:.{digits}f}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

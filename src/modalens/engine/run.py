@@ -1,0 +1,74 @@
+"""A run: one folder with everything that was made of one set of embeddings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modalens.errors import ModalensError
+from modalens.store import EmbeddingStore
+from modalens.store.embeddings import IMAGE_FOLDER
+
+_EMBEDDINGS = "embeddings"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the parts of a run lie.
+
+    ======================  ==============================================
+    ``embeddings/``         the embedding store
+    ``scores/``             dominance scores, gap, retrieval
+    ``report/``             the report, its figures and tables
+    ``baselines/NAME/``     a run of the same pairs through another encoder
+    ======================  ==============================================
+
+    A bare store, such as one that clip-retrieval wrote, is a run too: its store is the folder itself.
+    """
+
+    folder: Path
+
+    @classmethod
+    def find(cls, path: str | Path) -> "Run":
+        """The run at a path: a run's folder, its ``embeddings`` folder, or a bare store.
+
+        Raises
+        ------
+        ModalensError
+            If there is none.
+        """
+        path = Path(path)
+        if path.name == _EMBEDDINGS and (path / IMAGE_FOLDER).is_dir():
+            return cls(path.parent)
+        if (path / _EMBEDDINGS).is_dir() or (path / IMAGE_FOLDER).is_dir():
+            return cls(path)
+        raise ModalensError(
+            f"There is no run at {path}: it has neither {_EMBEDDINGS}/ nor {IMAGE_FOLDER}/ in it."
+        )
+
+    @property
+    def embeddings(self) -> Path:
+        """Folder of the embedding store."""
+        bare = (self.folder / IMAGE_FOLDER).is_dir()
+        return self.folder if bare else self.folder / _EMBEDDINGS
+
+    @property
+    def scores(self) -> Path:
+        """Folder of the scores."""
+        return self.folder / "scores"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.folder / "report"
+
+    def store(self) -> EmbeddingStore:
+        """Open the run's embeddings."""
+        return EmbeddingStore.open(self.embeddings)
+
+    def baseline(self, name: str) -> "Run":
+        """The run of the same pairs through another encoder."""
+        return Run(self.folder / "baselines" / name)
+
+    def baselines(self) -> list[tuple[str, "Run"]]:
+        """All baselines by name, sorted."""
+        folder = self.folder / "baselines"
+        return [(path.name, Run(path)) for path in sorted(folder.iterdir())] if folder.is_dir() else []
