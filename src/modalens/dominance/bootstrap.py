@@ -18,11 +18,12 @@ from modalens.errors import ModalensError
 _CHUNK = 64
 
 
-def check_resampling(resamples: int, seed: int) -> None:
-    """Raise unless ``resamples`` and ``seed`` are whole numbers of at least 0."""
+def check_resampling(resamples: int, seed: int) -> tuple[int, int]:
+    """Both as plain integers, if they are whole numbers of at least 0."""
     for name, value in (("resamples", resamples), ("seed", seed)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise ModalensError(f"{name} must be a whole number of at least 0, not {value!r}.")
+    return int(resamples), int(seed)
 
 
 def group_keys(groups: Sequence[Any] | np.ndarray, n_pairs: int) -> Int[np.ndarray, " n"]:

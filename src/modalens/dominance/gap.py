@@ -20,7 +20,7 @@ from modalens.arrays import (
     paired_shape,
 )
 from modalens.dominance.bootstrap import check_resampling, draw, group_keys, percentile_interval
-from modalens.dominance.classes import class_names
+from modalens.dominance.classes import IMAGE, TEXT, class_names
 from modalens.dominance.documents import null_to_nan, read_document, write_document
 from modalens.dominance.separability import PairSample
 from modalens.errors import ModalensError
@@ -144,8 +144,9 @@ def modality_gap(
         If the matrices are empty, do not match, hold NaN, infinite values or a row of zeros, or have fewer
         than 4 pairs or 2 groups; or if an option is not valid.
     """
-    check_resampling(resamples, seed)
-    class_names(modalities)
+    resamples, seed = check_resampling(resamples, seed)
+    names = class_names(modalities)
+    modalities = (names[IMAGE], names[TEXT])
     n_pairs, d = paired_shape(image, text, modalities)
     if n_pairs < _MIN_PAIRS:
         raise ModalensError(f"The gap needs at least {_MIN_PAIRS} pairs, and there are {n_pairs}.")

@@ -82,8 +82,9 @@ def modality_dominance(
     """
     check_estimator(estimator)
     check_rule(rule)
-    check_resampling(resamples, seed)
+    resamples, seed = check_resampling(resamples, seed)
     names = class_names(modalities)
+    modalities = (names[IMAGE], names[TEXT])
     n_pairs, n_features = paired_shape(image, text, modalities)
     keys = None if groups is None else group_keys(groups, n_pairs)
     sums = DominanceSums(
