@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.fakes import ColourImage, FakePairs, FakeVLM, colour_pairs
 
 from modalens.engine import embed
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Skipped
 from modalens.store import EmbeddingStore, atomic
+from tests.fakes import ColourImage, FakePairs, FakeVLM, colour_pairs
 
 SMALL = {"rows_per_shard": 7, "batch_size": 4}
 

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from modalens.engine import ScoreConfig, Scores, embed, load_stacked, score, score_store
+from modalens.engine.run import Run
+from modalens.errors import ModalensError
+from modalens.pairs.base import Pair
+from modalens.store import EmbeddingStore
+from tests.fakes import FakePairs, FakeVLM, colour_pairs
+
+QUICK = ScoreConfig(resamples=30)
+
+
+@pytest.fixture
+def store(tmp_path):
+    pairs = [
+        Pair(p.id, p.ref, p.text, {"split": "held-out" if i < 40 else "train", "concept": i // 10})
+        for i, p in enumerate(colour_pairs(20, captions=4))
+    ]
+    return embed(FakePairs(pairs), FakeVLM(), tmp_path / "run" / "embeddings", rows_per_shard=7)
+
+
+def test_scores_survive_the_disk(tmp_path, clip_features):
+    scores = score(*clip_features, QUICK, source={"file": "x.npy"})
+    scores.save(tmp_path / "scores")
+    again = Scores.load(tmp_path / "scores")
+    assert again.gap == scores.gap
+    assert again.retrieval == scores.retrieval
+    assert again.config == QUICK
+    for name, dominance in scores.dominance.items():
+        if isinstance(dominance, str):
+            assert again.dominance[name] == dominance
+        else:
+            assert np.array_equal(again.dominance[name].score, dominance.score)
+    assert "never negative" in scores.dominance["signed_ratio"]
+
+
+def test_captions_of_one_image_are_drawn_together(store):
+    together = score_store(store, QUICK).dominance["mean_ratio"]
+    apart = score(store.image, store.text, QUICK).dominance["mean_ratio"]
+    assert np.array_equal(together.score, apart.score)
+    by_hand = score(store.image, store.text, QUICK, groups=store.metadata["image_path"]).dominance[
+        "mean_ratio"
+    ]
+    assert np.array_equal(together.low, by_hand.low)
+    assert not np.array_equal(together.low, apart.low)
+
+
+def test_retrieval_counts_a_shared_image_once(store):
+    assert score_store(store, QUICK).retrieval.n == 20
+
+
+def test_one_split_is_scored_as_if_it_were_alone(store):
+    part = score_store(store, ScoreConfig(split="held-out", groups="concept", resamples=30))
+    alone = score(store.image[:40], store.text[:40], QUICK, groups=np.arange(40) // 10)
+    assert part.gap.n_pairs == 40
+    assert np.array_equal(part.dominance["mean_ratio"].high, alone.dominance["mean_ratio"].high)
+    assert part.gap.intervals == alone.gap.intervals
+    with pytest.raises(ModalensError, match="there are held-out, train"):
+        score_store(store, ScoreConfig(split="test"))
+    with pytest.raises(ModalensError, match="no column 'colour'"):
+        score_store(store, ScoreConfig(groups="colour"))
+
+
+def test_scores_of_a_store_made_elsewhere(tmp_path, clip_features):
+    for name, rows in zip(("img_emb", "text_emb"), clip_features, strict=True):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / f"{name}_0000.npy", rows)
+    scores = score_store(EmbeddingStore.open(tmp_path), QUICK)
+    assert scores.dominance["mean_ratio"].mean == pytest.approx(0.4761, abs=5e-5)
+
+
+def test_damaged_scores_are_said_to_be(tmp_path, rng):
+    scores = score(*rng.standard_normal((2, 30, 4)), QUICK)
+    with pytest.raises(ModalensError, match="There are no scores"):
+        Scores.load(tmp_path)
+    scores.save(tmp_path)
+    (tmp_path / "scores.json").write_text('{"kind": "modalens scores", "schema_version": 1}')
+    with pytest.raises(ModalensError, match="are damaged"):
+        Scores.load(tmp_path)
+    (tmp_path / "scores.json").write_text("[")
+    with pytest.raises(ModalensError, match="not valid JSON"):
+        Scores.load(tmp_path)
+
+
+def test_a_run_is_found_by_each_of_its_names(store, tmp_path):
+    run = Run(tmp_path / "run")
+    assert Run.find(tmp_path / "run") == run
+    assert Run.find(tmp_path / "run" / "embeddings") == run
+    assert run.embeddings == store.folder
+    (tmp_path / "bare" / "img_emb").mkdir(parents=True)
+    assert Run.find(tmp_path / "bare").embeddings == tmp_path / "bare"
+    with pytest.raises(ModalensError, match="There is no run"):
+        Run.find(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "There is no file"),
+        (b"not numpy", "cannot be read"),
+        (np.zeros((3, 4, 5)), r"shape \(3, 4, 5\)"),
+        (np.zeros((2, 5)), r"shape \(2, 5\)"),
+        (np.array([{}], dtype=object), "cannot be read"),
+    ],
+)
+def test_bad_files(tmp_path, content, sentence):
+    path = tmp_path / "x.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(ModalensError, match=sentence):
+        load_stacked(path)
