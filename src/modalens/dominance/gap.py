@@ -28,6 +28,8 @@ from modalens.errors import ModalensError
 _KIND = "modalens.ModalityGap"
 _SCHEMA_VERSION = 1
 _MIN_PAIRS = 4
+# Distances between unit vectors below this are what rounding leaves of 0.
+_ROUNDING = 1e-12
 MEASURES = ("l2m", "l2i", "rmg", "separability")
 
 
@@ -250,12 +252,12 @@ def _measures(
         # pair are such terms too: a pair drawn w times has w^2 of them.
         others = weight**2 - weight_squared
         cosines = [((side**2).sum(axis=0) - weight_squared) / others for side in (image, text)]
-        within = (2 - cosines[0] - cosines[1]) / 4
+        within = np.maximum(2 - cosines[0] - cosines[1], 0.0) / 4
         paired = distance_squared / weight / 4  # (1 - cos) / 2 of unit vectors |a - b| apart
         return {
             "l2m": np.linalg.norm(image - text, axis=0) / weight,
             "l2i": np.broadcast_to(distance / weight, draws),
-            "rmg": np.broadcast_to(paired / (paired + within), draws),
+            "rmg": np.where(paired + within > _ROUNDING, paired / (paired + within), np.nan),
         }
 
 
