@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from tests.dominance.naive import naive_classes
 
 from modalens.dominance import modality_dominance
 from modalens.dominance.classes import class_codes
 from modalens.errors import ModalensError
+from tests.dominance.naive import naive_classes
 
 
 def with_scores(scores: list[float], pairs: int = 1, **options):

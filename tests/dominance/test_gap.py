@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from tests.dominance.naive import naive_gap
 
 from modalens.dominance import ModalityGap, modality_gap
 from modalens.dominance.bootstrap import draw
 from modalens.errors import ModalensError
+from tests.dominance.naive import naive_gap
 
 DISTANCES = ("l2m", "l2i", "rmg")
 

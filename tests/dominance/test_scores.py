@@ -7,10 +7,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from tests.dominance.naive import naive_scores
 
 from modalens.dominance import ESTIMATORS, DominanceSums, modality_dominance
 from modalens.errors import ModalensError
+from tests.dominance.naive import naive_scores
 
 
 def sparse_pair(rng: np.random.Generator, n: int = 60, d: int = 12) -> tuple[np.ndarray, np.ndarray]:
