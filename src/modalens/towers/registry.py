@@ -1,0 +1,56 @@
+"""From the name of a model to the model."""
+
+import re
+from pathlib import Path
+
+from modalens.errors import ModalensError
+from modalens.towers.base import VLM
+from modalens.towers.recipes import RECIPES
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def load_vlm(name: str, *, device: str | None = None, revision: str | None = None) -> VLM:
+    """Load a model that embeds images and texts.
+
+    Parameters
+    ----------
+    name
+        ``demo`` or a twin of it (``demo:untrained``, ``demo:shuffled``, ``demo:learnt-temperature``); the
+        hub id of a CLIP or SigLIP for transformers, e.g. ``openai/clip-vit-base-patch32``; or a folder
+        holding one as ``save_pretrained`` writes it, for which no network is touched.
+    device
+        PyTorch's name of a device; by default the GPU if there is one, else the CPU.
+    revision
+        Branch, tag or commit of a hub id.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such model, it cannot be reached or read, its family is not supported, or a
+        package or device it needs is missing.
+    """
+    if name.split(":")[0] == "demo":
+        if revision is not None:
+            raise ModalensError("A revision was given for the demo encoder, which has none; leave it out.")
+        from modalens.towers.demo import load_demo
+
+        return load_demo(name, device=device)
+
+    from modalens.towers.transformers_clip import load_folder, load_hub
+
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if revision is not None:
+            raise ModalensError(f"A revision was given for the folder {name}, which has none; leave it out.")
+        return load_folder(name, folder, device=device)
+    if folder.exists():
+        raise ModalensError(f"{name} is a file; name the folder that holds the model.")
+    if name.startswith((".", "~", "/")) or folder.is_absolute() or name.count("/") > 1 or "\\" in name:
+        raise ModalensError(f"The model folder {name} does not exist.")
+    if not _HUB_ID.fullmatch(name):
+        raise ModalensError(
+            f"There is no model {name!r}; there are {', '.join(RECIPES)}, any CLIP or SigLIP of transformers by hub "
+            "id (such as openai/clip-vit-base-patch32), and local folders with one."
+        )
+    return load_hub(name, revision=revision, device=device)
