@@ -57,7 +57,7 @@ class WebDatasetPairs(Pairs):
         """Walk over the shards' samples, holding one sample at a time."""
         for shard, shard_name in zip(self.shards, self._shard_names, strict=True):
             seen: set[str] = set()
-            for number, sample in enumerate(_samples(shard)):
+            for number, sample in enumerate(_samples(shard), start=1):
                 for item in _pairs(f"{shard_name}/{escape_name(sample['__key__'])}", sample):
                     if item.id in seen:
                         reason = "The shard has an earlier sample of the same key."
@@ -128,7 +128,7 @@ def _files(shard: str) -> Iterator[Sample]:
                 part = archive.extractfile(member) if member.isreg() else None
                 if part is not None and not member.name.startswith("__"):
                     yield {"fname": member.name, "data": part.read(), "__url__": shard}
-                place = f"after the file '{escape_name(member.name)}'"
+                place = f"after the file '{escape_name(member.name)}' at byte {archive.offset}"
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ModalensError(
             f"The shard '{shard}' is damaged or cut short {place} ({error}); write or download it again."
@@ -145,7 +145,7 @@ class _StrictTarInfo(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"{error} at byte {archive.offset}") from error
+            raise tarfile.ReadError(str(error)) from error
 
 
 def _pairs(name: str, sample: Sample) -> Iterator[Pair | Skipped]:

@@ -20,7 +20,7 @@ class CsvPairs(Pairs):
 
     Images are looked for relative to the file's folder, then in the folder ``images`` beside the file.
     An image may stand in several rows, one per caption. Other columns become labels. The file is read
-    as a stream each time it is walked over.
+    as a stream, a first time to check it before any pair is given.
 
     A pair's id is its ``id`` column where there is one without blanks and repeats; else the image's path
     and a hash of the caption, which a reordering of the rows leaves alone.
