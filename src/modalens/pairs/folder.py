@@ -52,14 +52,12 @@ class FolderPairs(Pairs):
             )
 
     def scan(self) -> Iterator[Pair | Skipped]:
-        """Walk over the images and over captions that belong to none, by path."""
-        images, taken = set(self._images), set(self._caption_of.values())
-        for file in sorted(self._images + self._captions):
-            if file in images:
-                yield self._pair(file)
-            elif _stem(file) not in self._images_with_stem:
+        """Walk over the images by path, then over the captions that belong to none."""
+        yield from map(self._pair, self._images)
+        for file in self._captions:
+            if _stem(file) not in self._images_with_stem:
                 yield Skipped(escape_name(file), "The caption file has no image of the same name.")
-            elif file not in taken:
+            elif self._caption_of[_stem(file)] != file:
                 yield Skipped(escape_name(file), "The image has another caption file already.")
 
     def count(self) -> int:

@@ -19,7 +19,6 @@ from modalens.pairs.base import Pair, Pairs
 from modalens.pairs.emoji_names import EmojiName, parse_emoji_name
 from modalens.pairs.images import decode_rgb
 
-_SKIN_TONES = re.compile("[\U0001f3fb-\U0001f3ff]")
 _SIZE_UNIT = re.compile(r'(?<=\s)(width|height)="([\d.]+)(?:pt|px|mm|cm|in|pc)"')
 
 
@@ -173,17 +172,14 @@ class OpenMoji(Pairs):
         by_character = {_bare(entry.char): entry.category for entry in self._emoji_data.emoji_data}
         by_concept: dict[str, str] = {}
         for character, name in self._named.values():
+            # Skin tone variants and some couples are in no table of categories, but their concept is.
             if category := by_character.get(_bare(character)):
                 by_concept.setdefault(name.concept, category)
         return by_character, by_concept
 
     def _category(self, character: str, name: EmojiName) -> str:
         by_character, by_concept = self._categories
-        bare = _bare(character)
-        for spelling in (bare, _SKIN_TONES.sub("", bare)):
-            if spelling in by_character:
-                return by_character[spelling]
-        return by_concept.get(name.concept, "")
+        return by_character.get(_bare(character)) or by_concept.get(name.concept, "")
 
 
 def _bare(character: str) -> str:
