@@ -1,0 +1,142 @@
+"""What a report is made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modalens.dominance import Dominance, ModalityGap
+from modalens.errors import ModalensError
+from modalens.retrieval import Retrieval
+
+DEFAULT_ESTIMATOR = "mean_ratio"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair as a reader sees it: a small picture of a few kilobytes and its text.
+
+    ``thumbnail`` holds the bytes of a PNG, JPEG, WebP or GIF file.
+    """
+
+    id: str
+    thumbnail: bytes
+    text: str
+
+
+@dataclass(frozen=True)
+class EncoderResult:
+    """One encoder of a side-by-side.
+
+    Attributes
+    ----------
+    name
+        Short and unlike the others', e.g. "Untrained twin".
+    note
+        One sentence: what this encoder is.
+    dominance
+        Scores by estimator. A string in place of scores says why that estimator is not defined here.
+    gap
+        The model-level gap on the same pairs.
+    retrieval
+        Recall on the same pairs, where it was measured.
+    isolates
+        For a baseline: what the main encoder has and this one lacks, as a noun phrase that fits "is owed
+        to ...", e.g. "training". The computed sentences of the report use it.
+    """
+
+    name: str
+    note: str
+    dominance: Mapping[str, Dominance | str]
+    gap: ModalityGap
+    retrieval: Retrieval | None = None
+    isolates: str = ""
+
+    def scores(self, estimator: str) -> Dominance | None:
+        """Scores under ``estimator``, or None where they are not defined."""
+        found = self.dominance.get(estimator)
+        return None if isinstance(found, str) else found
+
+    @property
+    def estimators(self) -> list[str]:
+        """Estimators with scores, in the order given."""
+        return [name for name, found in self.dominance.items() if not isinstance(found, str)]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything a report says.
+
+    Attributes
+    ----------
+    title
+        Heading of the page.
+    summary
+        What was measured on what, in one to three sentences.
+    main
+        The encoder under study.
+    baselines
+        Encoders to hold it against; may be empty, the label-swap null is always there.
+    provenance
+        How it was made, nested: versions, model card, source card, configuration, date, command.
+    skipped
+        (id, reason) of everything in the source that could not become a pair.
+    attributions, caveats
+        Sentences: whose data and weights these are; what the numbers cannot be taken for.
+    samples
+        A few pairs, so that a reader sees what was embedded.
+
+    Raises
+    ------
+    ModalensError
+        If the main encoder has no scores, two encoders share a name, or their modalities differ.
+    """
+
+    title: str
+    summary: str
+    main: EncoderResult
+    baselines: Sequence[EncoderResult] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    skipped: Sequence[tuple[str, str]] = ()
+    attributions: Sequence[str] = ()
+    caveats: Sequence[str] = ()
+    samples: Sequence[Sample] = ()
+
+    def __post_init__(self) -> None:
+        """Check what the rest of the report relies on."""
+        if not self.main.estimators:
+            raise ModalensError(
+                f"The encoder {self.main.name!r} has no scores; a report needs at least one estimator's."
+            )
+        names = [encoder.name for encoder in self.encoders]
+        if len(set(names)) < len(names):
+            raise ModalensError(f"Encoders of one report need different names, not {', '.join(names)}.")
+        for encoder in self.encoders:
+            for estimator in encoder.estimators:
+                scores = encoder.scores(estimator)
+                if scores is not None and tuple(scores.modalities) != self.modalities:
+                    raise ModalensError(
+                        f"The encoder {encoder.name!r} relates {' and '.join(scores.modalities)}, the main one "
+                        f"{' and '.join(self.modalities)}; one report compares encoders of the same modalities."
+                    )
+
+    @property
+    def encoders(self) -> list[EncoderResult]:
+        """The main encoder, then the baselines."""
+        return [self.main, *self.baselines]
+
+    @property
+    def estimator(self) -> str:
+        """The estimator the page is about: ``mean_ratio``, or the first that has scores."""
+        names = self.main.estimators
+        return DEFAULT_ESTIMATOR if DEFAULT_ESTIMATOR in names else names[0]
+
+    @property
+    def scores(self) -> Dominance:
+        """Scores of the main encoder under :attr:`estimator`."""
+        return next(scores for name in [self.estimator] if (scores := self.main.scores(name)) is not None)
+
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """Names of the two modalities, the one that drives R to 1 first."""
+        first, second = self.scores.modalities
+        return first, second

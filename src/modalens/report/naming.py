@@ -1,0 +1,84 @@
+"""How classes, modalities and numbers are written for people."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+METRICS = {
+    "l2m": "L2M",
+    "l2i": "L2I",
+    "rmg": "RMG",
+    "separability": "Separability",
+}
+# In the order of the class codes of modalens.dominance.classes.
+ROLES = ("second", "cross", "first", "dead")
+NULL_NAME = "Labels swapped"
+NOTHING = "—"
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Names of the four classes for one couple of modalities.
+
+    A *role* is a class apart from its name: ``first`` for features that the first modality drives (R near
+    1), ``second`` (R near 0), ``cross`` and ``dead``. Colours and table columns go by role, so that
+    audio-text pairs read as well as image-text ones.
+    """
+
+    first: str
+    second: str
+
+    def label(self, role: str) -> str:
+        """The label that :class:`modalens.dominance.Dominance` uses for a role."""
+        return {"first": self.first, "second": self.second}.get(role, role)
+
+    def short(self, role: str) -> str:
+        """Class name as the papers write it: ImgD, TextD, CrossD."""
+        name = self.label(role)
+        if role == "dead":
+            return "Dead"
+        return ("Img" if name == "image" else capitalised(name)) + "D"
+
+    def long(self, role: str) -> str:
+        """Class name in words."""
+        if role in ("first", "second"):
+            return f"{self.label(role)}-dominant"
+        return "cross-modal" if role == "cross" else "dead"
+
+
+def capitalised(text: str) -> str:
+    """The text with its first letter in upper case, the rest untouched."""
+    return text[:1].upper() + text[1:]
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with fixed decimals; an em dash for what is not known."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """An interval, or an em dash if it was not computed."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return NOTHING
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share in [0, 1] as a percentage."""
+    return NOTHING if share is None or not math.isfinite(share) else f"{number(100 * share, digits)} %"
+
+
+def count(value: float) -> str:
+    """A count with thousands separated; means of counts keep one decimal below ten."""
+    if not math.isfinite(value):
+        return NOTHING
+    if value != round(value) and value < 10:
+        return f"{value:.1f}"
+    return f"{round(value):,}"
+
+
+def listing(parts: Sequence[str]) -> str:
+    """Join as a sentence does: a, b and c."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

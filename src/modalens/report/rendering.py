@@ -1,0 +1,102 @@
+"""From a matplotlib figure to files and to SVG that lives in the page."""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modalens.report.palette import PALETTE, colour
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Names of encoders are other people's words: "$" in them must not start a formula.
+_STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": colour("line"),
+    "axes.facecolor": "none",
+    "axes.labelcolor": colour("muted"),
+    "axes.labelsize": 10.0,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11.0,
+    "figure.facecolor": colour("paper"),
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10.0,
+    "grid.color": colour("line"),
+    "grid.linewidth": 0.8,
+    "hatch.color": colour("cross"),
+    "hatch.linewidth": 0.8,
+    "legend.frameon": False,
+    "path.simplify": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "modalens",
+    "text.color": colour("ink"),
+    "text.parse_math": False,
+    "xtick.color": colour("muted"),
+    "xtick.major.size": 0.0,
+    "ytick.color": colour("muted"),
+    "ytick.major.size": 0.0,
+}
+_NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+_VARIABLES = {light: f"var(--{name})" for name, (light, _) in PALETTE.items()}
+_PNG_DPI = 160
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Matplotlib settings under which every figure is drawn and saved."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A name in a script that the bundled font lacks still shows in the page, where the browser has fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        matplotlib.rcParams.update(matplotlib.rcParamsDefault)
+        matplotlib.rcParams.update(_STYLE)
+        yield
+
+
+def save(figure: "Figure", folder: Path, name: str) -> str:
+    """Write ``name.png`` and ``name.svg``, the same bytes for the same figure; returns the SVG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.png", dpi=_PNG_DPI, metadata={"Software": None})
+    svg = to_svg(figure)
+    (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
+    return svg
+
+
+def to_svg(figure: "Figure") -> str:
+    """The figure as an SVG document without date or creator."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
+    return buffer.getvalue()
+
+
+def inline(svg: str, prefix: str) -> str:
+    """An SVG document as an ``<svg>`` element that follows the page's theme.
+
+    Its colours become the page's CSS variables, and ``prefix`` keeps its ids apart from those of other
+    figures in the page. The element is hidden from assistive technology: the figure around it says in
+    words what it shows.
+    """
+    svg = svg[svg.index("<svg") :].strip()
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # would hold for the whole page
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\b(fill|stroke): (#[0-9a-f]{6})", _themed, svg)
+    svg = re.sub(r'(<[^<>]*?\sid=")', rf"\1{prefix}-", svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{prefix}-", svg)
+    # Sizes come from the stylesheet; the viewBox keeps the proportions.
+    svg = re.sub(r'^<svg ([^>]*?)\b(?:width="[^"]*") ?', r"<svg \1", svg)
+    svg = re.sub(r'^<svg ([^>]*?)\b(?:height="[^"]*") ?', r"<svg \1", svg)
+    svg = svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    return re.sub(r"\n\s*", "\n", svg)
+
+
+def _themed(match: re.Match[str]) -> str:
+    name, value = match.groups()
+    return f"{name}: {_VARIABLES.get(value, value)}"

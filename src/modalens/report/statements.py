@@ -1,0 +1,369 @@
+"""What the numbers say, in sentences computed from them and from nothing else.
+
+A score or a gap means something only beside its baselines (Liang et al. 2022; Schrodi et al. 2025), so
+each sentence sets a number against the same number of a baseline or of swapped labels.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modalens.dominance import Dominance, ModalityGap
+from modalens.dominance.classes import moments
+from modalens.report.data import EncoderResult, ReportData
+from modalens.report.naming import ROLES, Naming, count, interval, listing, number, percent
+from modalens.report.tables import agreement, rank_correlation
+
+# A baseline with more than this share of the main gap has most of it; with less than the other, hardly any.
+_MOST, _HARDLY = 0.8, 0.2
+_SETTLED = 0.95
+_OUTER = 0.05
+
+
+@dataclass(frozen=True)
+class KeyNumber:
+    """One large number at the head of the page, with what it has to be read beside."""
+
+    name: str
+    value: str
+    interval: str
+    beside: Sequence[tuple[str, str]]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class GapShare:
+    """How much of the main encoder's L2M a baseline has as well.
+
+    ``share`` is counted from each encoder's own label-swap floor: 1 is all of it. ``verdict`` is "larger",
+    "same" (inside the sampling error of the difference), "most", "part" or "hardly any".
+    """
+
+    baseline: EncoderResult
+    share: float
+    verdict: str
+
+
+def gap_share(main: ModalityGap, baseline: EncoderResult) -> GapShare:
+    """Hold a baseline's L2M against the main encoder's."""
+    gap = baseline.gap
+    share = max(0.0, gap.l2m - _floor(gap)) / max(main.l2m - _floor(main), 1e-12)
+    if abs(gap.l2m - main.l2m) <= math.hypot(_half_width(main), _half_width(gap)):
+        verdict = "same"
+    elif gap.l2m > main.l2m:
+        verdict = "larger"
+    elif share >= _MOST:
+        verdict = "most"
+    else:
+        verdict = "part" if share >= _HARDLY else "hardly any"
+    return GapShare(baseline, share, verdict)
+
+
+def headline(data: ReportData) -> list[str]:
+    """What the baselines leave over of the gap, in one to four short sentences."""
+    gap = data.main.gap
+    floor = gap.null.get("l2m")
+    if floor is None:
+        opening = f"The gap (L2M {number(gap.l2m)}) was measured without resampling: it has no interval."
+    elif not _beyond_null(gap):
+        chance = interval(*floor[1:])
+        return [
+            f"The gap (L2M {number(gap.l2m)}) is no larger than swapping labels at random can make it ({chance}).",
+            "So there is no gap here to explain.",
+        ]
+    else:
+        times = f"{gap.l2m / floor[0]:.0f} times" if gap.l2m > 2 * floor[0] > 0 else "more than"
+        opening = (
+            f"The gap (L2M {number(gap.l2m)}) is {times} what swapped labels give ({number(floor[0])}): "
+            f"{' and '.join(data.modalities)} do lie apart."
+        )
+    if not data.baselines:
+        return [opening, "No untrained model stands beside it, so nothing here says that training made it."]
+
+    shares = [gap_share(gap, baseline) for baseline in data.baselines]
+    have = [each for each in shares if each.verdict in ("larger", "same", "most")]
+    part = [each for each in shares if each.verdict == "part"]
+    closed = [each for each in shares if each.verdict == "hardly any"]
+    sentences = [opening]
+    if have:
+        owed = _isolated(have, "or to")
+        consequence = f"its size cannot be credited to {owed}" if owed else "its size is nothing of its own"
+        sentences.append(f"But {_as_much(have)}, so {consequence}.")
+    if part:
+        owed = _isolated(part, "or to")
+        rest = f", so at most the rest can be owed to {owed}" if owed else ""
+        sentences.append(f"{listing([_part(each) for each in part])}{rest}.")
+    if closed:
+        names = [f"{each.baseline.name} ({number(each.baseline.gap.l2m)})" for each in closed]
+        owed = _isolated(closed, "and on")
+        rest = f", so it hangs on {owed}" if owed else ""
+        sentences.append(f"In {listing(names)} it all but closes{rest}.")
+    return sentences
+
+
+def key_numbers(data: ReportData) -> list[KeyNumber]:
+    """The three or four numbers a reader should take away, each beside its baselines."""
+    gap, scores = data.main.gap, data.scores
+    first, second = data.modalities
+    rivals = [(each, each.scores(data.estimator)) for each in data.baselines]
+    scored = [(each.name, found) for each, found in rivals if found is not None]
+
+    def one_sided(found: Dominance) -> int:
+        counts = found.counts("twofold")
+        return counts[first] + counts[second]
+
+    null_gap = gap.null.get("l2m")
+    null_spread = [] if scores.null is None else [("labels swapped", number(float(scores.null.stds.mean())))]
+    null_count = (
+        []
+        if scores.null is None
+        else [
+            (
+                "labels swapped",
+                count(sum(scores.null.class_counts["twofold"][name] for name in (first, second))),
+            )
+        ]
+    )
+    numbers = [
+        KeyNumber(
+            "Gap L2M",
+            number(gap.l2m),
+            interval(*gap.intervals.get("l2m", (math.nan, math.nan))),
+            ([("labels swapped", number(null_gap[0]))] if null_gap else [])
+            + [(each.name, number(each.gap.l2m)) for each in data.baselines],
+            f"distance between the mean {first} and the mean {second} embedding, 0 to 2",
+        ),
+        KeyNumber(
+            "Spread of R, σ",
+            number(scores.std),
+            f"mean {number(scores.mean)}",
+            null_spread + [(name, number(found.std)) for name, found in scored],
+            f"how far features lean to {first} or {second}, 0 to 0.5",
+        ),
+        KeyNumber(
+            "One-sided features",
+            f"{count(one_sided(scores))} of {count(_live(scores))}",
+            ", ".join(
+                f"{interval(*scores.count_intervals('twofold')[name], digits=0)} {name}"
+                for name in (second, first)
+            ),
+            null_count + [(name, count(one_sided(found))) for name, found in scored],
+            "one side at least twice as strong as the other (rule twofold)",
+        ),
+    ]
+    if (found := data.main.retrieval) is not None:
+        k = min(found.image_to_text)
+        value, low, high = found.image_to_text[k]
+        others = [
+            (each.name, each.retrieval.image_to_text[k][0]) for each in data.baselines if each.retrieval
+        ]
+        numbers.append(
+            KeyNumber(
+                f"Retrieval R@{k}",
+                percent(value, 1),
+                f"{number(100 * low, 1)} to {percent(high, 1)}",
+                [("chance", percent(found.chance[k], 1))] + [(name, percent(x, 1)) for name, x in others],
+                f"how often the right {second} comes first for a given {first}",
+            )
+        )
+    return numbers
+
+
+def gap_statements(data: ReportData) -> list[str]:
+    """What the other measures of the gap say, and what retrieval says beside them."""
+    gap = data.main.gap
+    first, second = data.modalities
+    sentences = []
+    null = gap.null.get("separability")
+    beside = f" (labels swapped: {percent(null[0])})" if null else ""
+    sentences.append(
+        f"A linear classifier tells {first} from {second} for {percent(gap.separability)} of held-out "
+        f"embeddings{beside}."
+    )
+    if math.isfinite(gap.rmg):
+        closer = gap.rmg < 0.5
+        sentences.append(
+            f"RMG is {number(gap.rmg)}: the halves of a pair lie {'closer together' if closer else 'farther apart'} "
+            "than two samples of one modality do on average."
+        )
+    return sentences
+
+
+def retrieval_statements(data: ReportData) -> list[str]:
+    """Which encoders find the other half of a pair, and which only guess."""
+    first, second = data.modalities
+    sentences, guessing = [], []
+    for encoder in data.encoders:
+        if (found := encoder.retrieval) is None:
+            continue
+        k = min(found.chance)
+        ways, chance = (found.image_to_text[k], found.text_to_image[k]), found.chance[k]
+        if all(low <= chance for _, low, _ in ways):
+            guessing.append(encoder.name)
+        else:
+            there, back = (percent(way[0], 1) for way in ways)
+            sentences.append(
+                f"{encoder.name} finds the right {second} first in {there} of cases and the right {first} in {back}; "
+                f"chance is {percent(chance, 1)}."
+            )
+    if guessing:
+        verb = "does" if len(guessing) == 1 else "do"
+        sentences.append(f"{listing(guessing)} {verb} no better than chance.")
+    return sentences
+
+
+def spread_statements(data: ReportData) -> list[str]:
+    """How wide the scores spread, beside swapped labels and baselines."""
+    scores = data.scores
+    sentences = []
+    if scores.null is not None and _live(scores):
+        top = float(np.quantile(scores.null.stds, 0.975))
+        verdict = (
+            "so features do lean to one side, beyond what chance gives"
+            if scores.std > top
+            else "so the scores spread no wider than chance gives"
+        )
+        sentences.append(
+            f"R spreads with σ = {number(scores.std)}; with labels swapped it spreads with "
+            f"{number(float(scores.null.stds.mean()))} (97.5 % of draws stay under {number(top)}), {verdict}."
+        )
+    for baseline in data.baselines:
+        found = baseline.scores(data.estimator)
+        if found is None or not scores.std > 0:
+            continue
+        ratio = found.std / scores.std
+        if abs(ratio - 1) <= 0.05:
+            amount = "about as wide"
+        else:
+            amount = f"{percent(ratio)} as wide" if ratio < 1 else f"{number(ratio, 1)} times as wide"
+        tail = ""
+        if baseline.isolates and ratio >= _MOST:
+            tail = f", so the spread cannot be credited to {baseline.isolates}"
+        sentences.append(f"In {baseline.name} R spreads {amount}, σ = {number(found.std)}{tail}.")
+    outer = _outer_share(scores)
+    if outer >= 0.1:
+        others = [(each.name, each.scores(data.estimator)) for each in data.baselines]
+        beside = [f"{percent(_outer_share(found))} in {name}" for name, found in others if found is not None]
+        rest = f", against {listing(beside)}" if beside else ""
+        sentences.append(
+            f"{percent(outer)} of the features lie under {_OUTER} or over {1 - _OUTER}{rest}; two peaks alone are "
+            "no evidence of learned, modality-specific concepts."
+        )
+    return sentences
+
+
+def count_statements(data: ReportData, naming: Naming) -> list[str]:
+    """What the class counts of either rule leave over beside swapped labels, and how settled they are."""
+    scores = data.scores
+    live = _live(scores)
+    sentences = []
+    if scores.null is not None and live:
+        here, swapped = scores.counts("mu_sigma"), scores.null.class_counts["mu_sigma"]
+        order = [naming.label(role) for role in ROLES[:3]]
+        shares, null = ([counts[name] / live for name in order] for counts in (here, swapped))
+        differ = max(abs(a - b) for a, b in zip(shares, null, strict=True))
+        verdict = (
+            "nearly the same, so these counts say nothing by themselves"
+            if differ < 0.05
+            else "so a count of this rule is no evidence of one-sided features by itself"
+        )
+        sentences.append(
+            f"mu_sigma cuts at one σ from the mean, however narrow the scores are: it splits these features "
+            f"{_split(shares)} ({_order(naming)}) and features with swapped labels {_split(null)}, {verdict}."
+        )
+        one_sided = sum(scores.counts("twofold")[name] for name in data.modalities)
+        chance = sum(scores.null.class_counts["twofold"][name] for name in data.modalities)
+        sentences.append(
+            f"twofold asks that one side be at least twice as strong, which means the same on every model: "
+            f"{count(one_sided)} of {count(live)} features here, {count(chance)} with labels swapped."
+        )
+    tails = scores.tails("mu_sigma")
+    if any(tails.values()):
+        first, second = data.modalities
+        mean, std = (float(each) for each in moments(scores.score))
+        sentences.append(
+            f"Mind that mu_sigma leaves {count(tails[first])} features over 0.9 and {count(tails[second])} under "
+            f"0.1 in {naming.short('cross')}, since its bounds are {number(mean - std)} and {number(mean + std)}; "
+            f"read twofold here."
+        )
+    if scores.resamples and live:
+        settled = int((scores.probability >= _SETTLED).sum())
+        sentences.append(
+            f"Under {scores.rule}, {count(settled)} of {count(live)} features keep their class in at least "
+            f"{percent(_SETTLED)} of the resamples; the other {count(live - settled)} lie near a bound."
+        )
+    return sentences
+
+
+def estimator_statements(data: ReportData) -> list[str]:
+    """How far the other estimators agree with the one the page is about."""
+    base = data.scores
+    sentences = []
+    for name, found in data.main.dominance.items():
+        if isinstance(found, str):
+            sentences.append(f"{name} is not defined here: {found}")
+        elif name != data.estimator:
+            rank = rank_correlation(base, found)
+            shares = [
+                f"{percent(agreement(base, found, rule))} under {rule}" for rule in ("mu_sigma", "twofold")
+            ]
+            sentences.append(
+                f"{name} orders the features with a rank correlation of {number(rank)} to {data.estimator} and "
+                f"gives the same class to {listing(shares)}."
+            )
+    return sentences
+
+
+def _floor(gap: ModalityGap) -> float:
+    mean = gap.null.get("l2m", (0.0,))[0]
+    return 0.0 if math.isnan(mean) else mean
+
+
+def _half_width(gap: ModalityGap) -> float:
+    low, high = gap.intervals.get("l2m", (0.0, 0.0))
+    return 0.0 if math.isnan(high - low) else (high - low) / 2
+
+
+def _beyond_null(gap: ModalityGap) -> bool:
+    return gap.l2m - _half_width(gap) > gap.null["l2m"][2]
+
+
+def _as_much(shares: Sequence[GapShare]) -> str:
+    clauses = []
+    for verdict, words in (("larger", "a larger one"), ("same", "the same within sampling error")):
+        names = [
+            f"{each.baseline.name} ({number(each.baseline.gap.l2m)})"
+            for each in shares
+            if each.verdict == verdict
+        ]
+        if names:
+            clauses.append(f"{listing(names)} {'has' if len(names) == 1 else 'have'} {words}")
+    return listing(clauses + [_part(each) for each in shares if each.verdict == "most"])
+
+
+def _part(each: GapShare) -> str:
+    return f"{each.baseline.name} has {percent(each.share)} of it ({number(each.baseline.gap.l2m)})"
+
+
+def _isolated(shares: Sequence[GapShare], joint: str) -> str:
+    named = list(dict.fromkeys(each.baseline.isolates for each in shares if each.baseline.isolates))
+    return f" {joint} ".join(named)
+
+
+def _live(scores: Dominance) -> int:
+    return int((~np.isnan(scores.score)).sum())
+
+
+def _outer_share(scores: Dominance) -> float:
+    live = scores.score[~np.isnan(scores.score)]
+    return float(((live < _OUTER) | (live > 1 - _OUTER)).mean()) if len(live) else 0.0
+
+
+def _split(shares: Sequence[float]) -> str:
+    return "/".join(number(100 * share, 0) for share in shares) + " %"
+
+
+def _order(naming: Naming) -> str:
+    return "/".join(naming.label(role) for role in ROLES[:3])
