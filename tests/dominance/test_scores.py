@@ -117,10 +117,10 @@ def test_normalising_divides_every_row_by_its_norm(rng):
 def test_shards_merge_into_the_whole(estimator, kind, rng):
     image, text = sparse_pair(rng, n=90)
     # The shards differ in scale, so that the merge has to bring squares to one scale.
-    image[30:60] *= 1e150
-    text[30:60] *= 1e150
-    image[60:] *= 1e-150
-    text[60:] *= 1e-150
+    image[30:60] *= 1e300
+    text[30:60] *= 1e300
+    image[60:] *= 1e-300
+    text[60:] *= 1e-300
 
     def sums(start: int, stop: int) -> DominanceSums:
         part = DominanceSums(12, estimator, resamples=10, seed=1)
@@ -231,6 +231,10 @@ def test_memory_does_not_grow_with_the_number_of_pairs():
         ),
         ({"rule": "half"}, "no class rule 'half'; choose one of mu_sigma, twofold"),
         ({"groups": [1, 2]}, "groups has 2 labels for 3 pairs"),
+        (
+            {"groups": np.ones((3, 1))},
+            r"groups must be one label for each pair, not an array of shape \(3, 1\)",
+        ),
         ({"groups": ["a", None, "b"]}, "row 1 has no group label"),
         ({"resamples": -1}, "resamples must be a whole number of at least 0, not -1"),
         ({"resamples": 1.5}, "resamples must be a whole number"),

@@ -34,6 +34,10 @@ def group_keys(groups: Sequence[Any] | np.ndarray, n_pairs: int) -> Int[np.ndarr
     ModalensError
         If there is not exactly one group label for each pair.
     """
+    if getattr(groups, "ndim", 1) != 1:
+        raise ModalensError(
+            f"groups must be one label for each pair, not an array of shape {np.shape(groups)}."
+        )
     labels = pd.Series(groups).to_numpy()
     if len(labels) != n_pairs:
         raise ModalensError(
