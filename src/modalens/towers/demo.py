@@ -21,8 +21,8 @@ from modalens.pairs import load_pairs
 from modalens.towers import frozen
 from modalens.towers.base import VLM
 from modalens.towers.cards import tensors_sha256, versions
+from modalens.towers.compute import pick_device
 from modalens.towers.demo_training import DemoParts, prepare
-from modalens.towers.devices import pick_device
 from modalens.towers.frozen import ImageTower, TextTower
 from modalens.towers.recipes import RECIPES, HeadsRecipe
 from modalens.towers.torchvision_check import check_torchvision

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 # Raised by hand when the meaning of what is kept changes without a change in anything hashed.
 _CACHE_VERSION = 1
 _PROBES = 8
+_DRAWN_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ def frozen_features(pairs: Sequence[Pair], origin: dict[str, Any]) -> FrozenFeat
         rows = []
         keys = list(refs)
         with progress_bar("Reading the emoji's images", len(keys)) as advance:
-            for start in range(0, len(keys), frozen.IMAGE_BATCH):
-                batch = keys[start : start + frozen.IMAGE_BATCH]
+            for start in range(0, len(keys), _DRAWN_AT_ONCE):
+                batch = keys[start : start + _DRAWN_AT_ONCE]
                 rows.append(images.features([refs[key].load() for key in batch]))
                 advance(len(batch))
         started = time.monotonic()

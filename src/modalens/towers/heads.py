@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from modalens.towers.compute import on_one_core
 from modalens.towers.recipes import HeadsRecipe
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ def train_heads(image: Float[Tensor, "n p"], text: Float[Tensor, "n q"], recipe:
     batch = min(recipe.batch, len(image))
     steps = recipe.epochs * (len(image) // batch)
     if steps:
-        _optimise(heads, image, text, recipe, batch, steps, generator)
+        with on_one_core():
+            _optimise(heads, image, text, recipe, batch, steps, generator)
         logger.info(
             "Trained the heads for %d steps on %d pairs in %.1f s.",
             steps,

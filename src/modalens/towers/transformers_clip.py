@@ -18,8 +18,9 @@ from torch import Tensor
 from modalens.errors import ModalensError
 from modalens.towers.base import VLM
 from modalens.towers.cards import files_sha256, versions
-from modalens.towers.devices import pick_device
+from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import fetch
+from modalens.towers.quiet import quiet_transformers
 from modalens.towers.torchvision_check import check_torchvision
 
 logger = logging.getLogger(__name__)
@@ -121,8 +122,7 @@ class TransformersVLM(VLM):
         }
 
     def _numpy(self, features: Any, inputs: Any) -> Float[np.ndarray, "n d"]:
-        # Full fp32: GPUs otherwise round the products of convolutions to ten bits.
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with full_precision(self._model.device):
             output = features(**inputs.to(self._model.device))
         pooled: Tensor = output if isinstance(output, Tensor) else output.pooler_output
         return pooled.float().cpu().numpy()
@@ -159,7 +159,7 @@ def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]
     transformers: Any = import_module("transformers")
     family = _family(name, folder)
     weights = _weights(name, folder)
-    with _quiet(transformers):
+    with quiet_transformers():
         with _readable(name, "image processor"):
             # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
             image_processor = transformers.AutoImageProcessor.from_pretrained(
@@ -216,18 +216,3 @@ def _readable(name: str, part: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise ModalensError(f"The {part} of {name} cannot be read ({reason}).") from error
-
-
-@contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    """Keep the bars and load reports of transformers off the terminal; what matters is checked here."""
-    log = transformers.utils.logging
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()
