@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDE, NARROW = 9.2, 4.3  # inches; at 100 units an inch about the widths they are shown at
+WIDE, NARROW = 11.0, 4.1  # inches; type then shows at about 14 and 12 pixels
 MAX_POINTS = 3000
 _CHANCE = {"l2m": None, "l2i": None, "rmg": 0.5, "separability": 0.5}
 
@@ -63,7 +63,7 @@ def distribution(scores: Dominance, naming: Naming, *, narrow: bool = False) -> 
 
     As Figure 3 of *Multi-Faceted Monosemanticity* (Yan et al. 2025).
     """
-    figure = _figure(narrow, 3.5 if narrow else 4.0)
+    figure = _figure(narrow, 3.5 if narrow else 4.4)
     axes = figure.subplots()
     shown = ScoreSet("", scores.score, scores.rule)
     _histogram(axes, shown, bins=40 if narrow else 80)
@@ -108,14 +108,14 @@ def baselines(sets: Sequence[ScoreSet], naming: Naming, *, narrow: bool = False)
     """One small histogram for each set of scores, on the same axes: share of features by score."""
     columns = 1 if narrow else min(3, len(sets))
     rows = -(-len(sets) // columns)
-    figure = _figure(narrow, 0.5 + (1.55 if narrow else 2.1) * rows)
+    figure = _figure(narrow, 0.5 + (1.55 if narrow else 2.2) * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     tallest = [
         _histogram(axes, shown, bins=50, share=True) for axes, shown in zip(grid.flat, sets, strict=False)
     ]
     # One needle-shaped histogram (swapped labels, mostly) must not flatten the others.
     ordinary = [peak for peak, shown in zip(tallest, sets, strict=True) if shown.name != NULL_NAME]
-    ceiling = 1.1 * max(ordinary)
+    ceiling = 1.1 * max(ordinary) or 1.0
     for index, axes in enumerate(grid.flat):
         if index >= len(sets):
             axes.set_visible(False)
@@ -208,7 +208,7 @@ def estimators(encoder: EncoderResult, reference: str, naming: Naming, *, narrow
     others = [name for name in encoder.estimators if name != reference]
     base = encoder.scores(reference)
     columns = 1 if narrow else len(others)
-    figure = _figure(narrow, 3.9 * len(others) if narrow else 4.4)
+    figure = _figure(narrow, 3.8 * len(others) if narrow else 5.0)
     if not narrow and len(others) == 1:
         figure.set_figwidth(WIDE / 2)
     grid = figure.subplots(len(others) // columns, columns, squeeze=False)
@@ -251,8 +251,11 @@ def evenly(items: np.ndarray, most: int) -> np.ndarray:
 def _figure(narrow: bool, height: float) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(NARROW if narrow else WIDE, height), layout="constrained")
+    figure = Figure(
+        figsize=(NARROW if narrow else WIDE, height), layout=ConstrainedLayoutEngine(hspace=0.06, wspace=0.03)
+    )
     FigureCanvasAgg(figure)
     return figure
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import modalens
 from modalens.dominance import RULES, Dominance
-from modalens.dominance.classes import class_codes
+from modalens.dominance.classes import class_codes, moments
 from modalens.errors import ModalensError
 from modalens.report import figures, statements, tables
 from modalens.report.data import ReportData, Sample
@@ -122,7 +122,7 @@ def _draw(data: ReportData, folder: Path) -> dict[str, Drawn]:
         plans["mds_baselines"] = (
             lambda narrow: figures.baselines(sets, naming, narrow=narrow),
             "Small histograms of the score: "
-            + "; ".join(f"{each.name}, spread {number(float(np.nanstd(each.score)))}" for each in sets),
+            + "; ".join(f"{each.name}, spread {number(float(moments(each.score)[1]))}" for each in sets),
         )
     if len(data.main.estimators) > 1:
         plans["estimators"] = (

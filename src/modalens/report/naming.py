@@ -67,7 +67,7 @@ def interval(low: float, high: float, digits: int = 3) -> str:
 
 def percent(share: float | None, digits: int = 0) -> str:
     """A share in [0, 1] as a percentage."""
-    return NOTHING if share is None or not math.isfinite(share) else f"{number(100 * share, digits)} %"
+    return NOTHING if share is None or not math.isfinite(share) else f"{number(100 * share, digits)}\u00a0%"
 
 
 def count(value: float) -> str:

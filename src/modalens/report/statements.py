@@ -362,7 +362,7 @@ def _outer_share(scores: Dominance) -> float:
 
 
 def _split(shares: Sequence[float]) -> str:
-    return "/".join(number(100 * share, 0) for share in shares) + " %"
+    return "/".join(number(100 * share, 0) for share in shares) + "\u00a0%"
 
 
 def _order(naming: Naming) -> str:

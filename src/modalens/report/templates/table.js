@@ -1,54 +1,50 @@
 // The feature table: sort by any column, filter by class, find a number. Without it the table still reads.
 (() => {
   const table = document.getElementById("feature-table");
-  if (!table) return;
-  const body = table.tBodies[0];
-  const rows = Array.from(body.rows);
   const tools = document.getElementById("feature-tools");
+  const status = document.getElementById("feature-status");
   const search = tools.querySelector("input[type=search]");
   const boxes = Array.from(tools.querySelectorAll("input[type=checkbox]"));
-  const status = document.getElementById("feature-status");
   const headers = Array.from(table.tHead.rows[0].cells);
+  const body = table.tBodies[0];
+  const frame = table.parentElement;
+  const rows = Array.from(body.rows);
   const collator = new Intl.Collator("en", { numeric: true });
 
-  // Numbers as numbers, words as words; what is not known goes last either way.
-  const keys = new Map();
-  const keysOf = (column) => {
-    if (!keys.has(column)) {
-      const texts = rows.map((row) => row.cells[column].dataset.key ?? row.cells[column].textContent.trim());
-      const numeric = headers[column].dataset.type === "number";
-      keys.set(column, new Map(rows.map((row, i) => {
-        const value = numeric ? parseFloat(texts[i].replaceAll(",", "")) : texts[i];
-        return [row, numeric && Number.isNaN(value) ? null : value];
-      })));
-    }
-    return keys.get(column);
-  };
-
-  const sort = (column, ascending) => {
-    const key = keysOf(column);
-    const sign = ascending ? 1 : -1;
-    rows.sort((a, b) => {
-      const x = key.get(a), y = key.get(b);
-      if (x === null || y === null) return (x === null) - (y === null);
-      return sign * (typeof x === "number" ? x - y : collator.compare(x, y));
-    });
-    body.append(...rows);
-    headers.forEach((header, i) => {
-      if (i === column) header.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-      else header.removeAttribute("aria-sort");
-    });
-  };
-
-  const filter = () => {
+  // Only rows near what is in view are in the page, which keeps thousands of them quick; more follow on scrolling.
+  const CHUNK = 200;
+  let matching = rows;
+  const more = () => body.append(...matching.slice(body.rows.length, body.rows.length + CHUNK));
+  const show = () => {
     const classes = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
     const wanted = search.value.trim();
-    let shown = 0;
-    for (const row of rows) {
-      row.hidden = !classes.has(row.className) || !(wanted === "" || row.cells[0].textContent.includes(wanted));
-      if (!row.hidden) shown += 1;
-    }
-    status.textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
+    matching = rows.filter((row) => classes.has(row.className) && row.cells[0].textContent.includes(wanted));
+    body.replaceChildren();
+    more();
+    frame.scrollTop = 0;
+    status.textContent = `${matching.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} match`;
+  };
+
+  // Numbers as numbers, words as words; what is not known goes last either way.
+  const keyOf = (row, column, numeric) => {
+    const cell = row.cells[column];
+    const text = cell.dataset.key ?? cell.textContent.trim();
+    if (!numeric) return text;
+    const value = parseFloat(text.replaceAll(",", ""));
+    return Number.isNaN(value) ? null : value;
+  };
+  const sort = (column, ascending) => {
+    const numeric = headers[column].dataset.type === "number";
+    const keys = new Map(rows.map((row) => [row, keyOf(row, column, numeric)]));
+    const sign = ascending ? 1 : -1;
+    rows.sort((a, b) => {
+      const x = keys.get(a), y = keys.get(b);
+      if (x === null || y === null) return (x === null) - (y === null);
+      return sign * (numeric ? x - y : collator.compare(x, y));
+    });
+    headers.forEach((header) => header.removeAttribute("aria-sort"));
+    headers[column].setAttribute("aria-sort", ascending ? "ascending" : "descending");
+    show();
   };
 
   headers.forEach((header, column) => {
@@ -61,8 +57,11 @@
       sort(column, current === null ? header.dataset.first === "ascending" : current === "descending");
     });
   });
-  tools.addEventListener("input", filter);
+  frame.addEventListener("scroll", () => {
+    if (frame.scrollTop + 3 * frame.clientHeight > frame.scrollHeight) more();
+  }, { passive: true });
+  tools.addEventListener("input", show);
   tools.addEventListener("submit", (event) => event.preventDefault());
   tools.hidden = false;
-  filter();
+  show();
 })();

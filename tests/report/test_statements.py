@@ -1,0 +1,222 @@
+"""The sentences follow from the numbers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modalens.report import EncoderResult, ReportData
+from modalens.report import statements as says
+from modalens.report.naming import Naming, count, interval, listing, number, percent
+
+NAMING = Naming("image", "text")
+
+
+def with_gap(
+    encoder: EncoderResult,
+    l2m: float,
+    half: float = 0.005,
+    null: tuple[float, float, float] = (0.01, 0.005, 0.02),
+) -> EncoderResult:
+    gap = replace(
+        encoder.gap,
+        l2m=l2m,
+        intervals={**encoder.gap.intervals, "l2m": (l2m - half, l2m + half)},
+        null={**encoder.gap.null, "l2m": null},
+    )
+    return replace(encoder, gap=gap)
+
+
+@pytest.fixture
+def told(data: ReportData):
+    """Tell the headline for a main gap of 0.86 and baselines of given gaps."""
+
+    def tell(*baselines: tuple[str, float, str], main: float = 0.86, half: float = 0.005) -> str:
+        return " ".join(
+            says.headline(
+                replace(
+                    data,
+                    main=with_gap(data.main, main, half),
+                    baselines=[
+                        with_gap(replace(data.baselines[0], name=name, isolates=isolates), gap, half)
+                        for name, gap, isolates in baselines
+                    ],
+                )
+            )
+        )
+
+    return tell
+
+
+def test_gap_that_the_untrained_twin_has_too(told) -> None:
+    sentence = told(("Untrained", 0.80, "training"))
+    assert "86 times what swapped labels give (0.010)" in sentence
+    assert "Untrained has 93\u00a0% of it (0.800), so its size cannot be credited to training." in sentence
+
+
+def test_gap_that_is_the_same_within_error(told) -> None:
+    assert "has the same within sampling error" in told(("Untrained", 0.85, "training"), half=0.05)
+    assert "has the same" not in told(("Untrained", 0.85, "training"), half=0.005)
+
+
+def test_gap_that_is_larger_in_a_baseline(told) -> None:
+    sentence = told(("Shuffled", 1.05, "true pairs"), ("Untrained", 0.9, "training"))
+    assert "Shuffled (1.050) and Untrained (0.900) have a larger one" in sentence
+    assert "cannot be credited to true pairs or to training" in sentence
+
+
+def test_gap_that_closes_in_a_baseline(told) -> None:
+    sentence = told(("Untrained", 0.80, "training"), ("Learnt", 0.05, "the fixed logit scale"))
+    assert "In Learnt (0.050) it all but closes, so it hangs on the fixed logit scale." in sentence
+
+
+def test_gap_clearly_larger_than_the_baseline_is_not_talked_down(told) -> None:
+    sentence = told(("Untrained", 0.40, "training"))
+    assert "cannot be credited" not in sentence
+    assert "closes" not in sentence
+    assert "Untrained has 46\u00a0% of it (0.400), so at most the rest can be owed to training." in sentence
+    closed = told(("Untrained", 0.05, "training"))
+    assert "cannot be credited" not in closed
+    assert "hangs on training" in closed
+
+
+def test_no_gap_beyond_chance(told) -> None:
+    sentence = told(("Untrained", 0.80, "training"), main=0.015)
+    assert "no larger than swapping labels at random can make it" in sentence
+    assert "training" not in sentence
+
+
+def test_without_baselines_nothing_is_said_of_training(told) -> None:
+    assert "nothing here says that training made it" in told()
+
+
+@given(main=st.floats(0.05, 2), other=st.floats(0, 2), half=st.floats(0, 0.3))
+def test_verdict_fits_the_numbers(main: float, other: float, half: float) -> None:
+    template = _gap_template()
+    a = with_gap(template, main, half).gap
+    share = says.gap_share(a, with_gap(template, other, half))
+    if share.verdict == "larger":
+        assert other > main
+    elif share.verdict == "same":
+        assert abs(other - main) <= np.hypot(half, half) + 1e-12
+    else:
+        assert other < main
+        assert share.share <= 1 + 1e-9
+        bounds = {"most": (0.8, 1), "part": (0.2, 0.8), "hardly any": (0, 0.2)}[share.verdict]
+        assert bounds[0] - 1e-9 <= share.share <= bounds[1] + 1e-9
+
+
+_TEMPLATE: list[EncoderResult] = []
+
+
+def _gap_template() -> EncoderResult:
+    if not _TEMPLATE:
+        from modalens.dominance import modality_gap
+
+        rng = np.random.default_rng(0)
+        gap = modality_gap(rng.normal(size=(20, 4)), rng.normal(size=(20, 4)), resamples=2)
+        _TEMPLATE.append(EncoderResult("x", "x", {}, gap))
+    return _TEMPLATE[0]
+
+
+def test_spread_beside_swapped_labels(data: ReportData) -> None:
+    (first, *rest) = says.spread_statements(data)
+    assert "beyond what chance gives" in first
+    assert len(rest) >= 2
+    scores = data.scores
+    narrow = replace(scores, score=scores.null.scores)
+    quiet = replace(data, main=replace(data.main, dominance={"mean_ratio": narrow}))
+    assert (
+        "no wider than chance gives"
+        in says.spread_statements(
+            replace(
+                quiet,
+                main=replace(
+                    quiet.main,
+                    dominance={
+                        "mean_ratio": replace(narrow, null=replace(scores.null, stds=scores.null.stds * 2))
+                    },
+                ),
+            )
+        )[0]
+    )
+
+
+def test_class_counts_like_those_of_chance_say_nothing(data: ReportData) -> None:
+    scores = data.scores
+    nothing = "say nothing by themselves"
+    alike = replace(
+        scores,
+        null=replace(
+            scores.null,
+            class_counts={
+                rule: {k: float(v) for k, v in scores.counts(rule).items()}
+                for rule in ("mu_sigma", "twofold")
+            },
+        ),
+    )
+    same = replace(data, main=replace(data.main, dominance={"mean_ratio": alike}))
+    assert nothing in says.count_statements(same, NAMING)[0]
+    shifted = {"text": 0.0, "cross": float(len(scores.score)), "image": 0.0, "dead": 0.0}
+    other = replace(alike, null=replace(alike.null, class_counts={"mu_sigma": shifted, "twofold": shifted}))
+    different = replace(data, main=replace(data.main, dominance={"mean_ratio": other}))
+    assert nothing not in says.count_statements(different, NAMING)[0]
+
+
+def test_two_peaks_are_pointed_out(data: ReportData) -> None:
+    peaks = np.repeat([0.02, 0.97], 24)
+    peaked = replace(data.scores, score=peaks)
+    two = replace(data, main=replace(data.main, dominance={"mean_ratio": peaked}))
+    assert any(
+        "leaves 24 features over 0.9 and 24 under 0.1 in CrossD" in s
+        for s in says.count_statements(two, NAMING)
+    )
+    assert any(
+        "100\u00a0% of the features lie under 0.05 or over 0.95" in s for s in says.spread_statements(two)
+    )
+    assert not any("over 0.9" in sentence for sentence in says.count_statements(data, NAMING))
+
+
+def test_retrieval_at_chance_is_called_so(data: ReportData) -> None:
+    found = data.main.retrieval
+    guess = {k: (found.chance[k], 0.0, 2 * found.chance[k]) for k in found.chance}
+    guessing = replace(data.baselines[0], retrieval=replace(found, image_to_text=guess, text_to_image=guess))
+    sentences = says.retrieval_statements(replace(data, baselines=[guessing]))
+    assert sentences[-1] == "Untrained twin does no better than chance."
+    assert sentences[0].startswith("Main finds the right text first in")
+
+
+def test_estimators_that_are_not_defined_say_why(data: ReportData) -> None:
+    sentences = says.estimator_statements(data)
+    assert any(s.startswith("signed_ratio is not defined here: ") for s in sentences)
+    assert any(
+        s.startswith("energy_ratio orders the features with a rank correlation of 0.9") for s in sentences
+    )
+
+
+def test_key_numbers_stand_beside_every_baseline(data: ReportData) -> None:
+    keys = says.key_numbers(data)
+    assert [key.name for key in keys] == ["Gap L2M", "Spread of R, σ", "One-sided features", "Retrieval R@1"]
+    for key in keys[:3]:
+        assert [name for name, _ in key.beside] == ["labels swapped", "Untrained twin", "Closed twin"]
+    assert keys[0].value == number(data.main.gap.l2m)
+    counts = data.scores.counts("twofold")
+    assert keys[2].value == f"{counts['image'] + counts['text']} of 48"
+
+
+def test_numbers_as_people_write_them() -> None:
+    assert number(-0.12345) == "−0.123"
+    assert number(float("nan")) == "—"
+    assert interval(0.1, 0.25, 2) == "0.10 to 0.25"
+    assert interval(float("nan"), 1) == "—"
+    assert percent(0.1234, 1) == "12.3\u00a0%"
+    assert (count(12345), count(3.26), count(3.0), count(81.6)) == ("12,345", "3.3", "3", "82")
+    assert listing(["a"]) == "a"
+    assert listing(["a", "b", "c"]) == "a, b and c"
+    assert (NAMING.short("first"), NAMING.short("second"), NAMING.short("cross")) == (
+        "ImgD",
+        "TextD",
+        "CrossD",
+    )
