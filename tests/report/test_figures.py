@@ -1,6 +1,7 @@
 """The figures show the numbers, in the colours of the classes."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,15 @@ def test_twofold_draws_its_own_bounds(data: ReportData) -> None:
         figure = figures.distribution(data.scores.with_rule("twofold"), NAMING)
     lines = sorted(line.get_xdata()[0] for line in figure.axes[0].lines)
     assert lines == pytest.approx(sorted([1 / 3, data.scores.mean, 2 / 3]))
+
+
+def test_classes_in_one_bin_stand_on_each_other(data: ReportData) -> None:
+    scores = replace(data.scores, score=np.array([0.664, 0.67, 0.67, 0.3]), rule="twofold")
+    with drawing():
+        figure = figures.distribution(scores, NAMING)
+    (cross, image) = sorted((p for p in figure.axes[0].patches if p.get_x() > 0.6), key=lambda p: p.get_y())
+    assert cross.get_x() == image.get_x()
+    assert (cross.get_y(), cross.get_height(), image.get_y(), image.get_height()) == (0, 1, 1, 2)
 
 
 def test_small_multiples_share_axes_and_sum_to_one(data: ReportData) -> None:
