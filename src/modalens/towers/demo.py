@@ -45,6 +45,11 @@ TERMS: Mapping[str, str] = {
     ),
 }
 
+CAVEATS = (
+    "The demo encoder has seen nothing but emoji: on photos it retrieves about as well as chance does.",
+    "OpenMoji gives some names one and the same picture, which keeps retrieval under 100 % for any encoder.",
+)
+
 
 class DemoVLM(VLM):
     """One of the demo's dual encoders; embeddings are unit vectors.
@@ -129,6 +134,7 @@ class DemoVLM(VLM):
                 "heads": tensors_sha256(self._parts.heads.state_dict()),
             },
             "terms": dict(TERMS),
+            "caveats": list(CAVEATS),
             "versions": versions("torch", "transformers", *packages),
         }
 

@@ -1,0 +1,139 @@
+"""Build the report of a run from its store, its scores and its baselines."""
+
+import io
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import modalens
+from modalens.engine.run import Run
+from modalens.engine.scoring import Scores, score_store
+from modalens.errors import ModalensError
+from modalens.pairs import load_pairs
+from modalens.report import EncoderResult, ReportData, Sample, write_report
+
+# What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
+_BASELINES = {
+    "untrained": ("Untrained twin", "The same encoder with random weights, before any training.", "training"),
+    "shuffled": (
+        "Shuffled-pair twin",
+        "Trained in the same way, on images and texts that were paired at random.",
+        "true pairs",
+    ),
+    "learnt-temperature": (
+        "Learnt-temperature twin",
+        "Trained on the same pairs, with a temperature that is learnt instead of held.",
+        "a temperature that is held",
+    ),
+}
+_SAMPLES = 12
+_THUMBNAIL = (144, 144)
+
+
+def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -> Path:
+    """Write a run's report; scores the run, and its baselines likewise, where that was not done.
+
+    Parameters
+    ----------
+    run
+        The run; every run under its ``baselines/`` is shown beside it.
+    out
+        Folder of the report; ``report/`` in the run by default.
+    title
+        Title of the page.
+
+    Returns
+    -------
+    Path
+        The HTML page.
+
+    Raises
+    ------
+    ModalensError
+        If the run or its scores are damaged.
+    """
+    store = run.store()
+    scores = _scores(run)
+    manifest = store.manifest
+    model: Mapping[str, Any] = {} if manifest is None else manifest.model
+    source: Mapping[str, Any] = {} if manifest is None else manifest.source
+    skipped = [] if manifest is None else manifest.skipped
+    name = _encoder_name(model)
+    baselines = []
+    order = list(_BASELINES)
+    found = sorted(run.baselines(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
+    for kind, baseline in found:
+        label, note, isolates = _BASELINES.get(kind, (kind, f"The run in baselines/{kind}.", ""))
+        baselines.append(_result(label, note, _scores(baseline, like=scores), isolates))
+    data = ReportData(
+        title=title or f"The modality gap of {name}",
+        summary=_summary(name, source, scores, len(store)),
+        main=_result(name, str(model.get("class", "The encoder under study.")), scores),
+        baselines=baselines,
+        provenance={
+            "modalens": modalens.__version__,
+            "model": dict(model),
+            "pairs": dict(source),
+            "store": {} if manifest is None else {"pairs": manifest.rows, **manifest.config},
+            "scoring": vars(scores.config),
+        },
+        skipped=[(item["id"], item["reason"]) for item in skipped],
+        attributions=_attributions(model, source),
+        caveats=list(model.get("caveats", [])),
+        samples=_samples(source),
+    )
+    return write_report(data, out or run.report)
+
+
+def _scores(run: Run, like: Scores | None = None) -> Scores:
+    """The scores of a run, made now if missing or made otherwise than ``like``."""
+    if (run.scores / "scores.json").exists():
+        scores = Scores.load(run.scores)
+        if like is None or scores.config == like.config:
+            return scores
+    scores = score_store(run.store(), None if like is None else like.config)
+    scores.save(run.scores)
+    return scores
+
+
+def _result(name: str, note: str, scores: Scores, isolates: str = "") -> EncoderResult:
+    return EncoderResult(name, note, scores.dominance, scores.gap, scores.retrieval, isolates)
+
+
+def _encoder_name(model: Mapping[str, Any]) -> str:
+    name = str(model.get("model", "The encoder"))
+    return "Demo encoder" if name == "demo" else name
+
+
+def _summary(name: str, source: Mapping[str, Any], scores: Scores, stored: int) -> str:
+    measured = scores.gap.n_pairs
+    pairs = f"{measured:,} image-text pairs"
+    if scores.config.split is not None:
+        pairs = f"{measured:,} of {stored:,} image-text pairs, those of the {scores.config.split} split,"
+    origin = source.get("source")
+    return f"{name}: {scores.gap.d} features, measured on {pairs}" + (f" from {origin}." if origin else ".")
+
+
+def _attributions(model: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
+    """Whose pairs and weights these are, each said once."""
+    told = [source.get("attribution"), model.get("training_data", {}).get("attribution")]
+    terms = [f"{part}: {text}" for part, text in model.get("terms", {}).items()]
+    return list(dict.fromkeys([text for text in told if text] + terms))
+
+
+def _samples(source: Mapping[str, Any]) -> list[Sample]:
+    """A few pairs from the source, if it is still there."""
+    samples = []
+    try:
+        pairs = load_pairs(str(source["source"]))
+        step = max(1, (pairs.count() or 0) // _SAMPLES)
+        for pair in islice(pairs, 0, step * _SAMPLES, step):
+            thumbnail = pair.image
+            thumbnail.thumbnail(_THUMBNAIL)
+            buffer = io.BytesIO()
+            thumbnail.save(buffer, "WEBP", quality=80)
+            samples.append(Sample(pair.id, buffer.getvalue(), pair.text))
+    except (ModalensError, KeyError, OSError):
+        return samples  # the pictures are an ornament; a source that moved away must not cost the report
+    return samples
