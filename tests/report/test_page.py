@@ -15,7 +15,8 @@ import pytest
 
 from modalens.errors import ModalensError
 from modalens.report import ReportData, Sample, write_report
-from modalens.report.html import MAX_FEATURE_ROWS, SECTIONS
+from modalens.report.html import SECTIONS
+from modalens.report.views import MAX_FEATURE_ROWS
 
 VOID = {"meta", "img", "input", "br", "col", "link"}
 EVIL = "<script>alert(1)</script>\"'&{{7*7}}$x$"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modalens.report import EncoderResult, ReportData
 from modalens.report import statements as says
+from modalens.report.keys import key_numbers
 from modalens.report.naming import Naming, count, interval, listing, number, percent
 
 NAMING = Naming("image", "text")
@@ -197,7 +198,7 @@ def test_estimators_that_are_not_defined_say_why(data: ReportData) -> None:
 
 
 def test_key_numbers_stand_beside_every_baseline(data: ReportData) -> None:
-    keys = says.key_numbers(data)
+    keys = key_numbers(data)
     assert [key.name for key in keys] == ["Gap L2M", "Spread of R, σ", "One-sided features", "Retrieval R@1"]
     for key in keys[:3]:
         assert [name for name, _ in key.beside] == ["labels swapped", "Untrained twin", "Closed twin"]

@@ -6,18 +6,19 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import modalens
-from modalens.dominance import RULES, Dominance
-from modalens.dominance.classes import class_codes, moments
+from modalens.dominance import RULES
+from modalens.dominance.classes import moments
 from modalens.errors import ModalensError
-from modalens.report import figures, statements, tables
-from modalens.report.data import ReportData, Sample
+from modalens.report import figures, statements, tables, views
+from modalens.report.data import ReportData
+from modalens.report.keys import key_numbers
 from modalens.report.naming import (
     METRICS,
     NULL_NAME,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_FEATURE_ROWS = 4096
 MAX_SKIPPED_ROWS = 100
 SECTIONS = {
     "setup": "What is measured, and beside what",
@@ -48,12 +48,6 @@ SECTIONS = {
     "features": "Every feature",
     "made": "How this was made",
     "glossary": "Terms and formulas",
-}
-_IMAGE_TYPES = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
 }
 
 
@@ -102,12 +96,12 @@ def write_report(data: ReportData, out: Path) -> Path:
 
 def _draw(data: ReportData, folder: Path) -> dict[str, Drawn]:
     naming = Naming(*data.modalities)
-    scored = _scored(data)
+    scored = views.scored(data)
     sets = figures.score_sets(data.encoders, data.estimator)
     plans: dict[str, tuple[Callable[[bool], Figure], str]] = {
         "mds_distribution": (
             lambda narrow: figures.distribution(data.scores, naming, narrow=narrow),
-            _distribution_alt(data.scores, naming),
+            views.describe_distribution(data.scores, naming),
         ),
         "gap": (
             lambda narrow: figures.gap(data.encoders, narrow=narrow),
@@ -155,12 +149,12 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
         data=data,
         naming=naming,
         scores=scores,
-        scored=_scored(data),
+        scored=views.scored(data),
         estimator=data.estimator,
-        other_rule=_other_rule(scores),
+        other_rule=views.other_rule(scores),
         figures={**dict.fromkeys(("mds_baselines", "estimators")), **drawn},
         headline=statements.headline(data),
-        key_numbers=statements.key_numbers(data),
+        key_numbers=key_numbers(data),
         statements={
             "gap": statements.gap_statements(data),
             "retrieval": statements.retrieval_statements(data),
@@ -168,19 +162,19 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
             "counts": statements.count_statements(data, naming),
             "estimators": statements.estimator_statements(data),
         },
-        strips=[_strip(each, naming) for each in figures.score_sets(data.encoders, data.estimator)],
-        distribution_caption=_distribution_alt(scores, naming),
+        strips=[views.strip(each, naming) for each in figures.score_sets(data.encoders, data.estimator)],
+        distribution_caption=views.describe_distribution(scores, naming),
         scatter_note=(
             f" Of {count(live)} features, {count(figures.MAX_POINTS)} evenly spaced ones are drawn."
             if live > figures.MAX_POINTS
             else ""
         ),
-        retrieval=_retrieval(data),
+        retrieval=views.recalls(data),
         ranks=sorted(data.main.retrieval.chance) if data.main.retrieval else [],
         chance=data.main.retrieval.chance if data.main.retrieval else {},
         estimator_rows=estimator_rows,
         class_counts=scores.counts(),
-        feature_rows=_feature_rows(scores, naming),
+        feature_rows=views.feature_rows(scores, naming),
         provenance={
             "plain": {name: value for name, value in provenance.items() if not isinstance(value, Mapping)},
             "nested": nested,
@@ -212,98 +206,10 @@ def _environment(naming: Naming) -> Environment:
     environment.filters |= {
         "capitalised": capitalised,
         "count": count,
-        "data_uri": _data_uri,
+        "data_uri": views.data_uri,
         "interval": interval,
         "naming_short": naming.short,
         "number": number,
         "percent": percent,
     }
     return environment
-
-
-def _scored(data: ReportData) -> dict[str, Dominance]:
-    """Scores by encoder name, of the encoders that have any under the report's estimator."""
-    found = {encoder.name: encoder.scores(data.estimator) for encoder in data.encoders}
-    return {name: scores for name, scores in found.items() if scores is not None}
-
-
-def _distribution_alt(scores: Dominance, naming: Naming) -> str:
-    live = scores.score[~np.isnan(scores.score)]
-    if not len(live):
-        return "No feature has a score: all are dead."
-    counts = scores.counts()
-    classes = ", ".join(f"{count(counts[naming.label(role)])} {naming.short(role)}" for role in ROLES)
-    return (
-        f"Histogram of R over {count(len(live))} features: from {number(float(live.min()))} to "
-        f"{number(float(live.max()))}, mean {number(scores.mean)}, standard deviation {number(scores.std)}; {classes}. "
-        f"The solid line is the mean, the dashed ones are the class bounds of {scores.rule}."
-    )
-
-
-def _strip(shown: figures.ScoreSet, naming: Naming) -> dict[str, Any]:
-    """A line per distinct score, in thousandths, by class; the rare classes are drawn last, on top."""
-    codes = shown.codes
-    paths = {}
-    for code in (1, 0, 2):
-        places = np.unique(np.round(1000 * shown.score[codes == code]).astype(int))
-        if len(places):
-            paths[ROLES[code]] = "".join(f"M{place} 0v10" for place in places)
-    counts = np.bincount(codes, minlength=4)
-    classes = ", ".join(f"{count(int(counts[code]))} {naming.short(ROLES[code])}" for code in range(3))
-    return {"name": shown.name, "paths": paths, "alt": f"Scores of {shown.name}: {classes}"}
-
-
-def _retrieval(data: ReportData) -> dict[str, list[tuple[str, Mapping[int, tuple[float, float, float]]]]]:
-    """Recalls by direction and encoder, the main encoder first; empty where it has none."""
-    if data.main.retrieval is None:
-        return {}
-    first, second = data.modalities
-    measured = [(each.name, each.retrieval) for each in data.encoders if each.retrieval is not None]
-    return {
-        f"{first} to {second}": [(name, found.image_to_text) for name, found in measured],
-        f"{second} to {first}": [(name, found.text_to_image) for name, found in measured],
-    }
-
-
-def _other_rule(scores: Dominance) -> str:
-    return next(rule for rule in RULES if rule != scores.rule)
-
-
-def _feature_rows(scores: Dominance, naming: Naming) -> list[dict[str, str]]:
-    """Rows of the feature table, highest score first, dead features last; the outermost where there are many."""
-    names = [naming.short(role) for role in ROLES]
-    codes = class_codes(scores.score, scores.rule)
-    other = class_codes(scores.score, _other_rule(scores))
-    # Dead features have no score; NaN sorts last.
-    outermost = np.argsort(-np.abs(scores.score - scores.mean), kind="stable")[:MAX_FEATURE_ROWS]
-    order = outermost[np.lexsort((outermost, -scores.score[outermost]))]
-    rows = []
-    for feature in order.tolist():
-        score, low, high = (float(each[feature]) for each in (scores.score, scores.low, scores.high))
-        known = np.isfinite(low)
-        start, width = (low, high - low) if known else (score, 0.0)
-        alive = np.isfinite(score)
-        rows.append(
-            {
-                "feature": str(feature),
-                "role": ROLES[codes[feature]],
-                "name": names[codes[feature]],
-                "score": number(score, 4),
-                "bar": f"--l:{100 * start:.1f};--w:{100 * width:.1f};--s:{100 * score:.1f}" if alive else "",
-                "interval": interval(low, high),
-                "width": f"{width:.5f}" if known else "",
-                "certainty": percent(float(scores.probability[feature])) if alive else number(None),
-                "other": names[other[feature]],
-                "pairs": count(int(scores.pairs[feature])),
-            }
-        )
-    return rows
-
-
-def _data_uri(sample: Sample) -> str:
-    for magic, kind in _IMAGE_TYPES.items():
-        if sample.thumbnail.startswith(magic):
-            return f"data:{kind};base64,{base64.b64encode(sample.thumbnail).decode()}"
-    raise ModalensError(
-        f"The thumbnail of sample {sample.id!r} is no PNG, JPEG, WebP or GIF file; encode it as one of them."
-    )

@@ -23,17 +23,6 @@ _OUTER = 0.05
 
 
 @dataclass(frozen=True)
-class KeyNumber:
-    """One large number at the head of the page, with what it has to be read beside."""
-
-    name: str
-    value: str
-    interval: str
-    beside: Sequence[tuple[str, str]]
-    meaning: str
-
-
-@dataclass(frozen=True)
 class GapShare:
     """How much of the main encoder's L2M a baseline has as well.
 
@@ -101,74 +90,6 @@ def headline(data: ReportData) -> list[str]:
         rest = f", so it hangs on {owed}" if owed else ""
         sentences.append(f"In {listing(names)} it all but closes{rest}.")
     return sentences
-
-
-def key_numbers(data: ReportData) -> list[KeyNumber]:
-    """The three or four numbers a reader should take away, each beside its baselines."""
-    gap, scores = data.main.gap, data.scores
-    first, second = data.modalities
-    rivals = [(each, each.scores(data.estimator)) for each in data.baselines]
-    scored = [(each.name, found) for each, found in rivals if found is not None]
-
-    def one_sided(found: Dominance) -> int:
-        counts = found.counts("twofold")
-        return counts[first] + counts[second]
-
-    null_gap = gap.null.get("l2m")
-    null_spread = [] if scores.null is None else [("labels swapped", number(float(scores.null.stds.mean())))]
-    null_count = (
-        []
-        if scores.null is None
-        else [
-            (
-                "labels swapped",
-                count(sum(scores.null.class_counts["twofold"][name] for name in (first, second))),
-            )
-        ]
-    )
-    numbers = [
-        KeyNumber(
-            "Gap L2M",
-            number(gap.l2m),
-            interval(*gap.intervals.get("l2m", (math.nan, math.nan))),
-            ([("labels swapped", number(null_gap[0]))] if null_gap else [])
-            + [(each.name, number(each.gap.l2m)) for each in data.baselines],
-            f"distance between the mean {first} and the mean {second} embedding, 0 to 2",
-        ),
-        KeyNumber(
-            "Spread of R, σ",
-            number(scores.std),
-            f"mean {number(scores.mean)}",
-            null_spread + [(name, number(found.std)) for name, found in scored],
-            f"how far features lean to {first} or {second}, 0 to 0.5",
-        ),
-        KeyNumber(
-            "One-sided features",
-            f"{count(one_sided(scores))} of {count(_live(scores))}",
-            ", ".join(
-                f"{interval(*scores.count_intervals('twofold')[name], digits=0)} {name}"
-                for name in (second, first)
-            ),
-            null_count + [(name, count(one_sided(found))) for name, found in scored],
-            "one side at least twice as strong as the other (rule twofold)",
-        ),
-    ]
-    if (found := data.main.retrieval) is not None:
-        k = min(found.image_to_text)
-        value, low, high = found.image_to_text[k]
-        others = [
-            (each.name, each.retrieval.image_to_text[k][0]) for each in data.baselines if each.retrieval
-        ]
-        numbers.append(
-            KeyNumber(
-                f"Retrieval R@{k}",
-                percent(value, 1),
-                f"{number(100 * low, 1)} to {percent(high, 1)}",
-                [("chance", percent(found.chance[k], 1))] + [(name, percent(x, 1)) for name, x in others],
-                f"how often the right {second} comes first for a given {first}",
-            )
-        )
-    return numbers
 
 
 def gap_statements(data: ReportData) -> list[str]:
