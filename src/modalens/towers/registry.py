@@ -40,11 +40,11 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
     from modalens.towers.transformers_clip import load_folder, load_hub
 
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         if revision is not None:
             raise ModalensError(f"A revision was given for the folder {name}, which has none; leave it out.")
         return load_folder(name, folder, device=device)
-    if folder.exists():
+    if name and folder.exists():
         raise ModalensError(f"{name} is a file; name the folder that holds the model.")
     if name.startswith((".", "~", "/")) or folder.is_absolute() or name.count("/") > 1 or "\\" in name:
         raise ModalensError(f"The model folder {name} does not exist.")

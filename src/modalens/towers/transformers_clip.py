@@ -165,6 +165,7 @@ def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]
             image_processor = transformers.AutoImageProcessor.from_pretrained(
                 folder, backend="pil", local_files_only=True
             )
+        _require_vocabulary(name, folder)
         with _readable(name, "tokenizer"):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         with _readable(name, "weights"):
@@ -208,11 +209,26 @@ def _weights(name: str, folder: Path) -> list[Path]:
     raise ModalensError(f"{name} has no weights: neither model.safetensors nor pytorch_model.bin is there.")
 
 
+def _require_vocabulary(name: str, folder: Path) -> None:
+    """Without this check transformers makes a tokenizer that knows no word, and says nothing."""
+    if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.json")) and not any(
+        folder.glob("*.model")
+    ):
+        raise ModalensError(
+            f"{name} has no tokenizer: neither tokenizer.json, vocab.json nor a .model file is there."
+        )
+
+
 @contextmanager
 def _readable(name: str, part: str) -> Iterator[None]:
     """Turn whatever a damaged file makes transformers raise into one sentence."""
     try:
         yield
+    except ImportError as error:
+        raise ModalensError(
+            f"The {part} of {name} needs a package that is missing (SigLIP's tokenizer: pip install sentencepiece "
+            f"protobuf): {' '.join(str(error).split())[:200]}"
+        ) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise ModalensError(f"The {part} of {name} cannot be read ({reason}).") from error

@@ -1,0 +1,203 @@
+"""Tiny models with random weights, saved as people save theirs."""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+WORDS = ["a", "photo", "of", "the", "red", "green", "blue", "cat", "dog", "on", "mat", "sun", "and", "sea"]
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("the network was touched")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[Image.Image]:
+    """RGB images of several shapes, three pixels high and wide among them."""
+    rng = np.random.default_rng(0)
+    sizes = [(40, 30), (30, 50), (64, 64), (3, 20), (20, 3), (1, 1), (32, 32)]
+    return [
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for width, height in sizes
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import (
+        CLIPConfig,
+        CLIPImageProcessorPil,
+        CLIPModel,
+        CLIPProcessor,
+        CLIPTextConfig,
+        CLIPTokenizer,
+        CLIPVisionConfig,
+    )
+
+    folder = tmp_path_factory.mktemp("clip")
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    pieces = [
+        "<|startoftext|>",
+        "<|endoftext|>",
+        *letters,
+        *(f"{letter}</w>" for letter in letters),
+        "ca",
+        "cat</w>",
+    ]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[("c", "a"), ("ca", "t</w>")])
+    body = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = CLIPTextConfig(
+        **body,
+        vocab_size=len(pieces),
+        max_position_embeddings=16,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    vision = CLIPVisionConfig(**body, image_size=32, patch_size=8)
+    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=24)
+    images = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        CLIPModel(config).save_pretrained(folder)
+    CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_siglip(folder: Path, tokenizer: Any) -> Path:
+    from transformers import (
+        SiglipConfig,
+        SiglipImageProcessorPil,
+        SiglipModel,
+        SiglipProcessor,
+        SiglipTextConfig,
+        SiglipVisionConfig,
+    )
+
+    body = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = SiglipTextConfig(**body, vocab_size=32, max_position_embeddings=12, pad_token_id=0)
+    vision = SiglipVisionConfig(**body, image_size=32, patch_size=8)
+    config = SiglipConfig(text_config=text.to_dict(), vision_config=vision.to_dict())
+    images = SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        SiglipModel(config).save_pretrained(folder)
+    SiglipProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip2(tmp_path_factory: pytest.TempPathFactory, tiny_siglip: Path) -> Path:
+    """A SigLIP 2 that takes images of any shape."""
+    from transformers import (
+        AutoTokenizer,
+        Siglip2Config,
+        Siglip2ImageProcessorPil,
+        Siglip2Model,
+        Siglip2TextConfig,
+        Siglip2VisionConfig,
+    )
+
+    folder = tmp_path_factory.mktemp("siglip2")
+    body = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = Siglip2TextConfig(
+        **body, vocab_size=32, max_position_embeddings=12, pad_token_id=0, projection_size=32
+    )
+    vision = Siglip2VisionConfig(**body, num_patches=16, patch_size=8)
+    config = Siglip2Config(text_config=text.to_dict(), vision_config=vision.to_dict())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        Siglip2Model(config).save_pretrained(folder)
+    Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_siglip).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SigLIP with a tokenizer in one JSON file, as SigLIP 2 has it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: index for index, word in enumerate(["<pad>", "</s>", "<unk>", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_input_names=["input_ids"],
+    )
+    return save_tiny_siglip(tmp_path_factory.mktemp("siglip"), wrapped)
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip_sentencepiece(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SigLIP with a sentencepiece tokenizer, as the first SigLIP has it."""
+    pytest.importorskip("google.protobuf", reason="SigLIP's own tokenizer needs protobuf")
+    import sentencepiece
+    from transformers import SiglipTokenizer
+
+    folder = tmp_path_factory.mktemp("siglip-sentencepiece")
+    vocabulary = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(WORDS[i:] + WORDS[:i]) for i in range(len(WORDS))]),
+        model_writer=vocabulary,
+        vocab_size=32,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    (folder / "spiece.model").write_bytes(vocabulary.getvalue())
+    return save_tiny_siglip(folder, SiglipTokenizer(str(folder / "spiece.model"), model_max_length=12))
+
+
+@pytest.fixture
+def changed_copy(tmp_path: Path) -> Callable[..., Path]:
+    """Copy a model's folder and change its config.json."""
+
+    def copy(folder: Path, **changes: object) -> Path:
+        for file in folder.iterdir():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+        config = json.loads((tmp_path / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps(config | changes))
+        return tmp_path
+
+    return copy
+
+
+@pytest.fixture
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code in a new interpreter, with further environment variables."""
+
+    def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
