@@ -185,7 +185,7 @@ def test_retrieval_at_chance_is_called_so(data: ReportData) -> None:
     guess = {k: (found.chance[k], 0.0, 2 * found.chance[k]) for k in found.chance}
     guessing = replace(data.baselines[0], retrieval=replace(found, image_to_text=guess, text_to_image=guess))
     sentences = says.retrieval_statements(replace(data, baselines=[guessing]))
-    assert sentences[-1] == "Untrained twin does no better than chance."
+    assert sentences[-1] == "The untrained twin does no better than chance."
     assert sentences[0].startswith("Main finds the right text first in")
 
 

@@ -19,12 +19,12 @@ _BASELINES = {
     "shuffled": (
         "Shuffled-pair twin",
         "Trained in the same way, on images and texts that were paired at random.",
-        "true pairs",
+        "matching images with their own texts",
     ),
     "learnt-temperature": (
         "Learnt-temperature twin",
         "Trained on the same pairs, with a temperature that is learnt instead of held.",
-        "a temperature that is held",
+        "the fixed temperature",
     ),
 }
 _SAMPLES = 12

@@ -51,6 +51,12 @@ class EncoderResult:
     retrieval: Retrieval | None = None
     isolates: str = ""
 
+    @property
+    def spoken(self) -> str:
+        """How a sentence speaks of it: "the untrained twin", but a model by its own name."""
+        described = self.name.endswith((" twin", " encoder"))
+        return f"the {self.name[:1].lower()}{self.name[1:]}" if described else self.name
+
     def scores(self, estimator: str) -> Dominance | None:
         """Scores under ``estimator``, or None where they are not defined."""
         found = self.dominance.get(estimator)

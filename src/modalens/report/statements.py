@@ -13,7 +13,7 @@ import numpy as np
 from modalens.dominance import Dominance, ModalityGap
 from modalens.dominance.classes import moments
 from modalens.report.data import EncoderResult, ReportData
-from modalens.report.naming import ROLES, Naming, count, interval, listing, number, percent
+from modalens.report.naming import ROLES, Naming, capitalised, count, interval, listing, number, percent
 from modalens.report.tables import agreement, rank_correlation
 
 # A baseline with more than this share of the main gap has most of it; with less than the other, hardly any.
@@ -83,9 +83,9 @@ def headline(data: ReportData) -> list[str]:
     if part:
         owed = _isolated(part, "or to")
         rest = f", so at most the rest can be owed to {owed}" if owed else ""
-        sentences.append(f"{listing([_part(each) for each in part])}{rest}.")
+        sentences.append(f"{capitalised(listing([_part(each) for each in part]))}{rest}.")
     if closed:
-        names = [f"{each.baseline.name} ({number(each.baseline.gap.l2m)})" for each in closed]
+        names = [f"{each.baseline.spoken} ({number(each.baseline.gap.l2m)})" for each in closed]
         owed = _isolated(closed, "and on")
         rest = f", so it hangs on {owed}" if owed else ""
         sentences.append(f"In {listing(names)} it all but closes{rest}.")
@@ -122,16 +122,17 @@ def retrieval_statements(data: ReportData) -> list[str]:
         k = min(found.chance)
         ways, chance = (found.image_to_text[k], found.text_to_image[k]), found.chance[k]
         if all(low <= chance for _, low, _ in ways):
-            guessing.append(encoder.name)
+            guessing.append(encoder.spoken)
         else:
             there, back = (percent(way[0], 1) for way in ways)
             sentences.append(
-                f"{encoder.name} finds the right {second} first in {there} of cases and the right {first} in {back}; "
+                f"{capitalised(encoder.spoken)} finds the right {second} first in {there} of cases and the right "
+                f"{first} in {back}; "
                 f"chance is {percent(chance, 1)}."
             )
     if guessing:
         verb = "does" if len(guessing) == 1 else "do"
-        sentences.append(f"{listing(guessing)} {verb} no better than chance.")
+        sentences.append(f"{capitalised(listing(guessing))} {verb} no better than chance.")
     return sentences
 
 
@@ -162,10 +163,10 @@ def spread_statements(data: ReportData) -> list[str]:
         tail = ""
         if baseline.isolates and ratio >= _MOST:
             tail = f", so the spread cannot be credited to {baseline.isolates}"
-        sentences.append(f"In {baseline.name} R spreads {amount}, σ = {number(found.std)}{tail}.")
+        sentences.append(f"In {baseline.spoken} R spreads {amount}, σ = {number(found.std)}{tail}.")
     outer = _outer_share(scores)
     if outer >= 0.1:
-        others = [(each.name, each.scores(data.estimator)) for each in data.baselines]
+        others = [(each.spoken, each.scores(data.estimator)) for each in data.baselines]
         beside = [f"{percent(_outer_share(found))} in {name}" for name, found in others if found is not None]
         rest = f", against {listing(beside)}" if beside else ""
         sentences.append(
@@ -255,7 +256,7 @@ def _as_much(shares: Sequence[GapShare]) -> str:
     clauses = []
     for verdict, words in (("larger", "a larger one"), ("same", "the same within sampling error")):
         names = [
-            f"{each.baseline.name} ({number(each.baseline.gap.l2m)})"
+            f"{each.baseline.spoken} ({number(each.baseline.gap.l2m)})"
             for each in shares
             if each.verdict == verdict
         ]
@@ -265,7 +266,7 @@ def _as_much(shares: Sequence[GapShare]) -> str:
 
 
 def _part(each: GapShare) -> str:
-    return f"{each.baseline.name} has {percent(each.share)} of it ({number(each.baseline.gap.l2m)})"
+    return f"{each.baseline.spoken} has {percent(each.share)} of it ({number(each.baseline.gap.l2m)})"
 
 
 def _isolated(shares: Sequence[GapShare], joint: str) -> str:
