@@ -1,5 +1,7 @@
 """The frozen towers against the packages they come from."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -72,7 +74,9 @@ def test_pixels_are_the_centre_square() -> None:
     torch.testing.assert_close(inside[2], torch.full_like(inside[2], -127 / 128))
 
 
-def test_the_image_tower_knows_dogs(plain_network: torch.nn.Module, flickr) -> None:
+def test_the_image_tower_knows_dogs(
+    image_tower: ImageTower, plain_network: torch.nn.Module, flickr: Path
+) -> None:
     """Guards the preprocessing: ImageNet's mean and deviation make it two thirds."""
     import csv
 
@@ -81,9 +85,8 @@ def test_the_image_tower_knows_dogs(plain_network: torch.nn.Module, flickr) -> N
         for row in csv.DictReader(file):
             captions[row["image"]] = captions.get(row["image"], "") + row["caption"].lower()
     dogs = [name for name, words in captions.items() if words.count(" dog ") >= 4][:40]
-    images = torch.stack([to_pixels(Image.open(flickr / "images" / name)) for name in dogs])
-    with torch.inference_mode():
-        guesses = torch.cat([plain_network(batch).argmax(dim=1) for batch in images.split(4)])
+    features = image_tower.features([Image.open(flickr / "images" / name) for name in dogs])
+    guesses = plain_network._fc(features).argmax(dim=1)
     breeds = (guesses >= 151) & (guesses <= 268)
     assert len(dogs) == 40
     assert breeds.float().mean() > 0.75

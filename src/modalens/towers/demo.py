@@ -148,7 +148,7 @@ class DemoVLM(VLM):
 
 
 def load_demo(name: str, *, device: str | None = None) -> DemoVLM:
-    """Load the demo encoder or a twin; the first time, train it (about a minute on two cores).
+    """Load the demo encoder or a twin; the first time, train it (a minute or two on two cores).
 
     Training always runs on the CPU, so that the weights do not depend on the device.
 
