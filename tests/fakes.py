@@ -67,7 +67,12 @@ class FakeVLM(VLM):
         return rows
 
     def card(self) -> dict[str, Any]:
-        return {"model": self.name, "revision": self.revision, "versions": {"numpy": np.__version__}}
+        return {
+            "model": self.name,
+            "revision": self.revision,
+            "size": (8, 8),
+            "versions": {"numpy": np.__version__},
+        }
 
 
 def colour_pairs(count: int, captions: int = 1) -> list[Pair | Skipped]:

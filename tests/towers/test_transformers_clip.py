@@ -161,6 +161,33 @@ def test_weights_that_lack_tensors_are_not_filled_with_random_ones(
         load_vlm(str(copy), device="cpu")
 
 
+def test_an_untrained_twin_is_the_same_model_with_random_weights(
+    tiny_clip: Path, photos: list[Image.Image]
+) -> None:
+    from transformers import CLIPConfig, CLIPModel
+
+    trained = load_vlm(str(tiny_clip), device="cpu")
+    twins = [load_vlm(f"untrained:{tiny_clip}", device="cpu") for _ in range(2)]
+    first, second = (twin.embed_images(photos) for twin in twins)
+    assert np.array_equal(first, second)
+    assert first.shape == trained.embed_images(photos).shape
+    # The fixture's own weights are the initial state of seed 0; another state must not come out alike.
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        CLIPModel(CLIPConfig.from_pretrained(tiny_clip)).save_pretrained(tiny_clip.parent / "other")
+    for file in tiny_clip.iterdir():
+        if not (tiny_clip.parent / "other" / file.name).exists():
+            (tiny_clip.parent / "other" / file.name).write_bytes(file.read_bytes())
+    other = load_vlm(str(tiny_clip.parent / "other"), device="cpu")
+    assert not np.allclose(other.embed_images(photos), first)
+    untrained_other = load_vlm(f"untrained:{tiny_clip.parent / 'other'}", device="cpu")
+    assert np.array_equal(untrained_other.embed_images(photos), first)
+    card = twins[0].card()
+    assert card["weights"] == "random, seed 0"
+    assert card["model"].startswith("untrained:")
+    assert "weights_sha256" not in card
+
+
 def test_unavailable_device(tiny_clip: Path) -> None:
     with pytest.raises(ModalensError, match="device 'nonsense' is not available"):
         load_vlm(str(tiny_clip), device="nonsense")

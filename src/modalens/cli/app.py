@@ -75,12 +75,12 @@ def embed(
         typer.Option(help="demo, a CLIP or SigLIP id of the Hugging Face hub, or a saved model's folder."),
     ] = "demo",
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the store [default: runs/SOURCE-VLM/embeddings].")
+        Path | None, typer.Option(help="Folder of the store (default: runs/SOURCE-VLM/embeddings).")
     ] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
     batch_size: Annotated[int, typer.Option(help="Images or texts in one forward pass.")] = 32,
     rows_per_shard: Annotated[int, typer.Option(help="Pairs in one shard, the unit a kill can cost.")] = 8192,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, ... [default: the best there is].")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ... (default: the best there is).")] = None,
     revision: Annotated[str | None, typer.Option(help="Revision of a hub model.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad pair.")] = False,
     json: Json = False,
@@ -126,13 +126,13 @@ def score(
         bool, typer.Option("--normalize", help="L2-normalise every embedding first.")
     ] = False,
     groups: Annotated[
-        str | None, typer.Option(help="Metadata column drawn together in the bootstrap [default: the image].")
+        str | None, typer.Option(help="Metadata column drawn together in the bootstrap (default: the image).")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Score only pairs whose column 'split' is this.")] = None,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples.")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the scores [default: scores/ in the run; none for a .npy].")
+        Path | None, typer.Option(help="Folder of the scores (default: scores/ in the run; none for a .npy).")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -171,7 +171,7 @@ def score(
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or a store.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the report [default: report/ in the run].")
+        Path | None, typer.Option(help="Folder of the report (default: report/ in the run).")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
     json: Json = False,

@@ -66,10 +66,11 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
     for kind, baseline in found:
         label, note, isolates = _BASELINES.get(kind, (kind, f"The run in baselines/{kind}.", ""))
         baselines.append(_result(label, note, _scores(baseline, like=scores), isolates))
+    main = _result(name, str(model.get("class", "The encoder under study.")), scores)
     data = ReportData(
-        title=title or f"The modality gap of {name}",
+        title=title or f"The modality gap of {main.spoken}",
         summary=_summary(name, source, scores, len(store)),
-        main=_result(name, str(model.get("class", "The encoder under study.")), scores),
+        main=main,
         baselines=baselines,
         provenance={
             "modalens": modalens.__version__,

@@ -1,6 +1,7 @@
 """Write an embedding store shard by shard, so that a kill costs the shard in work and no more."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -174,17 +175,19 @@ def _hash_ids(ids: Iterable[str]) -> str:
 
 
 def _stable(part: Any) -> Any:
-    """A manifest's part without the versions of libraries, which may move under a run."""
-    return {k: v for k, v in part.items() if k != "versions"} if isinstance(part, Mapping) else part
+    """A manifest's part as JSON keeps it, without the versions of libraries, which may move under a run."""
+    if isinstance(part, Mapping):
+        part = {name: value for name, value in part.items() if name != "versions"}
+    return json.loads(json.dumps(part))
 
 
-def _difference(before: Any, now: Any) -> str:
+def _difference(before: Any, now: Any, where: str = "") -> str:
     """The first thing in which two parts of a manifest differ, for a sentence."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for key in dict.fromkeys([*before, *now]):
-            if before.get(key) != now.get(key):
-                return f"{key} {before.get(key)!r} there, {now.get(key)!r} here"
-    return f"{before!r} there, {now!r} here"
+        for name in dict.fromkeys([*before, *now]):
+            if before.get(name) != now.get(name):
+                return _difference(before.get(name), now.get(name), f"{where} {name}".lstrip())
+    return f"{where} {before!r} there, {now!r} here".lstrip()
 
 
 def _metadata_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

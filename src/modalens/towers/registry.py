@@ -7,6 +7,7 @@ from modalens.errors import ModalensError
 from modalens.towers.base import VLM
 from modalens.towers.recipes import RECIPES
 
+_UNTRAINED = "untrained:"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -18,7 +19,8 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
     name
         ``demo`` or a twin of it (``demo:untrained``, ``demo:shuffled``, ``demo:learnt-temperature``); the
         hub id of a CLIP or SigLIP for transformers, e.g. ``openai/clip-vit-base-patch32``; or a folder
-        holding one as ``save_pretrained`` writes it, for which no network is touched.
+        holding one as ``save_pretrained`` writes it, for which no network is touched. ``untrained:`` before
+        an id or folder gives the same model with random weights, the baseline of every score.
     device
         PyTorch's name of a device; by default the GPU if there is one, else the CPU.
     revision
@@ -39,11 +41,13 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
 
     from modalens.towers.transformers_clip import load_folder, load_hub
 
+    untrained = name.startswith(_UNTRAINED)
+    wanted, name = name, name.removeprefix(_UNTRAINED)
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         if revision is not None:
             raise ModalensError(f"A revision was given for the folder {name}, which has none; leave it out.")
-        return load_folder(name, folder, device=device)
+        return load_folder(wanted, folder, device=device, untrained=untrained)
     if name and folder.exists():
         raise ModalensError(f"{name} is a file; name the folder that holds the model.")
     if name.startswith((".", "~", "/")) or folder.is_absolute() or name.count("/") > 1 or "\\" in name:
@@ -53,4 +57,4 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
             f"There is no model {name!r}; there are {', '.join(RECIPES)}, any CLIP or SigLIP of transformers by hub "
             "id (such as openai/clip-vit-base-patch32), and local folders with one."
         )
-    return load_hub(name, revision=revision, device=device)
+    return load_hub(wanted, name, revision=revision, device=device, untrained=untrained)

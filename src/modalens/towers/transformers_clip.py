@@ -128,7 +128,9 @@ class TransformersVLM(VLM):
         return pooled.float().cpu().numpy()
 
 
-def load_hub(name: str, *, revision: str | None, device: str | None) -> TransformersVLM:
+def load_hub(
+    name: str, hub_id: str, *, revision: str | None, device: str | None, untrained: bool = False
+) -> TransformersVLM:
     """Load a model from the hub, or from its local copy of an earlier download.
 
     Raises
@@ -137,12 +139,12 @@ def load_hub(name: str, *, revision: str | None, device: str | None) -> Transfor
         If it cannot be fetched or is no supported model.
     """
     check_torchvision()
-    folder = fetch(name, revision)
+    folder = fetch(hub_id, revision)
     # The hub's cache names the folder of a snapshot after its commit.
-    return _load(name, folder, device, {"revision": folder.name})
+    return _load(name, folder, device, {"revision": folder.name}, untrained)
 
 
-def load_folder(name: str, folder: Path, *, device: str | None) -> TransformersVLM:
+def load_folder(name: str, folder: Path, *, device: str | None, untrained: bool = False) -> TransformersVLM:
     """Load a model from a folder written by ``save_pretrained``, without any network.
 
     Raises
@@ -151,14 +153,16 @@ def load_folder(name: str, folder: Path, *, device: str | None) -> TransformersV
         If the folder holds no supported model or parts of it are missing or damaged.
     """
     check_torchvision()
-    return _load(name, folder, device, {"weights_sha256": files_sha256(_weights(name, folder))})
+    origin = {} if untrained else {"weights_sha256": files_sha256(_weights(name, folder))}
+    return _load(name, folder, device, origin, untrained)
 
 
-def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]) -> TransformersVLM:
+def _load(
+    name: str, folder: Path, device: str | None, origin: Mapping[str, Any], untrained: bool
+) -> TransformersVLM:
     chosen = pick_device(device)
     transformers: Any = import_module("transformers")
     family = _family(name, folder)
-    weights = _weights(name, folder)
     with quiet_transformers():
         with _readable(name, "image processor"):
             # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
@@ -169,23 +173,43 @@ def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]
         with _readable(name, "tokenizer"):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         with _readable(name, "weights"):
-            model, report = getattr(transformers, family.model_class).from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=weights[0].suffix == ".safetensors",
-                weights_only=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
+            if untrained:
+                model, origin = (
+                    _random_model(transformers, family, folder),
+                    {**origin, "weights": "random, seed 0"},
+                )
+            else:
+                model = _trained_model(transformers, name, family, folder)
+    model = model.to(chosen).eval().requires_grad_(False)
+    logger.info("Loaded %s, a %s, on %s.", name, family.model_class, chosen)
+    return TransformersVLM(name, model, image_processor, tokenizer, family, origin)
+
+
+def _trained_model(transformers: Any, name: str, family: Family, folder: Path) -> Any:
+    weights = _weights(name, folder)
+    model, report = getattr(transformers, family.model_class).from_pretrained(
+        folder,
+        dtype=torch.float32,
+        use_safetensors=weights[0].suffix == ".safetensors",
+        weights_only=True,
+        local_files_only=True,
+        output_loading_info=True,
+    )
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ModalensError(
             f"The weights of {name} lack {len(missing)} tensors that a {family.model_class} has, {missing[0]} first; "
             "save the whole model again."
         )
-    model = model.to(chosen).eval().requires_grad_(False)
-    logger.info("Loaded %s, a %s, on %s.", name, family.model_class, chosen)
-    return TransformersVLM(name, model, image_processor, tokenizer, family, origin)
+    return model
+
+
+def _random_model(transformers: Any, family: Family, folder: Path) -> Any:
+    """The model's initial state, as its makers' training started from it."""
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return getattr(transformers, family.model_class)(config).float()
 
 
 def _family(name: str, folder: Path) -> Family:
