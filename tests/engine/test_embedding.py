@@ -228,7 +228,7 @@ def test_a_truly_full_disk(tmp_path):
         with pytest.raises(ModalensError, match="disk is full"):
             embed(FakePairs(colour_pairs(4000)), FakeVLM(), disk / "store", rows_per_shard=400)
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("bad", [{"dtype": "int8"}, {"rows_per_shard": 0}, {"batch_size": -1}])
