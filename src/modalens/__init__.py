@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AlignedSAE": "modalens.features",
+    "BatchTopKSAE": "modalens.features",
     "Dominance": "modalens.dominance",
     "EmbeddingStore": "modalens.store",
+    "MatryoshkaSAE": "modalens.features",
     "ModalensError": "modalens.errors",
     "ModalityGap": "modalens.dominance",
+    "NCL": "modalens.features",
     "Pair": "modalens.pairs",
     "Retrieval": "modalens.retrieval",
+    "TopKSAE": "modalens.features",
     "embed": "modalens.engine",
     "load_pairs": "modalens.pairs",
     "load_vlm": "modalens.towers",
@@ -32,6 +37,11 @@ if TYPE_CHECKING:
     from modalens.dominance import modality_gap as modality_gap
     from modalens.engine import embed as embed
     from modalens.errors import ModalensError as ModalensError
+    from modalens.features import NCL as NCL
+    from modalens.features import AlignedSAE as AlignedSAE
+    from modalens.features import BatchTopKSAE as BatchTopKSAE
+    from modalens.features import MatryoshkaSAE as MatryoshkaSAE
+    from modalens.features import TopKSAE as TopKSAE
     from modalens.pairs import Pair as Pair
     from modalens.pairs import load_pairs as load_pairs
     from modalens.retrieval import Retrieval as Retrieval

@@ -1,0 +1,82 @@
+"""Where training stands, as one safetensors file that is whole or absent."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from modalens.errors import ModalensError
+from modalens.store.atomic import whole_file
+
+_HEADER = "modalens"
+
+
+def save_checkpoint(
+    path: Path,
+    learners: Sequence[nn.Module],
+    optimisers: Sequence[torch.optim.Optimizer],
+    header: dict[str, Any],
+) -> None:
+    """Write learners and optimisers with a JSON header."""
+    tensors: dict[str, Tensor] = {}
+    for number, (learner, optimiser) in enumerate(zip(learners, optimisers, strict=True)):
+        for name, value in learner.state_dict().items():
+            tensors[f"{number}.learner.{name}"] = value.contiguous()
+        for index, state in optimiser.state_dict()["state"].items():
+            for name, value in state.items():
+                tensors[f"{number}.optimiser.{index}.{name}"] = value
+    with whole_file(path) as partial:
+        save_file(tensors, partial, metadata={_HEADER: json.dumps(header)})
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a folder, or None."""
+    found = sorted(folder.glob("checkpoint-*.safetensors"))
+    return found[-1] if found else None
+
+
+def load_checkpoint(
+    path: Path,
+    learners: Sequence[nn.Module],
+    optimisers: Sequence[torch.optim.Optimizer],
+    expected: dict[str, Any],
+) -> dict[str, Any]:
+    """Put learners and optimisers back where a checkpoint left them; gives its header.
+
+    Raises
+    ------
+    ModalensError
+        If it is cut short, or was made with another configuration than ``expected``.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, Any] = json.loads(file.metadata()[_HEADER])
+            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModalensError(
+            f"The checkpoint {path} cannot be read ({error}); remove it to go on from the one before."
+        ) from error
+    for name, value in json.loads(json.dumps(expected)).items():
+        if header.get(name) != value:
+            raise ModalensError(
+                f"The checkpoint {path} was made with another {name} ({header.get(name)} there, {value} here); "
+                "train into another folder."
+            )
+    for number, (learner, optimiser) in enumerate(zip(learners, optimisers, strict=True)):
+        prefix = f"{number}.learner."
+        learner.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        )
+        state: dict[int, dict[str, Tensor]] = {}
+        prefix = f"{number}.optimiser."
+        for key, value in tensors.items():
+            if key.startswith(prefix):
+                index, name = key.removeprefix(prefix).split(".")
+                state.setdefault(int(index), {})[name] = value
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return header

@@ -1,0 +1,168 @@
+"""Sparse autoencoders as they are trained: parameters, losses and what is counted on the way."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from modalens.features.config import SAEConfig
+from modalens.features.sae import SparseAutoencoder, Standardiser
+from modalens.features.step import (
+    Codes,
+    Selection,
+    decode,
+    encode,
+    over_threshold,
+    top_k_of_batch,
+    top_k_per_sample,
+)
+
+_THRESHOLD_MEMORY = 0.99
+
+
+class LearnerLoss(NamedTuple):
+    """Loss of one batch: ``total`` to go backward from, and its parts, detached, for the log."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class SAELearner(nn.Module):
+    """Trains any kind of sparse autoencoder on paired batches.
+
+    Loss: squared reconstruction error of the image side plus that of the text side, mean over pairs, plus
+    the auxiliary loss of Gao et al. 2024 on dead features (method: one autoencoder for both modalities).
+    The whole state, what is counted included, is in ``state_dict``.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    threshold: Tensor
+    pairs_since_fired: Tensor
+
+    def __init__(self, config: SAEConfig, standardiser: Standardiser | None = None) -> None:
+        super().__init__()
+        self.config = config
+        d, f = config.d, config.n_features
+        generator = torch.Generator().manual_seed(config.seed)
+        directions = functional.normalize(torch.randn(f, d, generator=generator), dim=1)
+        self.W_dec = nn.Parameter(directions)
+        self.W_enc = nn.Parameter(directions.clone())
+        self.b_enc = nn.Parameter(torch.zeros(f))
+        self.b_pre = nn.Parameter(torch.zeros(d))
+        standardiser = standardiser or Standardiser(torch.zeros(2, d), torch.ones(2, d))
+        self.register_buffer("mean", standardiser.mean.float().clone())
+        self.register_buffer("scale", standardiser.scale.float().clone())
+        self.register_buffer("threshold", torch.zeros(()))
+        self.register_buffer("pairs_since_fired", torch.zeros(2, f, dtype=torch.int64))
+
+    def initialise(self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"]) -> None:
+        """Start the pre-bias at the mean of a sample of both modalities."""
+        with torch.no_grad():
+            self.b_pre.copy_(torch.cat(self._standardise(image, text)).mean(dim=0))
+
+    def loss(self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"]) -> LearnerLoss:
+        """Loss of one paired batch; also counts which features fired."""
+        x = torch.cat(self._standardise(image, text))
+        n = len(image)
+        dead = (self.pairs_since_fired >= self.config.dead_after).all(dim=0)
+        codes, auxiliary = encode(
+            x - self.b_pre, self.W_enc, self.b_enc, self._training_selection(), dead, self.config.aux_features
+        )
+        x_hat = x
+        reconstruction = x.new_zeros(())
+        for length in self.config.prefixes:
+            x_hat = decode(_leading(codes, length), self.W_dec) + self.b_pre
+            reconstruction = reconstruction + (x - x_hat).square().sum() / n
+        reconstruction = reconstruction / len(self.config.prefixes)
+        parts = {"reconstruction": reconstruction}
+        if auxiliary is not None:
+            residual = (x - x_hat).detach()
+            missed = (residual - decode(auxiliary, self.W_dec)).square().sum() / n
+            parts["auxiliary"] = self.config.aux_coefficient * missed
+        if self.config.kind == "aligned":
+            parts["alignment"] = self.config.align_lambda * (1 - self._alignment(codes, n))
+        total = torch.stack(list(parts.values())).sum()
+        self._count(codes, n)
+        return LearnerLoss(total, {name: part.detach() for name, part in parts.items()})
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        """Take from the decoder's gradient what would only lengthen its rows."""
+        if self.W_dec.grad is not None:
+            along = torch.linalg.vecdot(self.W_dec.grad, self.W_dec).unsqueeze(1)
+            self.W_dec.grad.addcmul_(along, self.W_dec, value=-1)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Bring decoder rows back to unit norm."""
+        self.W_dec.div_(torch.linalg.vector_norm(self.W_dec, dim=1, keepdim=True).clamp_min_(1e-12))
+
+    @torch.no_grad()
+    def represent(self, x: Float[Tensor, "n d"], modality: str) -> tuple[Tensor, Tensor, bool]:
+        """Reconstruction (n, d) as the exported autoencoder gives it, and which features fired (f,)."""
+        row = ("image", "text").index(modality)
+        standard = (x - self.mean[row]) / self.scale[row]
+        codes, _ = encode(standard - self.b_pre, self.W_enc, self.b_enc, self._selection())
+        fired = torch.zeros(self.config.n_features, dtype=torch.bool, device=x.device)
+        fired[codes.features[codes.values > 0]] = True
+        return (decode(codes, self.W_dec) + self.b_pre) * self.scale[row] + self.mean[row], fired, True
+
+    def export(self) -> SparseAutoencoder:
+        """The trained autoencoder, without training state."""
+        tensors = {
+            name: getattr(self, name) for name in ("W_enc", "W_dec", "b_enc", "b_pre", "mean", "scale")
+        }
+        if self.config.kind == "batch_topk":
+            tensors["threshold"] = self.threshold
+        tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        return SparseAutoencoder._kinds[self.config.kind](self.config, tensors)
+
+    def _standardise(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        return (image - self.mean[0]) / self.scale[0], (text - self.mean[1]) / self.scale[1]
+
+    def _training_selection(self) -> Selection:
+        return (
+            top_k_of_batch(self.config.k)
+            if self.config.kind == "batch_topk"
+            else top_k_per_sample(self.config.k)
+        )
+
+    def _selection(self) -> Selection:
+        if self.config.kind == "batch_topk":
+            return over_threshold(float(self.threshold))
+        return top_k_per_sample(self.config.k)
+
+    def _alignment(self, codes: Codes, n: int) -> Tensor:
+        """Mean cosine of the image and text codes of each pair, the strongest feature of each side left out.
+
+        The strongest feature carries the modality itself (method: Dhimoila et al. 2026).
+        """
+        k = self.config.k
+        values, features = codes.values.reshape(2, n, k), codes.features.reshape(2, n, k)
+        strongest = values.argmax(dim=2, keepdim=True)
+        values = values.scatter(2, strongest, 0.0)
+        same = features[0].unsqueeze(2) == features[1].unsqueeze(1)
+        dot = (values[0].unsqueeze(2) * values[1].unsqueeze(1) * same).sum(dim=(1, 2))
+        norms = values.square().sum(dim=2).clamp_min(1e-12).sqrt()
+        return (dot / (norms[0] * norms[1])).mean()
+
+    @torch.no_grad()
+    def _count(self, codes: Codes, n: int) -> None:
+        active = codes.values > 0
+        features, modality = codes.features[active], (codes.rows()[active] >= n).long()
+        self.pairs_since_fired += n
+        self.pairs_since_fired.view(-1)[modality * self.config.n_features + features] = 0
+        if self.config.kind == "batch_topk" and active.any():
+            lowest = codes.values[active].min()
+            known = self.threshold > 0
+            self.threshold.copy_(
+                torch.where(known, self.threshold.lerp(lowest, 1 - _THRESHOLD_MEMORY), lowest)
+            )
+
+
+def _leading(codes: Codes, length: int) -> Codes:
+    """The codes without the features after the first ``length``."""
+    return Codes(codes.values * (codes.features < length), codes.features, codes.offsets)

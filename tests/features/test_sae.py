@@ -1,0 +1,168 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+import modalens as ml
+from modalens.errors import ModalensError
+from modalens.features import NCL, NCLConfig, SAEConfig, SparseAutoencoder, TrainConfig
+from modalens.features.config import KINDS, STANDARDISATIONS
+from modalens.features.learners import SAELearner
+from modalens.features.ncl import NCLLearner
+from modalens.features.sae import Standardiser
+
+D, F, K = 6, 20, 3
+
+
+def random_learner(kind="topk", standardise="none", seed=0):
+    """A learner whose every tensor is random, as after training."""
+    generator = torch.Generator().manual_seed(seed)
+    standard = Standardiser(
+        torch.randn(2, D, generator=generator), torch.rand(2, D, generator=generator) + 0.5
+    )
+    learner = SAELearner(SAEConfig(D, F, K, kind, standardise), None if standardise == "none" else standard)
+    with torch.no_grad():
+        for parameter in learner.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    learner.after_step()
+    learner.threshold.fill_(0.4)
+    return learner
+
+
+def pairs(n=50, seed=1):
+    return np.random.default_rng(seed).standard_normal((2, n, D)).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("standardise", STANDARDISATIONS)
+def test_saved_and_loaded_gives_the_same_bits(kind, standardise, tmp_path):
+    sae = random_learner(kind, standardise).export()
+    sae.save(tmp_path)
+    again = SparseAutoencoder.load(tmp_path)
+    assert type(again) is type(sae)
+    assert again.config == sae.config
+    for x, modality in zip(pairs(), ("image", "text"), strict=True):
+        one, other = sae.encode(x, modality), again.encode(x, modality)
+        for part in ("data", "indices", "indptr"):
+            assert np.array_equal(getattr(one, part), getattr(other, part))
+        assert np.array_equal(sae.decode(one, modality), again.decode(other, modality))
+    assert {path.name for path in tmp_path.iterdir()} == {"sae.safetensors", "config.json"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("standardise", STANDARDISATIONS)
+def test_codes_and_reconstructions_are_the_equations(kind, standardise):
+    learner = random_learner(kind, standardise)
+    sae = learner.export()
+    for row, (x, modality) in enumerate(zip(pairs(), ("image", "text"), strict=True)):
+        mean, scale = learner.mean[row].numpy(), learner.scale[row].numpy()
+        z = ((x - mean) / scale - sae.b_pre.numpy()) @ sae.W_enc.numpy().T + sae.b_enc.numpy()
+        z = np.maximum(z, 0)
+        if kind == "batch_topk":
+            z[z <= 0.4] = 0
+        else:
+            z[z < np.sort(z, axis=1)[:, [-K]]] = 0
+        codes = sae.encode(x, modality)
+        assert sp.issparse(codes)
+        assert codes.format == "csr"
+        np.testing.assert_allclose(codes.toarray(), z, atol=1e-5)
+        x_hat = (z @ sae.W_dec.numpy() + sae.b_pre.numpy()) * scale + mean
+        np.testing.assert_allclose(sae.decode(codes, modality), x_hat, atol=1e-4)
+        output, fired, reconstructs = learner.represent(torch.from_numpy(x), modality)
+        np.testing.assert_allclose(output.numpy(), x_hat, atol=1e-4)
+        assert fired.tolist() == (z > 0).any(axis=0).tolist()
+        assert reconstructs
+
+
+def test_every_kind_of_matrix_encodes_alike():
+    sae = random_learner().export()
+    x = pairs(n=5000)[0]
+    plain = sae.encode(x).toarray()
+    for other in (torch.from_numpy(x), sp.csr_array(x), x.astype(np.float64)):
+        assert np.array_equal(sae.encode(other).toarray(), plain)
+    assert sum(block.shape[0] for block in sae.encode_blocks(x)) == 5000
+    np.testing.assert_allclose(sae.decode(sae.encode(x)), sae.decode(plain), atol=1e-5)
+
+
+def test_inference_holds_no_training_state(tmp_path):
+    sae = random_learner().export()
+    sae.save(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["config"] == dataclasses.asdict(sae.config)
+    assert not sae.W_enc.requires_grad
+    assert torch.allclose(torch.linalg.vector_norm(sae.W_dec, dim=1), torch.ones(F))
+
+
+def test_bad_use_is_said_in_a_sentence(tmp_path):
+    sae = random_learner(standardise="per_modality").export()
+    x = pairs()[0]
+    with pytest.raises(ModalensError, match="has 5 features, the autoencoder was trained on 6"):
+        sae.encode(x[:, :5], "image")
+    with pytest.raises(ModalensError, match="say which one this is"):
+        sae.encode(x)
+    with pytest.raises(ModalensError, match="no modality 'sound'"):
+        sae.encode(x, "sound")
+    with pytest.raises(ModalensError, match="codes have 6 features, the autoencoder 20"):
+        sae.decode(x, "image")
+    with pytest.raises(ModalensError, match="NaN or infinite value in row 3"):
+        sae.encode(np.where(np.arange(50)[:, None] == 3, np.nan, x), "image")
+    with pytest.raises(ModalensError, match="no sparse autoencoder in"):
+        ml.TopKSAE.load(tmp_path)
+    sae.save(tmp_path)
+    with pytest.raises(ModalensError, match="holds a TopKSAE, not a AlignedSAE"):
+        ml.AlignedSAE.load(tmp_path)
+    (tmp_path / "sae.safetensors").write_bytes((tmp_path / "sae.safetensors").read_bytes()[:-50])
+    with pytest.raises(ModalensError, match="cannot be read"):
+        ml.TopKSAE.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"k": 21}, "k is 21 and n_features 20"),
+        ({"k": 0}, "k is 0"),
+        ({"n_features": -1}, "n_features is -1"),
+        ({"standardise": "both"}, "standardise is 'both'; it must be one of none, shared, per_modality"),
+        ({"aux_coefficient": float("nan")}, "aux_coefficient is nan"),
+        ({"colour": 1}, "does not take these options"),
+    ],
+)
+def test_bad_settings(options, sentence):
+    image, text = pairs()
+    with pytest.raises(ModalensError, match=sentence):
+        ml.TopKSAE.fit((image, text), **{"n_features": 20, "k": 3, **options})
+
+
+def test_the_projector_is_non_negative_sparse_and_survives_the_disk(tmp_path):
+    learner = NCLLearner(NCLConfig(D, 16))
+    ncl = learner.export()
+    ncl.save(tmp_path)
+    x = pairs()[0]
+    codes = ncl.encode(x)
+    assert codes.shape == (50, 16)
+    assert codes.data.min() > 0
+    assert 0 < codes.nnz < 50 * 16
+    again = NCL.load(tmp_path).encode(x)
+    assert np.array_equal(codes.toarray(), again.toarray())
+    by_hand = learner.projector.layers(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(codes.toarray(), by_hand, atol=1e-6)
+    with pytest.raises(ModalensError, match="trained on 6"):
+        ncl.encode(x[:, :4])
+    with pytest.raises(ModalensError, match="temperature is 0"):
+        NCL.fit(pairs(), n_features=4, temperature=0)
+
+
+def test_the_projector_learns_to_find_pairs():
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((600, 8))
+    image, text = (shared @ rng.standard_normal((8, 12)) for _ in range(2))
+    found = []
+    for steps in (1, 300):
+        train = TrainConfig(steps=steps, batch_size=200, log_every=300, warmup_steps=10)
+        ncl = NCL.fit((image, text), n_features=32, train=train)
+        sides = [ncl.encode(side).toarray() for side in (image, text)]
+        units = [side / (np.linalg.norm(side, axis=1, keepdims=True) + 1e-9) for side in sides]
+        found.append(((units[0] @ units[1].T).argmax(axis=1) == np.arange(600)).mean())
+    assert found[1] > 0.6 > 10 * found[0]
