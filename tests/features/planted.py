@@ -27,3 +27,17 @@ def plant(n=6000, d=64, per_class=40, active=3, seed=0):
         chosen = rng.choice(np.flatnonzero(owner == "cross"), active, replace=False)
         codes[:, i, chosen] = rng.uniform(0.5, 1.5, active) * rng.uniform(0.9, 1.1, (2, active))
     return Planted(codes[0] @ atoms, codes[1] @ atoms, atoms, owner)
+
+
+def plant_offset(n=6000, d=64, concepts=80, active=4, offset=0.4, seed=0):
+    """Pairs whose every concept is shared, along an atom that leans one way in images and the other in texts."""
+    rng = np.random.default_rng(seed)
+    atoms, shift = rng.standard_normal((2, concepts, d))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    shift *= offset / np.linalg.norm(shift, axis=1, keepdims=True)
+    codes = np.zeros((n, concepts))
+    for row in codes:
+        row[rng.choice(concepts, active, replace=False)] = rng.uniform(0.5, 1.5, active)
+    sides = (atoms + shift, atoms - shift)
+    image, text = (codes @ (side / np.linalg.norm(side, axis=1, keepdims=True)) for side in sides)
+    return image, text

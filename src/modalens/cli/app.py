@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import modalens
+from modalens.cli import train
 from modalens.errors import ModalensError
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(train.app, name="train")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 

@@ -1,0 +1,235 @@
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from modalens.engine import embed
+from modalens.errors import ModalensError
+from modalens.features import NCLConfig, SAEConfig, TrainConfig, trainer
+from modalens.features.batches import PairBatches
+from modalens.features.evaluation import Sample, evaluate, settled
+from modalens.features.learners import SAELearner
+from modalens.features.trainer import LOG_NAME, train
+from tests.fakes import FakePairs, FakeVLM, colour_pairs
+
+CONFIGS = [SAEConfig(8, 16, 3, dead_after=100), NCLConfig(8, 12)]
+TRAIN = TrainConfig(steps=40, batch_size=32, log_every=10, checkpoint_every=10, warmup_steps=5)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((300, 8))
+    return shared + 0.3 * rng.standard_normal((2, 300, 8)) + np.array([0.5, -0.5])[:, None, None]
+
+
+def tensors(trained):
+    model = trained.model
+    return model._tensors if hasattr(model, "_tensors") else model._projector.state_dict()
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        assert a.log == b.log
+        left, right = tensors(a), tensors(b)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("die_at", [3, 10, 27, 39])
+def test_a_stopped_run_ends_with_the_same_bits(pairs, tmp_path, monkeypatch, die_at):
+    whole = train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path / "whole")
+    step = trainer._Training._step
+
+    def dying(self, *batch):
+        if self.step == die_at:
+            raise KeyboardInterrupt
+        step(self, *batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer._Training, "_step", dying)
+        with pytest.raises(KeyboardInterrupt):
+            train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path / "broken")
+    assert_same(train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path / "broken"), whole)
+    for path in (tmp_path / "whole").rglob("*"):
+        if path.is_file():
+            assert (
+                path.read_bytes() == (tmp_path / "broken" / path.relative_to(tmp_path / "whole")).read_bytes()
+            )
+    assert_same(train(CONFIGS, tuple(pairs), TRAIN), whole)
+
+
+def test_a_termination_signal_saves_first(pairs, tmp_path, monkeypatch):
+    whole = train(CONFIGS, tuple(pairs), TRAIN)
+    step = trainer._Training._step
+
+    def signalled(self, *batch):
+        if self.step == 13:
+            os.kill(os.getpid(), signal.SIGTERM)
+        step(self, *batch)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer._Training, "_step", signalled)
+        with pytest.raises(SystemExit) as end:
+            train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path)
+    assert end.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert (tmp_path / "checkpoint-000000014.safetensors").exists()
+    assert_same(train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path), whole)
+
+
+def test_configurations_on_one_pass_are_what_they_are_alone(pairs):
+    together = train(CONFIGS, tuple(pairs), TRAIN)
+    for number, config in enumerate(CONFIGS):
+        (alone,) = train([config], tuple(pairs), TRAIN)
+        assert all(torch.equal(tensors(alone)[k], v) for k, v in tensors(together[number]).items())
+
+
+def test_the_log_says_what_was_reached(pairs, tmp_path):
+    sae, ncl = train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path, held_out=tuple(pairs[:, :60]))
+    lines = [json.loads(line) for line in (tmp_path / LOG_NAME).read_text().splitlines()]
+    assert lines == sorted(sae.log + ncl.log, key=lambda entry: (entry["step"], entry["learner"]))
+    assert [entry["step"] for entry in sae.log] == [10, 20, 30, 40]
+    last = sae.log[-1]
+    assert last["train"]["fvu_image"] < sae.log[0]["train"]["fvu_image"] < 1
+    assert {"fvu_image", "fvu_text", "active_image", "active_text", "dead", "retrieval"} <= last[
+        "held_out"
+    ].keys()
+    assert "fvu_image" not in ncl.log[-1]["train"]
+    x = pairs[0].astype(np.float32)
+    x_hat = sae.model.decode(sae.model.encode(pairs[0]))
+    fvu = ((x - x_hat) ** 2).sum() / ((x - x.mean(axis=0)) ** 2).sum()
+    assert last["train"]["fvu_image"] == pytest.approx(fvu, rel=1e-4)
+    active = {
+        m: np.unique(sae.model.encode(side).indices) for m, side in zip(("image", "text"), pairs, strict=True)
+    }
+    assert last["train"]["active_text"] == len(active["text"])
+    assert last["train"]["dead"] == 16 - len(np.union1d(active["image"], active["text"]))
+
+
+def test_training_from_a_store_is_training_from_its_matrices(tmp_path):
+    store = embed(FakePairs(colour_pairs(70)), FakeVLM(), tmp_path / "store", rows_per_shard=16)
+    config = SAEConfig(6, 12, 2)
+    from_store, from_arrays = (
+        train([config], data, TRAIN) for data in (store, (store.image[:], store.text[:]))
+    )
+    assert_same(from_store, from_arrays)
+
+
+def test_standardisation_is_measured_on_the_data(pairs):
+    image, text = pairs
+    each = train([SAEConfig(8, 16, 3, standardise="per_modality")], (image, text), TRAIN)[0]
+    np.testing.assert_allclose(tensors(each)["mean"], pairs.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(tensors(each)["scale"], pairs.std(axis=1), atol=1e-6)
+    shared = train([SAEConfig(8, 16, 3, standardise="shared")], (image, text), TRAIN)[0]
+    both = np.concatenate([image, text])
+    np.testing.assert_allclose(tensors(shared)["mean"], [both.mean(axis=0)] * 2, atol=1e-6)
+    np.testing.assert_allclose(tensors(shared)["scale"], [both.std(axis=0)] * 2, atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoints(pairs, tmp_path, monkeypatch):
+    loss = SAELearner.loss
+
+    def broken(self, image, text):
+        found = loss(self, image, text)
+        return found._replace(total=found.total * float("nan")) if self.calls() == 25 else found
+
+    calls = iter(range(1000))
+    monkeypatch.setattr(SAELearner, "calls", lambda self: next(calls), raising=False)
+    monkeypatch.setattr(SAELearner, "loss", broken)
+    with pytest.raises(
+        ModalensError, match=r"loss of configuration 0 is nan at batch 25; checkpoints in .* are kept"
+    ):
+        train(CONFIGS[:1], tuple(pairs), TRAIN, out=tmp_path)
+    assert sorted(p.name for p in tmp_path.glob("checkpoint-*")) == [
+        "checkpoint-000000010.safetensors",
+        "checkpoint-000000020.safetensors",
+    ]
+
+
+def test_checkpoints_that_do_not_fit(pairs, tmp_path):
+    train(CONFIGS[:1], tuple(pairs), TRAIN, out=tmp_path)
+    with pytest.raises(ModalensError, match="made with another configuration"):
+        train([SAEConfig(8, 16, 4)], tuple(pairs), TRAIN, out=tmp_path)
+    with pytest.raises(ModalensError, match="made with another training"):
+        train(CONFIGS[:1], tuple(pairs), dataclasses.replace(TRAIN, lr=1.0), out=tmp_path)
+    newest = max(tmp_path.glob("checkpoint-*"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with pytest.raises(ModalensError, match=r"checkpoint-000000040.safetensors cannot be read .* remove it"):
+        train(CONFIGS[:1], tuple(pairs), TRAIN, out=tmp_path)
+    newest.unlink()
+    train(CONFIGS[:1], tuple(pairs), TRAIN, out=tmp_path)
+
+
+def test_bad_data_and_settings(pairs):
+    image, text = pairs
+    with pytest.raises(ModalensError, match="is for width 5, the pairs have width 8"):
+        train([SAEConfig(5, 16, 3)], (image, text), TRAIN)
+    with pytest.raises(ModalensError, match="300 rows and the text matrix 299"):
+        train(CONFIGS, (image, text[:-1]), TRAIN)
+    with pytest.raises(ModalensError, match="NaN or infinite value in row 7"):
+        train(CONFIGS, (np.where(np.arange(300)[:, None] == 7, np.nan, image), text), TRAIN)
+    for name, value in (("steps", 0), ("batch_size", -1), ("lr", 0.0), ("patience", -1)):
+        with pytest.raises(ModalensError, match=f"{name} is {value}"):
+            TrainConfig(**{name: value})
+
+
+def test_the_stop_rule_waits_for_both_modalities():
+    rising = [(100 * i, 50) for i in range(1, 6)]
+    assert not settled(rising, 3, 0.01)
+    assert not settled(rising + [(500, 50)] * 2, 3, 0.01)
+    assert settled(rising + [(500, 50)] * 3, 3, 0.01)
+    assert settled([*rising, (502, 50), (499, 50), (501, 50)], 3, 0.01)
+    assert not settled([*rising, (500, 50), (500, 60), (500, 60)], 3, 0.01)
+    assert not settled([(5, 5)], 1, 0.01)
+
+
+def test_a_settled_run_ends_before_its_budget(pairs):
+    config = dataclasses.replace(TRAIN, steps=4000, patience=3, tolerance=0.5)
+    (trained,) = train(CONFIGS[:1], tuple(pairs), config)
+    assert trained.log[-1]["step"] < 400
+
+
+def test_batches_hold_pairs_and_cover_every_row(rng):
+    image = np.arange(5000, dtype=np.float64)[:, None] * [1, 2]
+    batches = PairBatches(image, -image, 300, seed=1)
+    stream = batches.from_step(0)
+    seen = []
+    for _ in range(5000 // 300):
+        one, other = next(stream)
+        assert torch.equal(one, -other)
+        seen += one[:, 0].tolist()
+    assert len(set(seen)) == len(seen) == 4800
+    assert seen != sorted(seen)
+    assert set(next(stream)[0][:, 0].tolist()) & set(seen)
+    everything = PairBatches(image, image, 10_000, seed=0)
+    assert sorted(next(everything.from_step(0))[0][:, 0].tolist()) == image[:, 0].tolist()
+
+
+def test_batches_go_on_from_any_step(monkeypatch):
+    monkeypatch.setattr("modalens.features.batches._BLOCK_ROWS", 16)
+    monkeypatch.setattr("modalens.features.batches._BUFFER_BLOCKS", 4)
+    image = np.arange(500, dtype=np.float64)[:, None]
+    batches = PairBatches(image, image, 10, seed=3)
+    stream = batches.from_step(0)
+    first = [next(stream)[0] for _ in range(130)]
+    assert len({float(x) for batch in first[:40] for x in batch}) > 350
+    for step in (0, 1, 5, 6, 47, 48, 99, 129):
+        assert torch.equal(next(batches.from_step(step))[0], first[step])
+    other = next(PairBatches(image, image, 10, seed=4).from_step(0))[0]
+    assert not torch.equal(other, first[0])
+
+
+def test_evaluation_draws_what_it_is_told(pairs):
+    sample = Sample.draw(*pairs, 40, seed=0)
+    assert sample.image.shape == (40, 8)
+    rows = [int(np.abs(pairs[0] - x.numpy()).sum(axis=1).argmin()) for x in sample.image]
+    np.testing.assert_allclose(sample.text, pairs[1][rows], rtol=1e-6)
+    perfect = type("Perfect", (), {"represent": lambda _, x, m: (x, torch.ones(3, dtype=torch.bool), True)})()
+    found = evaluate(perfect, sample)
+    assert found["fvu_image"] == found["fvu_text"] == found["dead"] == 0
