@@ -16,6 +16,7 @@ from modalens.errors import ModalensError
 from modalens.pairs.base import ImageRef, Pair, Pairs, Skipped
 from modalens.progress import progress_bar
 from modalens.store import EmbeddingStore, ShardContent, StoreWriter
+from modalens.store.embeddings import IMAGE_FOLDER, TEXT_FOLDER
 from modalens.store.manifest import Manifest
 from modalens.towers.base import VLM
 
@@ -107,16 +108,17 @@ def embed(
             for shard in _chunks(items, rows_per_shard):
                 embedder.run(shards, shard, advance)
                 shards += 1
-        store = None if writer.manifest.rows == 0 else writer.finish(shards)
+        if writer.manifest.rows:
+            writer.finish(shards)
     skipped = writer.manifest.skipped
-    if store is None:
+    if not writer.manifest.rows:
         because = f", the first because: {skipped[0]['id']}: {skipped[0]['reason']}" if skipped else ""
         raise ModalensError(f"The source gave no pair to embed ({len(skipped)} items skipped{because}).")
     if skipped:
         logger.warning(
             "%d items were skipped; they are listed in %s", len(skipped), Path(out) / "manifest.json"
         )
-    return store
+    return EmbeddingStore.open(out)
 
 
 class _ShardEmbedder:
@@ -162,8 +164,10 @@ class _ShardEmbedder:
         texts = self._embed_texts([pair.text for pair in kept])
         dtype = np.dtype(self.config.dtype)
         content = ShardContent(
-            image=self._rows([images[pair.ref.key] for pair in kept], kept, dtype),
-            text=self._rows(texts, kept, dtype),
+            arrays={
+                IMAGE_FOLDER: self._rows([images[pair.ref.key] for pair in kept], kept, dtype),
+                TEXT_FOLDER: self._rows(texts, kept, dtype),
+            },
             metadata=[
                 {"id": pair.id, "caption": pair.text, "image_path": pair.ref.key, **_extra(pair.label)}
                 for pair in kept

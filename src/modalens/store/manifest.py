@@ -10,7 +10,8 @@ from modalens.errors import ModalensError
 from modalens.store.atomic import write_json
 
 MANIFEST_NAME = "manifest.json"
-KIND = "modalens embedding store"
+EMBEDDINGS_KIND = "modalens embedding store"
+CODES_KIND = "modalens code store"
 SCHEMA_VERSION = 1
 
 
@@ -39,6 +40,7 @@ class Manifest:
     source: Mapping[str, Any]
     config: Mapping[str, Any]
     d: int
+    kind: str = EMBEDDINGS_KIND
     complete: bool = False
     shards: list[ShardRecord] = field(default_factory=list)
 
@@ -57,12 +59,12 @@ class Manifest:
         summary = {"rows": self.rows, "skipped": len(self.skipped)}
         write_json(
             folder / MANIFEST_NAME,
-            {"kind": KIND, "schema": SCHEMA_VERSION, **asdict(self), "totals": summary},
+            {"schema": SCHEMA_VERSION, **asdict(self), "totals": summary},
         )
 
     @classmethod
-    def load(cls, folder: Path) -> "Manifest":
-        """Read the manifest of a store.
+    def load(cls, folder: Path, kind: str = EMBEDDINGS_KIND) -> "Manifest":
+        """Read the manifest of a store of one kind.
 
         Raises
         ------
@@ -74,8 +76,10 @@ class Manifest:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ModalensError(f"The manifest {path} cannot be read ({error}).") from error
-        if not isinstance(values, dict) or values.get("kind") != KIND:
-            raise ModalensError(f"{path} is not the manifest of an embedding store.")
+        if not isinstance(values, dict) or values.get("kind") != kind:
+            raise ModalensError(
+                f"{path} is not the manifest of {'an' if kind[9] in 'aeiou' else 'a'} {kind[9:]}."
+            )
         if values.get("schema") != SCHEMA_VERSION:
             raise ModalensError(
                 f"{path} has schema {values.get('schema')}, this modalens reads schema {SCHEMA_VERSION}: "
@@ -83,7 +87,10 @@ class Manifest:
             )
         try:
             return cls(
-                **{name: values[name] for name in ("modalens", "model", "source", "config", "d", "complete")},
+                **{
+                    name: values[name]
+                    for name in ("modalens", "model", "source", "config", "d", "kind", "complete")
+                },
                 shards=[ShardRecord(**shard) for shard in values["shards"]],
             )
         except (KeyError, TypeError) as error:

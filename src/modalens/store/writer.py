@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 
 from modalens.errors import ModalensError
 from modalens.store.atomic import sha256_of, whole_file
-from modalens.store.embeddings import IMAGE_FOLDER, METADATA_FOLDER, TEXT_FOLDER, EmbeddingStore, shard_file
+from modalens.store.base import METADATA_FOLDER, shard_file
+from modalens.store.embeddings import IMAGE_FOLDER
 from modalens.store.manifest import MANIFEST_NAME, Manifest, ShardRecord
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,9 @@ _LOCK_NAME = ".lock"
 
 @dataclass(frozen=True)
 class ShardContent:
-    """What goes into one shard: two matrices of shape (n, d), and as many rows of metadata."""
+    """What goes into one shard: arrays by the name of their folder, and the metadata of n pairs."""
 
-    image: np.ndarray
-    text: np.ndarray
+    arrays: Mapping[str, np.ndarray]
     metadata: Sequence[Mapping[str, Any]]
     skipped: Sequence[Mapping[str, str]]
 
@@ -71,7 +71,7 @@ class StoreWriter:
             ) from error
         try:
             if held:
-                self._resume(Manifest.load(self.folder))
+                self._resume(Manifest.load(self.folder, self.manifest.kind))
             else:
                 self.manifest.save(self.folder)
         except BaseException:
@@ -120,23 +120,22 @@ class StoreWriter:
         """
         if self.manifest.shards[index].items_sha256 != _hash_ids(ids):
             raise ModalensError(
-                f"The source has changed since shard {index} of {self.folder} was embedded; "
-                "embed it into another folder."
+                f"The source has changed since shard {index} of {self.folder} was made; name another folder."
             )
 
     def write_shard(self, index: int, ids: Sequence[str], content: ShardContent) -> None:
         """Write shard ``index``, made from the source's items ``ids``; a kill leaves it undone."""
         files: dict[str, str] = {}
         if len(content.metadata):
-            image_name = shard_file(IMAGE_FOLDER, index, ".npy")
-            text_name = shard_file(TEXT_FOLDER, index, ".npy")
-            metadata_name = shard_file(METADATA_FOLDER, index, ".parquet")
-            for name, rows in ((image_name, content.image), (text_name, content.text)):
-                with whole_file(self.folder / name) as partial, partial.open("wb") as file:
-                    np.save(file, rows, allow_pickle=False)
-            with whole_file(self.folder / metadata_name) as partial:
+            names = []
+            for folder, array in content.arrays.items():
+                names.append(shard_file(folder, index, ".npy"))
+                with whole_file(self.folder / names[-1]) as partial, partial.open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+            names.append(shard_file(METADATA_FOLDER, index, ".parquet"))
+            with whole_file(self.folder / names[-1]) as partial:
                 pq.write_table(_metadata_table(content.metadata), partial)
-            files = {name: sha256_of(self.folder / name) for name in (image_name, text_name, metadata_name)}
+            files = {name: sha256_of(self.folder / name) for name in names}
         record = ShardRecord(
             items=len(ids),
             items_sha256=_hash_ids(ids),
@@ -154,17 +153,22 @@ class StoreWriter:
         embedding: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)[row]
         return embedding
 
-    def finish(self, shards: int) -> EmbeddingStore:
-        """Mark the store as complete with this many shards, and open it."""
+    def finish(self, shards: int) -> None:
+        """Mark the store as complete with this many shards.
+
+        Raises
+        ------
+        ModalensError
+            If an earlier run made more of them.
+        """
         if len(self.manifest.shards) != shards:
             raise ModalensError(
                 f"The source has changed: it now gives {shards} shards, {self.folder} holds "
-                f"{len(self.manifest.shards)}; embed it into another folder."
+                f"{len(self.manifest.shards)}; name another folder."
             )
         if not self.manifest.complete:
             self.manifest = replace(self.manifest, complete=True)
             self.manifest.save(self.folder)
-        return EmbeddingStore.open(self.folder)
 
 
 def _hash_ids(ids: Iterable[str]) -> str:

@@ -1,0 +1,150 @@
+"""What every store of pairs has: a manifest, ids and metadata."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modalens.errors import ModalensError
+from modalens.store.atomic import sha256_of
+from modalens.store.manifest import MANIFEST_NAME, Manifest
+
+METADATA_FOLDER = "metadata"
+_ID_COLUMNS = ("id", "key", "image_path")
+
+
+class PairStore:
+    """Paired matrices with their ids and metadata.
+
+    Attributes
+    ----------
+    image, text
+        Lazy matrices of shape (M, D); row i of one is the pair of row i of the other.
+    manifest : Manifest or None
+        What made the store; None for a store that modalens did not write.
+    """
+
+    image: Any
+    text: Any
+
+    def __init__(self, folder: Path, manifest: Manifest | None) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    def __len__(self) -> int:
+        return int(self.image.shape[0])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r}, pairs={len(self)}, d={self.image.shape[1]})"
+
+    @cached_property
+    def metadata(self) -> pd.DataFrame:
+        """What is known of each pair: id, caption, image_path and the source's labels, M rows."""
+        return self.read_metadata()
+
+    def read_metadata(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Some columns of the metadata (all by default), M rows.
+
+        Raises
+        ------
+        ModalensError
+            If a metadata shard is damaged or has not a row for each pair, or a column is missing.
+        """
+        missing = [name for name in columns or () if name not in self.columns]
+        if missing:
+            raise ModalensError(
+                f"The metadata of {self.folder} has no column {missing[0]!r}; it has {', '.join(self.columns)}."
+            )
+        frames = []
+        for path in shard_files(self.folder, METADATA_FOLDER, ".parquet", self.manifest):
+            present = [name for name in columns or self.columns if name in _column_names(path)]
+            try:
+                frames.append(pq.read_table(path, columns=present).to_pandas())
+            except (OSError, pa.ArrowInvalid) as error:
+                raise ModalensError(f"The metadata shard {path} cannot be read ({error}).") from error
+        frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(index=range(len(self)))
+        if len(frame) != len(self):
+            raise ModalensError(f"The metadata of {self.folder} has {len(frame)} rows for {len(self)} pairs.")
+        return frame
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of the metadata columns."""
+        shards = shard_files(self.folder, METADATA_FOLDER, ".parquet", self.manifest)
+        return list(dict.fromkeys(name for path in shards for name in _column_names(path)))
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """One id a pair, (M,) strings: the metadata's id, key or image_path if unique, else the row number."""
+        for name in _ID_COLUMNS:
+            if name in self.columns:
+                values = self.read_metadata([name])[name]
+                if values.is_unique and not values.hasnans:
+                    return values.astype(str).to_numpy(dtype=object)
+        return np.array([str(row) for row in range(len(self))], dtype=object)
+
+    def _check(self, path: Path) -> None:
+        """Raise if a shard's file is not what the manifest says."""
+        expected = self._checksums.get(path.relative_to(self.folder).as_posix())
+        if expected is not None and sha256_of(path) != expected:
+            raise ModalensError(f"The shard {path} is damaged: its checksum differs from the manifest's.")
+
+    @cached_property
+    def _checksums(self) -> Mapping[str, str]:
+        return (
+            {} if self.manifest is None else {k: v for s in self.manifest.shards for k, v in s.files.items()}
+        )
+
+
+def finished_manifest(folder: Path, kind: str) -> Manifest | None:
+    """The manifest of a finished store with pairs in it; None if there is none.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such folder, or the store is unfinished, empty or of another kind.
+    """
+    if not folder.is_dir():
+        raise ModalensError(f"There is no store at {folder}; embed some pairs into it first.")
+    if not (folder / MANIFEST_NAME).exists():
+        return None
+    manifest = Manifest.load(folder, kind)
+    if not manifest.complete:
+        raise ModalensError(
+            f"The store {folder} is unfinished ({manifest.rows} pairs so far): "
+            "run the same command again and it goes on where it stopped."
+        )
+    if manifest.rows == 0:
+        raise ModalensError(f"The store {folder} holds no pairs: everything in its source was skipped.")
+    return manifest
+
+
+def _column_names(path: Path) -> list[str]:
+    try:
+        names: list[str] = pq.read_schema(path).names
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ModalensError(f"The metadata shard {path} cannot be read ({error}).") from error
+    return names
+
+
+def shard_file(folder: str, index: int, suffix: str) -> str:
+    """Name of a shard's file inside a store, e.g. ``img_emb/img_emb_0003.npy``."""
+    return f"{folder}/{folder}_{index:04d}{suffix}"
+
+
+def shard_files(folder: Path, name: str, suffix: str, manifest: Manifest | None) -> list[Path]:
+    """The files of one column in row order."""
+    if manifest is not None:
+        return [folder / f for s in manifest.shards for f in s.files if f.startswith(f"{name}/")]
+    numbered = {}
+    for path in (folder / name).glob(f"{name}_*{suffix}"):
+        match = re.fullmatch(rf"{name}_(\d+)", path.stem)
+        if match:
+            numbered[int(match[1])] = path
+    return [numbered[number] for number in sorted(numbered)]
