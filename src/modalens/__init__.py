@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AlignedSAE": "modalens.features",
     "BatchTopKSAE": "modalens.features",
+    "CodeStore": "modalens.store",
     "Dominance": "modalens.dominance",
     "EmbeddingStore": "modalens.store",
     "MatryoshkaSAE": "modalens.features",
@@ -22,6 +23,7 @@ _HOMES = {
     "Retrieval": "modalens.retrieval",
     "TopKSAE": "modalens.features",
     "embed": "modalens.engine",
+    "encode_store": "modalens.engine",
     "load_pairs": "modalens.pairs",
     "load_vlm": "modalens.towers",
     "modality_dominance": "modalens.dominance",
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from modalens.dominance import modality_dominance as modality_dominance
     from modalens.dominance import modality_gap as modality_gap
     from modalens.engine import embed as embed
+    from modalens.engine import encode_store as encode_store
     from modalens.errors import ModalensError as ModalensError
     from modalens.features import NCL as NCL
     from modalens.features import AlignedSAE as AlignedSAE
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from modalens.pairs import Pair as Pair
     from modalens.pairs import load_pairs as load_pairs
     from modalens.retrieval import Retrieval as Retrieval
+    from modalens.store import CodeStore as CodeStore
     from modalens.store import EmbeddingStore as EmbeddingStore
     from modalens.towers import load_vlm as load_vlm
 

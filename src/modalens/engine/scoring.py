@@ -14,7 +14,7 @@ from modalens.dominance.documents import read_document, write_document
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.retrieval import Retrieval, measure_retrieval
-from modalens.store import EmbeddingStore
+from modalens.store import PairStore
 
 _SUMMARY = "scores.json"
 _KIND = "modalens scores"
@@ -158,7 +158,7 @@ def score(
     return Scores(results, gap, found, config, source)
 
 
-def score_store(store: EmbeddingStore, config: ScoreConfig | None = None) -> Scores:
+def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:
     """Score a store; pairs that share an image (or ``config.groups``) are drawn together.
 
     Raises

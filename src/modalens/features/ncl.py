@@ -20,6 +20,7 @@ from modalens.arrays import Matrix, iter_blocks, matrix_shape
 from modalens.errors import ModalensError
 from modalens.features.learners import LearnerLoss
 from modalens.store.atomic import whole_file, write_json
+from modalens.towers.cards import tensors_sha256
 
 _WEIGHTS_NAME = "ncl.safetensors"
 _CONFIG_NAME = "config.json"
@@ -187,6 +188,14 @@ class NCL:
     def encode(self, x: Matrix, modality: str | None = None) -> sp.csr_array:
         """Features of a matrix (n, d): CSR of shape (n, f). See :meth:`encode_blocks`."""
         return sp.vstack(list(self.encode_blocks(x, modality)), format="csr")
+
+    def card(self) -> dict[str, Any]:
+        """What a manifest records: class, configuration, checksum of the weights."""
+        return {
+            "class": "NCL",
+            **asdict(self.config),
+            "weights_sha256": tensors_sha256(self._projector.state_dict()),
+        }
 
     def save(self, folder: str | Path) -> None:
         """Write weights (safetensors) and configuration (JSON); :meth:`load` gives the same bits."""

@@ -20,6 +20,7 @@ from modalens.errors import ModalensError
 from modalens.features.config import SAEConfig
 from modalens.features.step import Selection, encode, over_threshold, top_k_per_sample
 from modalens.store.atomic import whole_file, write_json
+from modalens.towers.cards import tensors_sha256
 
 WEIGHTS_NAME = "sae.safetensors"
 CONFIG_NAME = "config.json"
@@ -190,6 +191,14 @@ class SparseAutoencoder:
         parts = [block.astype(np.float32) @ decoder for _, block in iter_blocks(codes, _BLOCK_ROWS, "code")]
         decoded: np.ndarray = (np.concatenate(parts) + self.b_pre.numpy()) * scale + mean
         return decoded
+
+    def card(self) -> dict[str, Any]:
+        """What a manifest records: class, configuration, checksum of the weights."""
+        return {
+            "class": type(self).__name__,
+            **asdict(self.config),
+            "weights_sha256": tensors_sha256(self._tensors),
+        }
 
     def save(self, folder: str | Path) -> None:
         """Write weights (safetensors) and configuration (JSON); :meth:`load` gives the same bits."""
