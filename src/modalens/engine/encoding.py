@@ -76,9 +76,8 @@ def encode_store(
                 arrays: dict[str, np.ndarray] = {}
                 for side in SIDES:
                     arrays |= csr_arrays(side, model.encode(getattr(store, side)[rows], side))
-                writer.write_shard(
-                    index, ids, ShardContent(arrays, metadata.iloc[rows].to_dict("records"), [])
-                )
+                about: list[Any] = metadata.iloc[rows].to_dict("records")
+                writer.write_shard(index, ids, ShardContent(arrays, about, []))
             advance(len(ids))
         writer.finish(len(shards))
     return CodeStore.open(out)
