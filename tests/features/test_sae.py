@@ -73,7 +73,7 @@ def test_codes_and_reconstructions_are_the_equations(kind, standardise):
         np.testing.assert_allclose(sae.decode(codes, modality), x_hat, atol=1e-4)
         output, fired, reconstructs = learner.represent(torch.from_numpy(x), modality)
         np.testing.assert_allclose(output.numpy(), x_hat, atol=1e-4)
-        assert fired.tolist() == (z > 0).any(axis=0).tolist()
+        assert fired.tolist() == (z > 0).sum(axis=0).tolist()
         assert reconstructs
 
 

@@ -11,9 +11,11 @@ from modalens.engine import embed
 from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig, trainer
 from modalens.features.batches import PairBatches
-from modalens.features.evaluation import Sample, evaluate, settled
+from modalens.features.evaluation import Representation, Sample, evaluate
 from modalens.features.learners import SAELearner
-from modalens.features.trainer import LOG_NAME, train
+from modalens.features.logs import LOG_NAME
+from modalens.features.stopping import settled
+from modalens.features.trainer import train
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
 CONFIGS = [SAEConfig(8, 16, 3, dead_after=100), NCLConfig(8, 12)]
@@ -168,7 +170,7 @@ def test_checkpoints_that_do_not_fit(pairs, tmp_path):
 
 def test_bad_data_and_settings(pairs):
     image, text = pairs
-    with pytest.raises(ModalensError, match="is for width 5, the pairs have width 8"):
+    with pytest.raises(ModalensError, match="is for width 5, the train pairs have width 8"):
         train([SAEConfig(5, 16, 3)], (image, text), TRAIN)
     with pytest.raises(ModalensError, match="300 rows and the text matrix 299"):
         train(CONFIGS, (image, text[:-1]), TRAIN)
@@ -230,6 +232,11 @@ def test_evaluation_draws_what_it_is_told(pairs):
     assert sample.image.shape == (40, 8)
     rows = [int(np.abs(pairs[0] - x.numpy()).sum(axis=1).argmin()) for x in sample.image]
     np.testing.assert_allclose(sample.text, pairs[1][rows], rtol=1e-6)
-    perfect = type("Perfect", (), {"represent": lambda _, x, m: (x, torch.ones(3, dtype=torch.bool), True)})()
+    third = torch.tensor([True, False, True])
+    perfect = type("Perfect", (), {"represent": lambda _, x, m: Representation(x, len(x) * third, True)})()
     found = evaluate(perfect, sample)
-    assert found["fvu_image"] == found["fvu_text"] == found["dead"] == 0
+    assert found["fvu_image"] == found["fvu_text"] == 0
+    assert found["active_image"] == found["active_text"] == 2
+    assert found["dead"] == found["dead_image"] == found["dead_text"] == 1
+    assert found["active_share_image"] == pytest.approx(2 / 3)
+    assert found["retrieval"] == found["retrieval_before"]

@@ -3,7 +3,8 @@
 from modalens.features.config import SAEConfig
 from modalens.features.ncl import NCL, NCLConfig
 from modalens.features.sae import AlignedSAE, BatchTopKSAE, MatryoshkaSAE, SparseAutoencoder, TopKSAE
-from modalens.features.trainer import TrainConfig, Trained, train
+from modalens.features.settings import TrainConfig
+from modalens.features.trainer import Trained, train
 
 __all__ = [
     "NCL",

@@ -26,34 +26,51 @@ class PairBatches:
     image, text
         Paired matrices of shape (n, d).
     batch_size
-        Pairs in a batch; all of them if there are fewer.
+        Pairs in a batch, over all processes together; all of the pairs if there are fewer.
     seed
         Seed of the order.
+    rank, world_size
+        Number of this process, and of processes: each gets its slice of the batches that one would get.
+
+    Raises
+    ------
+    ModalensError
+        If the matrices do not pair up, or a batch cannot be shared out evenly.
     """
 
-    def __init__(self, image: Matrix, text: Matrix, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, image: Matrix, text: Matrix, batch_size: int, seed: int, *, rank: int = 0, world_size: int = 1
+    ) -> None:
         if batch_size < 1:
             raise ModalensError(f"batch_size is {batch_size}; it must be at least 1.")
         self.n, self.d = paired_shape(image, text)
-        self._image, self._text = image, text
         self.batch_size = min(batch_size, self.n)
-        self._seed = seed
+        if self.batch_size % world_size:
+            raise ModalensError(
+                f"A batch of {self.batch_size} pairs cannot be shared out evenly over {world_size} processes; "
+                f"take a batch_size of {max(self.batch_size // world_size, 1) * world_size}."
+            )
+        self._image, self._text, self._seed = image, text, seed
+        self._share = self.batch_size // world_size
+        self._offset = rank * self._share
         buffer = max(_BLOCK_ROWS * _BUFFER_BLOCKS, self.batch_size)
         self._blocks_per_buffer = -(-buffer // _BLOCK_ROWS)
         self._blocks = -(-self.n // _BLOCK_ROWS)
 
     def from_step(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches (image, text) in float32, from the one of this step on, for ever."""
+        """Batches (image, text) in float32, from the one of this step on, for ever.
+
+        Raises
+        ------
+        ModalensError
+            If a value is NaN or infinite.
+        """
         epoch, passed = 0, 0
         while True:
             for number, blocks in enumerate(self._buffers(epoch)):
-                rows = sum(min(_BLOCK_ROWS, self.n - block * _BLOCK_ROWS) for block in blocks)
-                batches = rows // self.batch_size
+                batches = int(self._rows(blocks).sum()) // self.batch_size
                 if passed + batches > step:
-                    image, text = self._read(blocks, (self._seed, epoch, number))
-                    for batch in range(max(0, step - passed), batches):
-                        there = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
-                        yield image[there], text[there]
+                    yield from self._batches(blocks, (self._seed, epoch, number, 1), max(0, step - passed))
                 passed += batches
             epoch += 1
 
@@ -66,14 +83,34 @@ class PairBatches:
             buffers[-2:] = [np.concatenate(buffers[-2:])]
         return buffers
 
-    def _read(self, blocks: np.ndarray, seed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        sides = []
-        for matrix, name in ((self._image, "image"), (self._text, "text")):
-            parts = []
-            for block in blocks.tolist():
-                start = block * _BLOCK_ROWS
-                rows = read_rows(matrix, start, min(start + _BLOCK_ROWS, self.n), name)
-                parts.append((rows.toarray() if sp.issparse(rows) else rows).astype(np.float32))
-            sides.append(np.concatenate(parts))
-        order = np.random.default_rng((*seed, 1)).permutation(len(sides[0]))
-        return torch.from_numpy(sides[0][order]), torch.from_numpy(sides[1][order])
+    def _rows(self, blocks: np.ndarray) -> np.ndarray:
+        """Rows in each block; the last of the data may be short."""
+        rows: np.ndarray = np.minimum(_BLOCK_ROWS, self.n - blocks * _BLOCK_ROWS)
+        return rows
+
+    def _batches(
+        self, blocks: np.ndarray, seed: tuple[int, ...], first: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        rows = self._rows(blocks)
+        order = np.random.default_rng(seed).permutation(rows.sum())
+        image, text = (
+            self._read(matrix, blocks, rows, order, name)
+            for matrix, name in ((self._image, "image"), (self._text, "text"))
+        )
+        for batch in range(first, len(order) // self.batch_size):
+            start = batch * self.batch_size + self._offset
+            yield image[start : start + self._share], text[start : start + self._share]
+
+    def _read(
+        self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray, order: np.ndarray, name: str
+    ) -> Tensor:
+        """Rows of the blocks in shuffled order; each is read in one piece and strewn into its places."""
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        shuffled = np.empty((len(order), self.d), dtype=np.float32)
+        ends = rows.cumsum()
+        for block, count, end in zip(blocks.tolist(), rows.tolist(), ends.tolist(), strict=True):
+            start = block * _BLOCK_ROWS
+            read = read_rows(matrix, start, start + count, name)
+            shuffled[places[end - count : end]] = read.toarray() if sp.issparse(read) else read
+        return torch.from_numpy(shuffled)

@@ -1,6 +1,11 @@
-"""Where training stands, as one safetensors file that is whole or absent."""
+"""Where training stands, as one safetensors file that is whole or absent.
+
+It holds weights, what learners count, and the optimisers' moments; the order of the pairs follows from the
+step, and nothing else in training is drawn at random.
+"""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +19,17 @@ from modalens.errors import ModalensError
 from modalens.store.atomic import whole_file
 
 _HEADER = "modalens"
+
+
+def checkpoint_file(folder: Path, step: int) -> Path:
+    """The checkpoint after so many steps."""
+    return folder / f"checkpoint-{step:09d}.safetensors"
+
+
+def latest_step(folder: Path) -> int | None:
+    """Step of the newest checkpoint in a folder, or None."""
+    names = (re.fullmatch(r"checkpoint-(\d{9,})\.safetensors", path.name) for path in folder.glob("*"))
+    return max((int(name[1]) for name in names if name), default=None)
 
 
 def save_checkpoint(
@@ -32,12 +48,6 @@ def save_checkpoint(
                 tensors[f"{number}.optimiser.{index}.{name}"] = value
     with whole_file(path) as partial:
         save_file(tensors, partial, metadata={_HEADER: json.dumps(header)})
-
-
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint of a folder, or None."""
-    found = sorted(folder.glob("checkpoint-*.safetensors"))
-    return found[-1] if found else None
 
 
 def load_checkpoint(
@@ -68,15 +78,14 @@ def load_checkpoint(
                 "train into another folder."
             )
     for number, (learner, optimiser) in enumerate(zip(learners, optimisers, strict=True)):
-        prefix = f"{number}.learner."
-        learner.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        )
+        learner.load_state_dict(_under(tensors, f"{number}.learner."))
         state: dict[int, dict[str, Tensor]] = {}
-        prefix = f"{number}.optimiser."
-        for key, value in tensors.items():
-            if key.startswith(prefix):
-                index, name = key.removeprefix(prefix).split(".")
-                state.setdefault(int(index), {})[name] = value
+        for key, tensor in _under(tensors, f"{number}.optimiser.").items():
+            index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = tensor
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return header
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

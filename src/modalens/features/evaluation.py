@@ -1,21 +1,38 @@
 """What a learner has reached: reconstruction, active features and retrieval on a fixed sample."""
 
+import hashlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modalens.arrays import Matrix, paired_shape, read_rows
 from modalens.retrieval import measure_retrieval
 
+_BLOCK_ROWS = 512
+
+
+class Representation(NamedTuple):
+    """What a learner makes of samples.
+
+    ``output`` is of width d or f, ``fired`` says how many of the samples each feature fires on, and
+    ``reconstructs`` whether the output stands for the input.
+    """
+
+    output: Float[Tensor, "n o"]
+    fired: Int[Tensor, " f"]
+    reconstructs: bool
+
 
 class Represents(Protocol):
     """A learner as evaluation sees it."""
 
-    def represent(self, x: Tensor, modality: str) -> tuple[Tensor, Tensor, bool]:
-        """Output of width d or f, which features are active (f,), and whether the output reconstructs x."""
+    def represent(self, x: Tensor, modality: str) -> Representation:
+        """Represent samples of one modality."""
         ...
 
 
@@ -23,8 +40,8 @@ class Represents(Protocol):
 class Sample:
     """Pairs set aside for evaluation, float32 tensors of shape (n, d)."""
 
-    image: Tensor
-    text: Tensor
+    image: Float[Tensor, "n d"]
+    text: Float[Tensor, "n d"]
 
     @classmethod
     def draw(cls, image: Matrix, text: Matrix, pairs: int, seed: int) -> "Sample":
@@ -40,46 +57,58 @@ class Sample:
             sides.append(torch.from_numpy(dense.astype(np.float32)))
         return cls(*sides)
 
+    @cached_property
+    def retrieval(self) -> dict[str, Any]:
+        """Retrieval of the pairs as they are."""
+        return measure_retrieval(self.image, self.text).to_dict()
 
-def evaluate(learner: Represents, sample: Sample) -> dict[str, Any]:
+    def sha256(self) -> str:
+        """Checksum of the values."""
+        digest = hashlib.sha256()
+        for side in (self.image, self.text):
+            digest.update(side.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def evaluate(learner: Represents, sample: Sample, device: torch.device | None = None) -> dict[str, Any]:
     """Fraction of variance unexplained, active features and retrieval of a learner on a sample.
+
+    Parameters
+    ----------
+    learner
+        What to evaluate.
+    sample
+        Pairs to evaluate on.
+    device
+        Where the learner is; the CPU by default.
 
     Returns
     -------
     dict
-        ``fvu_image``, ``fvu_text`` (0 is perfect, 1 no better than the mean; only for what reconstructs),
-        ``active_image``, ``active_text`` and ``dead`` (features), ``retrieval`` as
-        :meth:`modalens.Retrieval.to_dict` gives it.
+        For each modality ``fvu_image`` (0 is perfect, 1 no better than the mean; only for what
+        reconstructs), ``active_image`` and ``dead_image`` (features that fire at least once, and that
+        never do), ``active_share_image`` (share of features that fire on a sample, in [0, 1], lower is
+        sparser); ``dead``, features that fire for neither; ``retrieval`` of the outputs and
+        ``retrieval_before`` of the embeddings themselves, as :meth:`modalens.Retrieval.to_dict` gives it.
     """
     found: dict[str, Any] = {}
-    outputs, active = {}, {}
+    outputs, fires = [], []
     for modality, x in (("image", sample.image), ("text", sample.text)):
-        output, fired, reconstructs = learner.represent(x, modality)
-        outputs[modality], active[modality] = output, fired
-        if reconstructs:
+        parts = [
+            learner.represent(block if device is None else block.to(device), modality)
+            for block in torch.split(x, _BLOCK_ROWS)
+        ]
+        output = torch.cat([part.output.float().cpu() for part in parts])
+        fired = torch.stack([part.fired.cpu() for part in parts]).sum(dim=0)
+        if parts[0].reconstructs:
             spread = (x - x.mean(dim=0)).double().square().sum()
             found[f"fvu_{modality}"] = float((x - output).double().square().sum() / spread.clamp_min(1e-30))
-        found[f"active_{modality}"] = int(fired.sum())
-    found["dead"] = int((~(active["image"] | active["text"])).sum())
-    found["retrieval"] = measure_retrieval(outputs["image"], outputs["text"]).to_dict()
+        found[f"active_{modality}"] = int((fired > 0).sum())
+        found[f"dead_{modality}"] = int((fired == 0).sum())
+        found[f"active_share_{modality}"] = int(fired.sum()) / (len(x) * len(fired))
+        outputs.append(output)
+        fires.append(fired)
+    found["dead"] = int((fires[0] + fires[1] == 0).sum())
+    found["retrieval"] = measure_retrieval(*outputs).to_dict()
+    found["retrieval_before"] = sample.retrieval
     return found
-
-
-def settled(counts: list[tuple[int, int]], patience: int, tolerance: float) -> bool:
-    """Whether the active features of images and of texts have stopped changing (the papers' stop rule).
-
-    Parameters
-    ----------
-    counts
-        (active for images, active for texts) at each interval so far.
-    patience
-        Intervals over which neither may move.
-    tolerance
-        Share of the larger count that does not count as moving.
-    """
-    if len(counts) <= patience:
-        return False
-    recent = np.array(counts[-patience - 1 :], dtype=np.float64)
-    return bool(
-        ((recent.max(axis=0) - recent.min(axis=0)) <= tolerance * np.maximum(recent.max(axis=0), 1)).all()
-    )

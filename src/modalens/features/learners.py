@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modalens.features.config import SAEConfig
+from modalens.features.distributed import maximum_, minimum_, world_size
+from modalens.features.evaluation import Representation
 from modalens.features.sae import SparseAutoencoder, Standardiser
 from modalens.features.step import (
     Codes,
@@ -101,14 +103,14 @@ class SAELearner(nn.Module):
         self.W_dec.div_(torch.linalg.vector_norm(self.W_dec, dim=1, keepdim=True).clamp_min_(1e-12))
 
     @torch.no_grad()
-    def represent(self, x: Float[Tensor, "n d"], modality: str) -> tuple[Tensor, Tensor, bool]:
-        """Reconstruction (n, d) as the exported autoencoder gives it, and which features fired (f,)."""
+    def represent(self, x: Float[Tensor, "n d"], modality: str) -> Representation:
+        """Reconstruction (n, d) as the exported autoencoder gives it, and how often each feature fired."""
         row = ("image", "text").index(modality)
         standard = (x - self.mean[row]) / self.scale[row]
         codes, _ = encode(standard - self.b_pre, self.W_enc, self.b_enc, self._selection())
-        fired = torch.zeros(self.config.n_features, dtype=torch.bool, device=x.device)
-        fired[codes.features[codes.values > 0]] = True
-        return (decode(codes, self.W_dec) + self.b_pre) * self.scale[row] + self.mean[row], fired, True
+        fired = torch.bincount(codes.features[codes.values > 0], minlength=self.config.n_features)
+        x_hat = (decode(codes, self.W_dec) + self.b_pre) * self.scale[row] + self.mean[row]
+        return Representation(x_hat, fired, True)
 
     def export(self) -> SparseAutoencoder:
         """The trained autoencoder, without training state."""
@@ -153,10 +155,14 @@ class SAELearner(nn.Module):
     def _count(self, codes: Codes, n: int) -> None:
         active = codes.values > 0
         features, modality = codes.features[active], (codes.rows()[active] >= n).long()
-        self.pairs_since_fired += n
-        self.pairs_since_fired.view(-1)[modality * self.config.n_features + features] = 0
-        if self.config.kind == "batch_topk" and active.any():
-            lowest = codes.values[active].min()
+        fired = torch.zeros(self.pairs_since_fired.numel(), dtype=torch.uint8, device=features.device)
+        fired[modality * self.config.n_features + features] = 1
+        maximum_(fired)
+        self.pairs_since_fired += n * world_size()
+        self.pairs_since_fired.masked_fill_(fired.view_as(self.pairs_since_fired).bool(), 0)
+        if self.config.kind == "batch_topk":
+            lowest = minimum_(codes.values.masked_fill(~active, torch.inf).min())
+            lowest = torch.where(lowest.isfinite(), lowest, self.threshold)
             known = self.threshold > 0
             self.threshold.copy_(
                 torch.where(known, self.threshold.lerp(lowest, 1 - _THRESHOLD_MEMORY), lowest)

@@ -18,6 +18,8 @@ from torch.nn import functional
 import modalens
 from modalens.arrays import Matrix, iter_blocks, matrix_shape
 from modalens.errors import ModalensError
+from modalens.features.distributed import gather
+from modalens.features.evaluation import Representation
 from modalens.features.learners import LearnerLoss
 from modalens.store.atomic import whole_file, write_json
 from modalens.towers.cards import tensors_sha256
@@ -95,12 +97,13 @@ class NCLLearner(nn.Module):
         """Nothing about the start depends on the data."""
 
     def loss(self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"]) -> LearnerLoss:
-        """Mean of the cross-entropies image to text and text to image over the batch."""
-        sides = [self.projector(x) for x in (image, text)]
+        """Mean of the cross-entropies image to text and text to image over the batch of all processes."""
+        sides = [gather(self.projector(x).float()) for x in (image, text)]
         if self.config.normalize:
             sides = [functional.normalize(side, dim=1) for side in sides]
-        logits = sides[0] @ sides[1].T / self.config.temperature
-        target = torch.arange(len(image), device=image.device)
+        with torch.autocast(image.device.type, enabled=False):  # three digits are too few for similarities
+            logits = sides[0] @ sides[1].T / self.config.temperature
+        target = torch.arange(len(logits), device=image.device)
         loss = (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
         return LearnerLoss(loss, {"contrastive": loss.detach()})
 
@@ -111,11 +114,11 @@ class NCLLearner(nn.Module):
         """Weights are taken as they are."""
 
     @torch.no_grad()
-    def represent(self, x: Float[Tensor, "n d"], modality: str) -> tuple[Tensor, Tensor, bool]:
-        """Projection (n, f), and which features fired (f,)."""
+    def represent(self, x: Float[Tensor, "n d"], modality: str) -> Representation:
+        """Projection (n, f), and how often each feature fired."""
         del modality
         projected = self.projector(x)
-        return projected, (projected > 0).any(dim=0), False
+        return Representation(projected, (projected > 0).sum(dim=0), False)
 
     def export(self) -> "NCL":
         """The trained projector."""
@@ -152,7 +155,8 @@ class NCL:
         ModalensError
             If an option is out of range, or training cannot go on.
         """
-        from modalens.features.trainer import TrainConfig, pair_width, train
+        from modalens.features.settings import TrainConfig
+        from modalens.features.trainer import pair_width, train
 
         training = options.pop("train", None) or TrainConfig(seed=seed)
         where = {name: options.pop(name, None) for name in ("held_out", "out")}

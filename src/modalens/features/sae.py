@@ -99,7 +99,8 @@ class SparseAutoencoder:
         ModalensError
             If an option is out of range, or training cannot go on.
         """
-        from modalens.features.trainer import TrainConfig, pair_width, train
+        from modalens.features.settings import TrainConfig
+        from modalens.features.trainer import pair_width, train
 
         training = options.pop("train", None) or TrainConfig(seed=seed)
         where = {name: options.pop(name, None) for name in ("held_out", "out")}

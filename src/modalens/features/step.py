@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from modalens.features.distributed import gather, world_size
+
 
 class Codes(NamedTuple):
     """Sparse codes of n samples in CSR form.
@@ -49,11 +51,17 @@ def top_k_per_sample(k: int) -> Selection:
 
 
 def top_k_of_batch(k: int) -> Selection:
-    """Pick the k n strongest entries of a batch of n samples, wherever they are."""
+    """Pick the k n strongest entries of a batch of n samples, wherever they are, all processes together."""
 
     def select(activations: Float[Tensor, "n f"]) -> tuple[Tensor, Tensor]:
         n, f = activations.shape
-        picked = torch.topk(activations.reshape(-1), k * n, sorted=False).indices.sort().values
+        wanted = k * n * world_size()
+        best = torch.topk(activations.reshape(-1), min(wanted, activations.numel()), sorted=False)
+        picked = best.indices
+        if world_size() > 1:
+            lowest = torch.topk(gather(best.values), wanted).values[-1]
+            picked = picked[best.values >= lowest]
+        picked = picked.sort().values
         counts = torch.bincount(picked // f, minlength=n)
         return picked % f, functional.pad(counts.cumsum(0), (1, 0))
 
@@ -130,12 +138,12 @@ class _Encode(torch.autograd.Function):
         activations = torch.addmm(bias, x, weight.T).relu_()
         features, offsets = select(activations)
         rows = Codes(features, features, offsets).rows()
-        values = activations[rows, features]
+        values = activations[rows, features].to(x.dtype)  # under autocast the product alone is rounded
         aux_values = aux_features = None
         if dead is not None and aux_k > 0 and bool(dead.any()):
             there = dead.nonzero()[:, 0]
             found = torch.topk(activations[:, there], min(aux_k, len(there)), dim=1, sorted=False)
-            aux_values, aux_features = found.values.reshape(-1), there[found.indices].reshape(-1)
+            aux_values, aux_features = found.values.reshape(-1).to(x.dtype), there[found.indices].reshape(-1)
             ctx.mark_non_differentiable(features, offsets, aux_features)
         else:
             ctx.mark_non_differentiable(features, offsets)

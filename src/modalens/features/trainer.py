@@ -1,33 +1,34 @@
 """Train feature learners on the pairs of a store, one or several on one pass."""
 
-import json
 import logging
-import math
 import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 import modalens
-from modalens.arrays import Matrix, iter_blocks, paired_shape
+from modalens.arrays import Matrix, paired_shape
 from modalens.errors import ModalensError
+from modalens.features import distributed
 from modalens.features.batches import PairBatches
-from modalens.features.checkpoints import latest_checkpoint, load_checkpoint, save_checkpoint
+from modalens.features.checkpoints import checkpoint_file, latest_step, load_checkpoint, save_checkpoint
 from modalens.features.config import SAEConfig
-from modalens.features.evaluation import Sample, evaluate, settled
+from modalens.features.evaluation import Sample, evaluate
 from modalens.features.learners import SAELearner
+from modalens.features.logs import Entry, MeanLosses, TrainingLog, open_trackers
 from modalens.features.ncl import NCL, NCLConfig, NCLLearner
-from modalens.features.sae import SparseAutoencoder, Standardiser
+from modalens.features.sae import SparseAutoencoder
+from modalens.features.settings import TrainConfig
+from modalens.features.standardise import measure_standardiser
+from modalens.features.stopping import LossWatch, settled, termination
 from modalens.progress import progress_bar
 from modalens.store import EmbeddingStore
-from modalens.store.atomic import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -36,63 +37,7 @@ Learner: TypeAlias = SAELearner | NCLLearner
 # A store, or paired matrices (image, text).
 PairData: TypeAlias = EmbeddingStore | tuple[Matrix, Matrix]
 
-LOG_NAME = "log.jsonl"
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How learners are trained.
-
-    Attributes
-    ----------
-    steps
-        Budget of batches.
-    batch_size
-        Pairs in a batch.
-    lr
-        Peak learning rate of AdamW, reached after ``warmup_steps`` and brought to 0 over the last fifth.
-    warmup_steps, weight_decay, clip
-        Warm-up, weight decay, and the largest norm of a gradient.
-    log_every, checkpoint_every
-        Steps between evaluations (which the log keeps) and between checkpoints.
-    evaluation_pairs
-        Pairs that evaluations look at.
-    patience, tolerance
-        Stop before the budget when the active features of images and of texts have moved by no more than
-        ``tolerance`` of their number over ``patience`` evaluations (the papers' rule). Patience 0 never stops.
-    seed
-        Seed of the order of the pairs.
-    """
-
-    steps: int = 2000
-    batch_size: int = 1024
-    lr: float = 3e-3
-    warmup_steps: int = 50
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    log_every: int = 100
-    checkpoint_every: int = 500
-    evaluation_pairs: int = 2000
-    patience: int = 0
-    tolerance: float = 0.005
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "checkpoint_every", "evaluation_pairs"):
-            if getattr(self, name) < 1:
-                raise ModalensError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("lr", "clip"):
-            if not getattr(self, name) > 0:
-                raise ModalensError(f"{name} is {getattr(self, name)}; it must be over 0.")
-        for name in ("warmup_steps", "weight_decay", "patience", "tolerance"):
-            if not getattr(self, name) >= 0:
-                raise ModalensError(f"{name} is {getattr(self, name)}; it must not be negative.")
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step."""
-        rising = (step + 1) / self.warmup_steps if step < self.warmup_steps else 1.0
-        last = max(1, self.steps // 5)
-        return self.lr * rising * min(1.0, (self.steps - step) / last)
+_LOCK_NAME = ".lock"
 
 
 @dataclass(frozen=True)
@@ -100,7 +45,7 @@ class Trained:
     """One trained model, with the log of its training: one dictionary an evaluation."""
 
     model: SparseAutoencoder | NCL
-    log: list[dict[str, Any]]
+    log: list[Entry]
 
 
 def train(
@@ -110,8 +55,12 @@ def train(
     *,
     held_out: PairData | None = None,
     out: str | Path | None = None,
+    trackers: Sequence[str] = (),
 ) -> list[Trained]:
     """Train every configuration on one pass over the pairs.
+
+    Under ``torchrun`` every process must make this call; together they do what one does alone, each on its
+    slice of every batch, and the first writes the files.
 
     Parameters
     ----------
@@ -126,64 +75,89 @@ def train(
     out
         Folder for ``log.jsonl``, checkpoints and, at the end, the models (in the folder itself if there is
         one configuration, else in ``model-0``, ``model-1``, ...). A run that was stopped goes on from its last
-        checkpoint and ends with the same bits.
+        checkpoint and ends with the same bits. SIGTERM makes a checkpoint and ends the process with code 143.
+    trackers
+        ``tensorboard`` (which writes into the folder) and ``wandb`` take the log too.
 
     Raises
     ------
     ModalensError
-        If widths differ, a value is NaN, a checkpoint is damaged or another run's, or a loss is no longer
-        finite; the last good checkpoint is kept.
+        If widths differ, a value is NaN, a checkpoint is damaged or another run's, another process trains
+        into the folder, or a loss is no longer finite; the last good checkpoint is kept.
     """
     config = config or TrainConfig()
+    if not configs:
+        raise ModalensError("There is nothing to train: give at least one configuration.")
     image, text = _sides(data)
-    batches = PairBatches(image, text, config.batch_size, config.seed)
-    for each in configs:
-        if each.d != batches.d:
-            raise ModalensError(f"The configuration is for width {each.d}, the pairs have width {batches.d}.")
     samples = {"train": Sample.draw(image, text, config.evaluation_pairs, config.seed)}
     if held_out is not None:
         samples["held_out"] = Sample.draw(*_sides(held_out), config.evaluation_pairs, config.seed)
-    run = _Training(configs, image, text, batches, samples, config, None if out is None else Path(out))
-    return run.run()
+    for name, sample in samples.items():
+        for each in configs:
+            if each.d != sample.image.shape[1]:
+                raise ModalensError(
+                    f"The configuration is for width {each.d}, the {name} pairs have width {sample.image.shape[1]}."
+                )
+    with distributed.joined():
+        rank, world_size = distributed.rank(), distributed.world_size()
+        batches = PairBatches(image, text, config.batch_size, config.seed, rank=rank, world_size=world_size)
+        learners = [_make_learner(each, image, text) for each in configs]
+        folder = None if out is None else Path(out)
+        with nullcontext() if folder is None or rank > 0 else _only_here(folder):
+            return _Training(learners, batches, samples, config, folder, trackers).run()
 
 
 class _Training:
     def __init__(
         self,
-        configs: Sequence[FeatureConfig],
-        image: Matrix,
-        text: Matrix,
+        learners: Sequence[Learner],
         batches: PairBatches,
         samples: dict[str, Sample],
         config: TrainConfig,
-        out: Path | None,
+        folder: Path | None,
+        trackers: Sequence[str],
     ) -> None:
-        self.config, self.batches, self.samples, self.out = config, batches, samples, out
+        self.config, self.batches, self.samples, self.folder = config, batches, samples, folder
+        self.first = distributed.rank() == 0
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.learners = [_make_learner(each, image, text).to(self.device) for each in configs]
+        self.learners = [learner.to(self.device) for learner in learners]
         for learner in self.learners:
-            first = samples["train"]
-            learner.initialise(first.image.to(self.device), first.text.to(self.device))
+            learner.initialise(
+                *(side.to(self.device) for side in (samples["train"].image, samples["train"].text))
+            )
         self.optimisers = [
             torch.optim.AdamW(learner.parameters(), config.lr, weight_decay=config.weight_decay, fused=True)
             for learner in self.learners
         ]
         self.identity = {
-            "configuration": [asdict(each) for each in configs],
+            "configuration": [asdict(learner.config) for learner in learners],
             "training": asdict(config),
-            "pairs": batches.n,
+            "data": {"pairs": batches.n, "sample_sha256": samples["train"].sha256()},
         }
         self.step = 0
-        self.parts: list[dict[str, Tensor]] = [{} for _ in self.learners]
-        self.log: list[dict[str, Any]] = []
+        self.losses = MeanLosses(len(learners))
+        self.watch = LossWatch(
+            self.device, "nothing was kept" if folder is None else f"checkpoints in {folder} are kept"
+        )
+        opened = open_trackers(trackers, folder, self.identity) if self.first else []
+        self.log = TrainingLog(folder if self.first else None, opened)
 
     def run(self) -> list[Trained]:
+        """Train to the end."""
         self._resume()
-        with progress_bar("Training", self.config.steps) as advance, _stop_signal() as stopped:
+        stream = self.batches.from_step(self.step)
+        with self._progress() as advance, termination() as stopped:
             advance(self.step)
-            for image, text in self.batches.from_step(self.step):
-                if self.step >= self.config.steps or self._settled():
+            while self.step < self.config.steps:
+                stop, done = distributed.any_process(stopped.is_set(), self._settled())
+                if stop:
+                    self._checkpoint()
+                    logger.info("Stopped by SIGTERM after %d steps", self.step)
+                    raise SystemExit(128 + signal.SIGTERM)
+                if done:
+                    logger.info("Active features have settled after %d steps", self.step)
                     break
+                image, text = next(stream)
                 self._step(image.to(self.device), text.to(self.device))
                 self.step += 1
                 advance(1)
@@ -191,11 +165,7 @@ class _Training:
                     self._evaluate()
                 if self.step % self.config.checkpoint_every == 0:
                     self._checkpoint()
-                if stopped.is_set():
-                    self._checkpoint()
-                    raise SystemExit(128 + signal.SIGTERM)
-        if not self.log or self.log[-1]["step"] != self.step:
-            self._evaluate()
+        self.log.close()
         return self._finish()
 
     def _step(self, image: Tensor, text: Tensor) -> None:
@@ -204,112 +174,100 @@ class _Training:
                 group["lr"] = self.config.rate(self.step)
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
                 loss = learner.loss(image, text)
-            value = float(loss.total.detach())
-            if not math.isfinite(value):
-                kept = "nothing was kept" if self.out is None else f"checkpoints in {self.out} are kept"
-                raise ModalensError(
-                    f"The loss of configuration {number} is {value} at batch {self.step}; {kept}, so "
-                    "lower the learning rate or look for extreme values in the pairs."
-                )
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss.total)
+            distributed.average_gradients(learner.parameters())
             learner.before_step()
-            torch.nn.utils.clip_grad_norm_(learner.parameters(), self.config.clip)
+            norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), self.config.clip)
             optimiser.step()
             learner.after_step()
-            self.parts[number] = loss.parts
+            self.watch.see(self.step, number, loss.total, norm)
+            self.losses.add(number, loss.parts)
 
     def _evaluate(self) -> None:
-        for number, learner in enumerate(self.learners):
-            entry: dict[str, Any] = {"step": self.step, "pairs_seen": self.step * self.batches.batch_size}
-            entry |= {
-                "learner": number,
-                "loss": {name: float(part) for name, part in self.parts[number].items()},
-            }
+        self.watch.check()
+        for number, (learner, losses) in enumerate(zip(self.learners, self.losses.take(), strict=True)):
+            entry: Entry = {"step": self.step, "pairs_seen": self.step * self.batches.batch_size}
+            entry |= {"learner": number, "loss": losses}
             for name, sample in self.samples.items():
-                there = Sample(sample.image.to(self.device), sample.text.to(self.device))
-                entry[name] = evaluate(learner, there)
-            self.log.append(entry)
-        self._write_log()
+                entry[name] = evaluate(learner, sample, self.device)
+            self.log.add(entry)
 
     def _settled(self) -> bool:
         if self.config.patience == 0:
             return False
-        histories = [
-            [
-                (e["train"]["active_image"], e["train"]["active_text"])
-                for e in self.log
-                if e["learner"] == number
-            ]
-            for number in range(len(self.learners))
-        ]
-        return all(settled(history, self.config.patience, self.config.tolerance) for history in histories)
-
-    def _write_log(self) -> None:
-        if self.out is not None:
-            with whole_file(self.out / LOG_NAME) as partial:
-                partial.write_text("".join(json.dumps(entry) + "\n" for entry in self.log), encoding="utf-8")
+        logs = [self.log.of_learner(number) for number in range(len(self.learners))]
+        counts = [[(e["train"]["active_image"], e["train"]["active_text"]) for e in log] for log in logs]
+        return all(settled(each, self.config.patience, self.config.tolerance) for each in counts)
 
     def _checkpoint(self) -> None:
-        if self.out is not None:
-            header = {**self.identity, "step": self.step, "log": self.log, "modalens": modalens.__version__}
-            path = self.out / f"checkpoint-{self.step:09d}.safetensors"
-            save_checkpoint(path, self.learners, self.optimisers, header)
+        self.watch.check()
+        losses = self.losses.state()
+        if self.folder is not None and self.first:
+            header = {**self.identity, "step": self.step, "log": self.log.entries, "losses": losses}
+            save_checkpoint(
+                checkpoint_file(self.folder, self.step),
+                self.learners,
+                self.optimisers,
+                {**header, "modalens": modalens.__version__},
+            )
+        distributed.wait()
 
     def _resume(self) -> None:
-        path = None if self.out is None else latest_checkpoint(self.out)
-        if path is not None:
-            header = load_checkpoint(path, self.learners, self.optimisers, self.identity)
-            self.step, self.log = header["step"], header["log"]
-            self._write_log()
-            logger.info("Going on from %s", path)
+        found = None if self.folder is None else latest_step(self.folder)
+        step = distributed.from_first(-1 if found is None else found)
+        if self.folder is None or step < 0:
+            return
+        path = checkpoint_file(self.folder, step)
+        header = load_checkpoint(path, self.learners, self.optimisers, self.identity)
+        self.step = header["step"]
+        self.log.restore(header["log"])
+        self.losses.restore(header["losses"])
+        logger.info("Going on from %s", path)
 
     def _finish(self) -> list[Trained]:
-        trained = []
-        for number, learner in enumerate(self.learners):
-            log = [entry for entry in self.log if entry["learner"] == number]
-            trained.append(Trained(learner.export(), log))
-            if self.out is not None:
-                trained[-1].model.save(self.out if len(self.learners) == 1 else self.out / f"model-{number}")
+        trained = [
+            Trained(learner.export(), self.log.of_learner(number))
+            for number, learner in enumerate(self.learners)
+        ]
+        if self.folder is not None and self.first:
+            for number, each in enumerate(trained):
+                each.model.save(self.folder if len(trained) == 1 else self.folder / f"model-{number}")
+        distributed.wait()
         return trained
+
+    @contextmanager
+    def _progress(self) -> Iterator[Callable[[int], None]]:
+        if not self.first:
+            yield _ignore
+            return
+        with progress_bar("Training", self.config.steps) as advance:
+            yield advance
 
 
 @contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, so that training can save itself first."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+def _only_here(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK_NAME, timeout=0)
     try:
-        yield stopped
+        lock.acquire()
+    except Timeout as error:
+        raise ModalensError(f"Another process is training into {folder}; wait for it to end.") from error
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        lock.release()
+
+
+def _ignore(steps: int) -> None:
+    del steps
 
 
 def _make_learner(config: FeatureConfig, image: Matrix, text: Matrix) -> Learner:
     if isinstance(config, NCLConfig):
         return NCLLearner(config)
-    if config.standardise == "none":
-        return SAELearner(config)
-    means, squares = [], []
-    for matrix, name in ((image, "image"), (text, "text")):
-        n = paired_shape(image, text)[0]
-        total, square = np.zeros(config.d), np.zeros(config.d)
-        for _, block in iter_blocks(matrix, name=name):
-            dense = block.toarray() if hasattr(block, "toarray") else block
-            total += dense.sum(axis=0)
-            square += np.square(dense).sum(axis=0)
-        means.append(total / n)
-        squares.append(square / n)
-    mean, square = np.stack(means), np.stack(squares)
-    if config.standardise == "shared":
-        mean = np.broadcast_to(mean.mean(axis=0), mean.shape)
-        square = np.broadcast_to(square.mean(axis=0), square.shape)
-    scale = np.sqrt(np.maximum(square - mean**2, 0))
-    scale = np.where(scale > 1e-8, scale, 1.0)  # a constant dimension stays as it is
-    return SAELearner(config, Standardiser(torch.from_numpy(mean.copy()), torch.from_numpy(scale)))
+    return SAELearner(config, measure_standardiser(image, text, config.standardise))
 
 
 def pair_width(data: PairData) -> int:

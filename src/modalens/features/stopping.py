@@ -1,0 +1,95 @@
+"""When training ends: its signs of convergence, its signs of trouble, and the signal to stop."""
+
+import math
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modalens.errors import ModalensError
+
+# On a GPU, reading a loss stops the flow of work, so many are read at a time.
+_READ_EVERY = {"cpu": 1}
+_READ_EVERY_ELSEWHERE = 50
+
+
+def settled(counts: Sequence[tuple[int, int]], patience: int, tolerance: float) -> bool:
+    """Whether the active features of images and of texts have stopped changing (the papers' stop rule).
+
+    Parameters
+    ----------
+    counts
+        (active for images, active for texts) at each interval so far.
+    patience
+        Intervals over which neither may move.
+    tolerance
+        Share of the larger count that does not count as moving.
+    """
+    if len(counts) <= patience:
+        return False
+    recent = np.array(counts[-patience - 1 :], dtype=np.float64)
+    moved = recent.max(axis=0) - recent.min(axis=0)
+    return bool((moved <= tolerance * np.maximum(recent.max(axis=0), 1)).all())
+
+
+class LossWatch:
+    """Raises when a loss or the norm of a gradient is no longer finite, naming the batch.
+
+    Parameters
+    ----------
+    device
+        Where losses come from.
+    kept
+        What is said to be kept.
+    """
+
+    def __init__(self, device: torch.device, kept: str) -> None:
+        self._read_every = _READ_EVERY.get(device.type, _READ_EVERY_ELSEWHERE)
+        self._kept = kept
+        self._unread: list[tuple[int, int, Tensor]] = []
+
+    def see(self, step: int, number: int, loss: Tensor, gradient_norm: Tensor) -> None:
+        """Take the loss and the gradient's norm of learner ``number`` at a step."""
+        self._unread.append((step, number, torch.stack([loss.detach(), gradient_norm])))
+        if len(self._unread) >= self._read_every:
+            self.check()
+
+    def check(self) -> None:
+        """Read what has not been read; to be called before anything is kept.
+
+        Raises
+        ------
+        ModalensError
+            If a value is NaN or infinite.
+        """
+        if not self._unread:
+            return
+        values = torch.stack([pair for _, _, pair in self._unread]).tolist()
+        for (step, number, _), (loss, norm) in zip(self._unread, values, strict=True):
+            if not math.isfinite(loss) or not math.isfinite(norm):
+                what = f"loss of configuration {number} is {loss}"
+                if math.isfinite(loss):
+                    what = f"gradient of configuration {number} has norm {norm}"
+                raise ModalensError(
+                    f"The {what} at batch {step}; {self._kept}, so lower the learning rate or look for "
+                    "extreme values in the pairs."
+                )
+        self._unread.clear()
+
+
+@contextmanager
+def termination() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets inside the block, so that training can save itself first."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # Python lets only this one listen
+        yield stopped
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGTERM, before)
