@@ -1,0 +1,159 @@
+"""Share trained features through the Hugging Face hub, with a card that says how they were trained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from modalens.errors import ModalensError
+from modalens.features.card import CARD_NAME, model_card, read_log
+from modalens.features.ncl import NCL
+from modalens.features.sae import CONFIG_NAME, WEIGHTS_NAME, SparseAutoencoder
+from modalens.features.saelens import save_saelens
+from modalens.store import EmbeddingStore
+
+SAELENS_FOLDER = "saelens"
+
+
+def push_to_hub(
+    features: str | Path | SparseAutoencoder | NCL,
+    repo_id: str,
+    *,
+    embeddings: EmbeddingStore | None = None,
+    saelens: bool = False,
+    private: bool = False,
+    token: str | None = None,
+) -> str:
+    """Upload weights, configuration and a model card; what a stopped run would need stays here.
+
+    Parameters
+    ----------
+    features
+        Folder of a training run, whose log goes into the card, or a model in memory.
+    repo_id
+        ``owner/name`` on the hub; made if it does not exist.
+    embeddings
+        What the features were trained on, for the card.
+    saelens
+        Add a folder ``saelens`` that SAELens opens (see :func:`modalens.features.saelens.save_saelens`).
+    private
+        Whether a new repository is private.
+    token
+        Access token; by default the one that ``hf auth login`` keeps.
+
+    Returns
+    -------
+    str
+        Address of the commit.
+
+    Raises
+    ------
+    ModalensError
+        If the folder holds no features, SAELens cannot hold them, or the hub refuses or cannot be reached.
+    """
+    import huggingface_hub
+
+    if isinstance(features, SparseAutoencoder | NCL):
+        model, log = features, []
+    else:
+        model, log = load_features(features), read_log(Path(features))
+    with TemporaryDirectory() as staging:
+        folder = Path(staging)
+        model.save(folder)
+        if saelens:
+            if not isinstance(model, SparseAutoencoder):
+                raise ModalensError("SAELens knows no projectors; share this one without saelens.")
+            save_saelens(model, folder / SAELENS_FOLDER)
+        card = model_card(model, repo_id, log, embeddings, SAELENS_FOLDER if saelens else None)
+        (folder / CARD_NAME).write_text(card, encoding="utf-8")
+        with _sentences(repo_id):
+            hub = huggingface_hub.HfApi(token=token)
+            hub.create_repo(repo_id, private=private, exist_ok=True)
+            commit = hub.upload_folder(
+                repo_id=repo_id, folder_path=folder, commit_message=f"Upload {model!r}"
+            )
+    return str(commit.commit_url)
+
+
+def from_pretrained(
+    name: str | Path, *, revision: str | None = None, token: str | None = None
+) -> SparseAutoencoder | NCL:
+    """Load features from a folder or from the hub; the class is that of what is saved there.
+
+    Parameters
+    ----------
+    name
+        A folder that a model was saved to, or ``owner/name`` on the hub.
+    revision
+        Branch, tag or commit on the hub.
+    token
+        Access token; by default the one that ``hf auth login`` keeps.
+
+    Raises
+    ------
+    ModalensError
+        If there are no features under this name, or the hub refuses or cannot be reached.
+    """
+    if Path(name).is_dir():
+        return load_features(name)
+    import huggingface_hub
+
+    with _sentences(str(name)):
+        folder = huggingface_hub.snapshot_download(
+            str(name),
+            revision=revision,
+            token=token,
+            allow_patterns=[CONFIG_NAME, "*.safetensors"],
+            ignore_patterns=["*/*"],
+        )
+    return load_features(folder)
+
+
+def load_features(folder: str | Path) -> SparseAutoencoder | NCL:
+    """Load the autoencoder or projector that a folder holds.
+
+    Raises
+    ------
+    ModalensError
+        If it holds neither, or damaged files.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG_NAME).is_file():
+        raise ModalensError(f"{folder} holds no trained features; name a folder that modalens train wrote.")
+    is_autoencoder = (folder / WEIGHTS_NAME).is_file()
+    return SparseAutoencoder.load(folder) if is_autoencoder else NCL.load(folder)
+
+
+@contextmanager
+def _sentences(repo_id: str) -> Iterator[None]:
+    """Turn what the hub's client raises into one sentence."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise ModalensError(
+            f"{repo_id} is gated: accept its terms on https://huggingface.co/{repo_id}, then log in with "
+            "hf auth login."
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ModalensError(f"{repo_id} has no such revision on the Hugging Face hub.") from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModalensError(
+            f"There is no folder and no public repository {repo_id}; check the name, or log in with hf auth login "
+            "if it is private."
+        ) from error
+    except errors.HFValidationError as error:
+        raise ModalensError(
+            f"{repo_id} is neither a folder here nor a valid name on the Hugging Face hub (owner/name)."
+        ) from error
+    except errors.HfHubHTTPError as error:
+        refused = error.response is not None and error.response.status_code in (401, 403)
+        advice = "log in with hf auth login and a token that may write" if refused else "try again later"
+        said = str(error).partition("\n")[0]
+        raise ModalensError(f"The Hugging Face hub refused {repo_id} ({said}); {advice}.") from error
+    except Exception as error:  # connections fail in as many ways as there are libraries below
+        raise ModalensError(
+            f"The Hugging Face hub could not be reached for {repo_id} ({type(error).__name__}); check the network; "
+            "features in a local folder load without it."
+        ) from error
