@@ -1,5 +1,6 @@
 """``modalens train``: learn features on a store."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,9 @@ Patience = Annotated[
     typer.Option(help="Stop when active features have settled over this many evaluations; 0 never stops."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of initial values and of the order of pairs.")]
+Tracker = Annotated[
+    list[str] | None, typer.Option(help="Where the log goes too: tensorboard or wandb; may be repeated.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -38,16 +42,20 @@ def sae(
     patience: Patience = 0,
     seed: Seed = 0,
     out: Out = None,
+    tracker: Tracker = None,
     json: Json = False,
 ) -> None:
-    """Train a sparse autoencoder; run again after a stop, it goes on where it was."""
+    """Train a sparse autoencoder; run again after a stop, it goes on where it was.
+
+    On several processes: torchrun --nproc-per-node 2 --no-python modalens train sae ...
+    """
     from modalens.features import SAEConfig, TrainConfig
     from modalens.features.trainer import pair_width
 
     pairs, folder = _open(data, out, f"{kind}-n{n_features}-k{k}-seed{seed}")
     config = SAEConfig(pair_width(pairs), n_features, k, kind, standardise, seed=seed)
     training = TrainConfig(steps=steps, batch_size=batch_size, lr=lr, patience=patience, seed=seed)
-    _train(config, pairs, training, folder, json)
+    _train(config, pairs, training, folder, tracker or (), json)
 
 
 @app.command()
@@ -61,16 +69,20 @@ def ncl(
     patience: Patience = 0,
     seed: Seed = 0,
     out: Out = None,
+    tracker: Tracker = None,
     json: Json = False,
 ) -> None:
-    """Train a non-negative contrastive projector; run again after a stop, it goes on where it was."""
+    """Train a non-negative contrastive projector; run again after a stop, it goes on where it was.
+
+    On several processes: torchrun --nproc-per-node 2 --no-python modalens train ncl ...
+    """
     from modalens.features import NCLConfig, TrainConfig
     from modalens.features.trainer import pair_width
 
     pairs, folder = _open(data, out, f"ncl-n{n_features}-seed{seed}")
     config = NCLConfig(pair_width(pairs), n_features, temperature, seed=seed)
     training = TrainConfig(steps=steps, batch_size=batch_size, lr=lr, patience=patience, seed=seed)
-    _train(config, pairs, training, folder, json)
+    _train(config, pairs, training, folder, tracker or (), json)
 
 
 def _open(data: Path, out: Path | None, name: str) -> tuple[Any, Path]:
@@ -85,11 +97,14 @@ def _open(data: Path, out: Path | None, name: str) -> tuple[Any, Path]:
     return run.store(), out or run.folder / "features" / name
 
 
-def _train(config: Any, pairs: Any, training: Any, folder: Path, json: bool) -> None:
+def _train(config: Any, pairs: Any, training: Any, folder: Path, trackers: Sequence[str], json: bool) -> None:
     from modalens.cli.output import print_json
-    from modalens.features import train
+    from modalens.features import distributed, train
 
-    (trained,) = train([config], pairs, training, out=folder)
+    with distributed.joined():
+        (trained,) = train([config], pairs, training, out=folder, trackers=trackers)
+        if distributed.rank() > 0:
+            return
     last = trained.log[-1]
     if json:
         print_json({"model": str(folder), **last})
@@ -101,4 +116,15 @@ def _train(config: Any, pairs: Any, training: Any, folder: Path, json: bool) -> 
     print(
         f"Active features: images {found['active_image']}, texts {found['active_text']}; dead {found['dead']}"
     )
+    print(_recalls("before", found["retrieval_before"]))
+    print(_recalls("after", found["retrieval"]))
     print(f"Model: {folder}")
+
+
+def _recalls(when: str, retrieval: dict[str, Any]) -> str:
+    """One line on retrieval R@1, 5 and 10."""
+    ways = []
+    for way in ("image_to_text", "text_to_image"):
+        shares = " / ".join(f"{retrieval[way][k][0]:.3f}" for k in ("1", "5", "10"))
+        ways.append(f"{way.replace('_', ' ')} {shares}")
+    return f"Retrieval R@1/5/10 {when}: {', '.join(ways)}"
