@@ -76,7 +76,8 @@ class SAELearner(nn.Module):
         x_hat = x
         reconstruction = x.new_zeros(())
         for length in self.config.prefixes:
-            x_hat = decode(_leading(codes, length), self.W_dec) + self.b_pre
+            leading = codes if length == self.config.n_features else _leading(codes, length)
+            x_hat = decode(leading, self.W_dec) + self.b_pre
             reconstruction = reconstruction + (x - x_hat).square().sum() / n
         reconstruction = reconstruction / len(self.config.prefixes)
         parts = {"reconstruction": reconstruction}
@@ -123,6 +124,8 @@ class SAELearner(nn.Module):
         return SparseAutoencoder._kinds[self.config.kind](self.config, tensors)
 
     def _standardise(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        if self.config.standardise == "none":
+            return image, text
         return (image - self.mean[0]) / self.scale[0], (text - self.mean[1]) / self.scale[1]
 
     def _training_selection(self) -> Selection:
@@ -154,12 +157,13 @@ class SAELearner(nn.Module):
     @torch.no_grad()
     def _count(self, codes: Codes, n: int) -> None:
         active = codes.values > 0
-        features, modality = codes.features[active], (codes.rows()[active] >= n).long()
-        fired = torch.zeros(self.pairs_since_fired.numel(), dtype=torch.uint8, device=features.device)
-        fired[modality * self.config.n_features + features] = 1
+        entries = torch.arange(len(codes.values), device=active.device)
+        modality = (entries >= codes.offsets[n]).long()
+        fired = torch.zeros(self.pairs_since_fired.numel(), device=active.device)
+        fired.index_add_(0, modality * self.config.n_features + codes.features, active.float())
         maximum_(fired)
         self.pairs_since_fired += n * world_size()
-        self.pairs_since_fired.masked_fill_(fired.view_as(self.pairs_since_fired).bool(), 0)
+        self.pairs_since_fired.masked_fill_(fired.view_as(self.pairs_since_fired) > 0, 0)
         if self.config.kind == "batch_topk":
             lowest = minimum_(codes.values.masked_fill(~active, torch.inf).min())
             lowest = torch.where(lowest.isfinite(), lowest, self.threshold)

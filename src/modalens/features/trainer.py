@@ -145,6 +145,13 @@ class _Training:
     def run(self) -> list[Trained]:
         """Train to the end."""
         self._resume()
+        try:
+            self._train()
+        finally:
+            self.log.close()
+        return self._finish()
+
+    def _train(self) -> None:
         stream = self.batches.from_step(self.step)
         with self._progress() as advance, termination() as stopped:
             advance(self.step)
@@ -165,8 +172,6 @@ class _Training:
                     self._evaluate()
                 if self.step % self.config.checkpoint_every == 0:
                     self._checkpoint()
-        self.log.close()
-        return self._finish()
 
     def _step(self, image: Tensor, text: Tensor) -> None:
         for number, (learner, optimiser) in enumerate(zip(self.learners, self.optimisers, strict=True)):
