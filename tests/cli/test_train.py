@@ -54,3 +54,43 @@ def test_a_file_needs_a_place_for_the_model(run, tmp_path, rng):
     code, _, err = run("train", "sae", tmp_path / "x.npy")
     assert code == 2
     assert "--out" in err
+
+
+def broken(pairs, how):
+    pairs = pairs.copy()
+    pairs[0, 7, 2] = {"nan": np.nan, "huge": 1e25}[how]
+    return pairs
+
+
+@pytest.mark.parametrize("name", ["sae", "ncl"])
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [("nan", "The image matrix has a NaN or infinite value in row 7"), ("huge", "of configuration 0")],
+)
+def test_bad_pairs(run, tmp_path, rng, name, how, sentence):
+    np.save(tmp_path / "x.npy", broken(rng.standard_normal((2, 50, 6)), how))
+    code, out, err = run(
+        "train", name, tmp_path / "x.npy", *QUICK, "--n-features", 40, "--out", tmp_path / "m"
+    )
+    assert code == 2, err
+    assert sentence in err
+    assert "Traceback" not in err
+    assert not out
+    assert not (tmp_path / "m" / "config.json").exists()
+
+
+def test_a_damaged_checkpoint_and_another_configuration(run, tmp_path, rng):
+    np.save(tmp_path / "x.npy", rng.standard_normal((2, 50, 6)))
+    words = ("train", "sae", tmp_path / "x.npy", "--n-features", 12, "--out", tmp_path / "m", "--steps", 500)
+    assert run(*words, "--batch-size", 8, "--k", 2)[0] == 0
+    code, _, err = run(*words, "--batch-size", 8, "--k", 3)
+    assert code == 2
+    assert "another configuration" in err
+    (checkpoint,) = (tmp_path / "m").glob("checkpoint-*")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    code, _, err = run(*words, "--batch-size", 8, "--k", 2)
+    assert code == 2
+    assert "cannot be read" in err
+    code, _, err = run(*words, "--k", 2, "--tracker", "mlflow")
+    assert code == 2
+    assert "tensorboard and wandb" in err

@@ -10,9 +10,11 @@ import torch
 from modalens.engine import embed
 from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig, trainer
+from modalens.features.config import KINDS
 from modalens.features.evaluation import Representation, Sample, evaluate
 from modalens.features.learners import SAELearner
 from modalens.features.logs import LOG_NAME
+from modalens.features.ncl import NCLLearner
 from modalens.features.trainer import train
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
@@ -185,3 +187,27 @@ def test_evaluation_draws_what_it_is_told(pairs):
     assert found["dead"] == found["dead_image"] == found["dead_text"] == 1
     assert found["active_share_image"] == pytest.approx(2 / 3)
     assert found["retrieval"] == found["retrieval_before"]
+
+
+@pytest.mark.parametrize(
+    "config", [*(SAEConfig(8, 64, 3, kind, dead_after=1) for kind in KINDS), NCLConfig(8, 32)]
+)
+def test_a_gpu_rounds_the_products_alone(config):
+    """What training on a GPU does about precision, done on the CPU: gradients stay whole and nearly the same."""
+    generator = torch.Generator().manual_seed(0)
+    batches = torch.randn(3, 2, 64, 8, generator=generator)
+    gradients = []
+    for rounded in (False, True):
+        learner = NCLLearner(config) if isinstance(config, NCLConfig) else SAELearner(config)
+        for image, text in batches:
+            with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
+                loss = learner.loss(image, text)
+        assert loss.total.dtype == torch.float32
+        torch.autograd.backward(loss.total)
+        gradients.append({name: p.grad for name, p in learner.named_parameters()})
+    for name, gradient in gradients[1].items():
+        assert gradient.dtype == torch.float32
+        assert (
+            torch.nn.functional.cosine_similarity(gradient.ravel(), gradients[0][name].ravel(), dim=0) > 0.98
+        )
+    assert any(not torch.equal(gradients[0][name], gradients[1][name]) for name in gradients[0])
