@@ -1,5 +1,6 @@
 """Fetch a model's files from the Hugging Face hub."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from modalens.errors import ModalensError
@@ -17,8 +18,15 @@ _SAFETENSORS = ["model.safetensors", "model-*.safetensors", "model.safetensors.i
 _PICKLED = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
 
 
-def fetch(name: str, revision: str | None) -> Path:
+def fetch(name: str, revision: str | None, further: Sequence[str] = ()) -> Path:
     """Download what loading a model takes, or find it in the hub's cache.
+
+    Parameters
+    ----------
+    name, revision
+        Hub id, and branch, tag or commit.
+    further
+        Patterns of more files that this kind of model needs, in folders too.
 
     Returns
     -------
@@ -33,10 +41,10 @@ def fetch(name: str, revision: str | None) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
 
-    def download(patterns: list[str]) -> Path:
+    def download(patterns: Sequence[str], left_out: Sequence[str] = ("*/*",)) -> Path:
         return Path(
             huggingface_hub.snapshot_download(
-                name, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]
+                name, revision=revision, allow_patterns=list(patterns), ignore_patterns=list(left_out)
             )
         )
 
@@ -44,6 +52,8 @@ def fetch(name: str, revision: str | None) -> Path:
         folder = download(_DESCRIPTION + _VOCABULARY + _SAFETENSORS)
         if not any(folder.glob("model*.safetensors")):
             folder = download(_PICKLED)
+        if further:
+            folder = download(further, left_out=())
     except errors.GatedRepoError as error:
         raise ModalensError(
             f"The model {name} is gated: accept its terms on https://huggingface.co/{name}, then log in with "

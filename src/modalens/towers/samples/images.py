@@ -1,0 +1,174 @@
+"""Vision models of transformers as sample embedders."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from modalens.errors import ModalensError
+from modalens.towers.cards import files_sha256, versions
+from modalens.towers.compute import full_precision, pick_device
+from modalens.towers.hub import fetch
+from modalens.towers.quiet import quiet_transformers
+from modalens.towers.reading import readable, weight_files
+from modalens.towers.samples.base import embed_in_batches
+from modalens.towers.torchvision_check import check_torchvision
+
+logger = logging.getLogger(__name__)
+
+POOLER, FIRST_TOKEN, MEAN = "pooler output", "first token of the last layer", "mean of the last layer"
+
+
+class TransformersImages:
+    """A vision model of transformers; one vector an image, not normalised.
+
+    The vector is the pooler's output where the model has one with trained weights, as the ViT trained on
+    ImageNet-21k does. A classifier's checkpoint often lacks those weights, and transformers then makes them
+    up: there the class token of the last layer is taken, or its mean in models without a class token.
+
+    Parameters
+    ----------
+    name
+        What the user called it.
+    model, image_processor
+        As transformers loads them.
+    trained_pooler
+        Whether the model's pooler, if it has one, came with the weights.
+    origin
+        What the card says about where the weights come from.
+    """
+
+    modality = "image"
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        image_processor: Any,
+        origin: Mapping[str, Any],
+        *,
+        trained_pooler: bool = True,
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._image_processor = image_processor
+        self._origin = dict(origin)
+        probe = self._forward([Image.new("RGB", (32, 32), "grey")])
+        self._pooling = _choose_pooling(model, probe, trained_pooler)
+        self.dim = int(_pool(probe, self._pooling).shape[1])
+
+    def embed(self, samples: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Embed RGB images."""
+
+        def one_batch(images: Sequence[Image.Image]) -> Float[np.ndarray, "b d"]:
+            return _pool(self._forward(images), self._pooling).float().cpu().numpy()
+
+        return embed_in_batches(one_batch, samples, self.dim)
+
+    def card(self) -> dict[str, Any]:
+        """Where the weights come from, the class, the pooling, the preprocessing and the versions."""
+        return {
+            "model": self.name,
+            **self._origin,
+            "class": type(self._model).__name__,
+            "dim": self.dim,
+            "pooling": self._pooling,
+            "normalised": False,
+            "preprocessing": self._image_processor.to_dict(),
+            "versions": versions("torch", "transformers", "pillow"),
+        }
+
+    @torch.inference_mode()
+    def _forward(self, images: Sequence[Image.Image]) -> Any:
+        # Told outright, since an image three pixels high or wide looks like one with channels there.
+        inputs = self._image_processor(list(images), return_tensors="pt", input_data_format="channels_last")
+        with full_precision(self._model.device):
+            return self._model(**inputs.to(self._model.device))
+
+
+def load_hub(name: str, hub_id: str, *, device: str | None, revision: str | None) -> TransformersImages:
+    """Load a vision model from the hub, or from its local copy of an earlier download.
+
+    Raises
+    ------
+    ModalensError
+        If it cannot be fetched or is no vision model.
+    """
+    check_torchvision()
+    folder = fetch(hub_id, revision)
+    # The hub's cache names the folder of a snapshot after its commit.
+    return _load(name, folder, device, {"revision": folder.name})
+
+
+def load_folder(name: str, folder: Path, *, device: str | None) -> TransformersImages:
+    """Load a vision model from a folder written by ``save_pretrained``, without any network.
+
+    Raises
+    ------
+    ModalensError
+        If the folder holds no vision model, or parts of it are missing or damaged.
+    """
+    check_torchvision()
+    return _load(name, folder, device, {"weights_sha256": files_sha256(weight_files(name, folder))})
+
+
+def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]) -> TransformersImages:
+    chosen = pick_device(device)
+    transformers: Any = import_module("transformers")
+    if not (folder / "config.json").is_file():
+        raise ModalensError(f"{name} has no config.json, so it is no model of transformers.")
+    with quiet_transformers():
+        with readable(name, "weights"):
+            model, report = transformers.AutoModel.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=weight_files(name, folder)[0].suffix == ".safetensors",
+                weights_only=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        if model.main_input_name != "pixel_values":
+            raise ModalensError(
+                f"{name} is a {type(model).__name__}, which does not embed images alone; name a vision model, or "
+                f"vlm:{name} if it embeds images and texts."
+            )
+        with readable(name, "image processor"):
+            # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
+            image_processor = transformers.AutoImageProcessor.from_pretrained(
+                folder, backend="pil", local_files_only=True
+            )
+    missing = sorted(report["missing_keys"])
+    if body := [key for key in missing if not key.startswith("pooler.")]:
+        raise ModalensError(
+            f"The weights of {name} lack {len(body)} tensors that a {type(model).__name__} has, {body[0]} first; "
+            "save the whole model again."
+        )
+    model = model.to(chosen).eval().requires_grad_(False)
+    with readable(name, "output for an image"):
+        embedder = TransformersImages(name, model, image_processor, origin, trained_pooler=not missing)
+    logger.info("Loaded %s, a %s, on %s.", name, type(model).__name__, chosen)
+    return embedder
+
+
+def _choose_pooling(model: Any, output: Any, trained_pooler: bool) -> str:
+    if trained_pooler and getattr(output, "pooler_output", None) is not None:
+        return POOLER
+    has_class_token = any(name.split(".")[-1] == "cls_token" for name, _ in model.named_parameters())
+    return FIRST_TOKEN if has_class_token else MEAN
+
+
+def _pool(output: Any, pooling: str) -> Float[Tensor, "n d"]:
+    if pooling == POOLER:
+        pooled: Tensor = output.pooler_output
+        return pooled.flatten(1)
+    last: Tensor = output.last_hidden_state
+    if pooling == FIRST_TOKEN:
+        return last[:, 0]
+    return last.mean(dim=1) if last.ndim == 3 else last.mean(dim=(2, 3))

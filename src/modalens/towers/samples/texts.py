@@ -1,0 +1,141 @@
+"""Models of sentence-transformers as sample embedders."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from modalens.errors import ModalensError
+from modalens.towers.cards import file_sha256, versions
+from modalens.towers.compute import full_precision, pick_device
+from modalens.towers.hub import fetch
+from modalens.towers.quiet import quiet_transformers
+from modalens.towers.reading import readable
+from modalens.towers.samples.base import BATCH
+from modalens.towers.torchvision_check import check_torchvision
+
+logger = logging.getLogger(__name__)
+
+_MODULES = "modules.json"
+# Its parts lie in folders such as 1_Pooling and 2_Normalize; other folders hold copies of the weights.
+_FURTHER_FILES = (_MODULES, "config_sentence_transformers.json", "sentence_*_config.json", "[0-9]*_*/*")
+_WEIGHTS = ("*.safetensors", "*.bin")
+
+
+class SentenceTransformerTexts:
+    """A model of sentence-transformers; one vector a text, normalised if the model ends by normalising.
+
+    Parameters
+    ----------
+    name
+        What the user called it.
+    model
+        As sentence-transformers loads it.
+    origin
+        What the card says about where the weights come from.
+    """
+
+    modality = "text"
+
+    def __init__(self, name: str, model: Any, origin: Mapping[str, Any]) -> None:
+        self.name = name
+        self._model = model
+        self._origin = dict(origin)
+        self.dim = int(self._encode(["a"]).shape[1])
+
+    def embed(self, samples: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """Embed texts; what is longer than the model's context is cut."""
+        if not samples:
+            return np.empty((0, self.dim), dtype=np.float32)
+        return self._encode(samples)
+
+    def card(self) -> dict[str, Any]:
+        """Where the weights come from, the parts of the model and the versions."""
+        return {
+            "model": self.name,
+            **self._origin,
+            "class": "SentenceTransformer",
+            "dim": self.dim,
+            "modules": [type(module).__name__ for module in self._model],
+            "normalised": any(type(module).__name__ == "Normalize" for module in self._model),
+            "preprocessing": {"tokens": self._model.max_seq_length},
+            "versions": versions("torch", "transformers", "sentence-transformers"),
+        }
+
+    def _encode(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        with full_precision(self._model.device):
+            rows = self._model.encode(
+                list(texts), batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True
+            )
+        return np.asarray(rows, dtype=np.float32)
+
+
+def load_hub(name: str, hub_id: str, *, device: str | None, revision: str | None) -> SentenceTransformerTexts:
+    """Load a model from the hub, or from its local copy of an earlier download.
+
+    Raises
+    ------
+    ModalensError
+        If it cannot be fetched or is no model of sentence-transformers.
+    """
+    check_torchvision()
+    _library()
+    folder = fetch(hub_id, revision, _FURTHER_FILES)
+    # The hub's cache names the folder of a snapshot after its commit.
+    return _load(name, folder, device, {"revision": folder.name})
+
+
+def load_folder(name: str, folder: Path, *, device: str | None) -> SentenceTransformerTexts:
+    """Load a model from a folder that sentence-transformers saved, without any network.
+
+    Raises
+    ------
+    ModalensError
+        If the folder holds no such model, or parts of it are missing or damaged.
+    """
+    check_torchvision()
+    weights = sorted({path for pattern in _WEIGHTS for path in folder.rglob(pattern)})
+    checksums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in weights}
+    return _load(name, folder, device, {"weights_sha256": checksums})
+
+
+def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]) -> SentenceTransformerTexts:
+    library = _library()
+    chosen = pick_device(device)
+    _require_own_modules(name, folder)
+    with quiet_transformers(), readable(name, "model"):
+        model = library.SentenceTransformer(str(folder), device=str(chosen), local_files_only=True)
+        model.eval().requires_grad_(False)
+        embedder = SentenceTransformerTexts(name, model, origin)
+    logger.info("Loaded %s, a SentenceTransformer, on %s.", name, chosen)
+    return embedder
+
+
+def _library() -> Any:
+    try:
+        return import_module("sentence_transformers")
+    except ImportError as error:
+        raise ModalensError(
+            "Embedding texts with a model of sentence-transformers needs that package; install it with "
+            "pip install sentence-transformers."
+        ) from error
+
+
+def _require_own_modules(name: str, folder: Path) -> None:
+    """Refuse models that bring code of their own, which older versions of the library run from a folder."""
+    if not (folder / _MODULES).is_file():
+        raise ModalensError(f"{name} has no {_MODULES}, so it is no model of sentence-transformers.")
+    with readable(name, _MODULES):
+        kinds = [
+            str(module["type"]) for module in json.loads((folder / _MODULES).read_text(encoding="utf-8"))
+        ]
+    for kind in kinds:
+        if not kind.startswith("sentence_transformers."):
+            raise ModalensError(
+                f"{name} brings code of its own ({kind}), which modalens does not run; take another model."
+            )
