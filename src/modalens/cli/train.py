@@ -23,6 +23,10 @@ Patience = Annotated[
     typer.Option(help="Stop when active features have settled over this many evaluations; 0 never stops."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of initial values and of the order of pairs.")]
+Split = Annotated[
+    str | None,
+    typer.Option(help="Train on pairs whose column 'split' is this; the others are held out."),
+]
 Tracker = Annotated[
     list[str] | None, typer.Option(help="Where the log goes too: tensorboard or wandb; may be repeated.")
 ]
@@ -41,6 +45,7 @@ def sae(
     lr: Rate = 3e-3,
     patience: Patience = 0,
     seed: Seed = 0,
+    split: Split = None,
     out: Out = None,
     tracker: Tracker = None,
     json: Json = False,
@@ -55,7 +60,7 @@ def sae(
     pairs, folder = _open(data, out, f"{kind}-n{n_features}-k{k}-seed{seed}")
     config = SAEConfig(pair_width(pairs), n_features, k, kind, standardise, seed=seed)
     training = TrainConfig(steps=steps, batch_size=batch_size, lr=lr, patience=patience, seed=seed)
-    _train(config, pairs, training, folder, tracker or (), json)
+    _train(config, pairs, training, folder, split, tracker or (), json)
 
 
 @app.command()
@@ -68,6 +73,7 @@ def ncl(
     lr: Rate = 1e-3,
     patience: Patience = 0,
     seed: Seed = 0,
+    split: Split = None,
     out: Out = None,
     tracker: Tracker = None,
     json: Json = False,
@@ -82,7 +88,7 @@ def ncl(
     pairs, folder = _open(data, out, f"ncl-n{n_features}-seed{seed}")
     config = NCLConfig(pair_width(pairs), n_features, temperature, seed=seed)
     training = TrainConfig(steps=steps, batch_size=batch_size, lr=lr, patience=patience, seed=seed)
-    _train(config, pairs, training, folder, tracker or (), json)
+    _train(config, pairs, training, folder, split, tracker or (), json)
 
 
 def _open(data: Path, out: Path | None, name: str) -> tuple[Any, Path]:
@@ -97,12 +103,21 @@ def _open(data: Path, out: Path | None, name: str) -> tuple[Any, Path]:
     return run.store(), out or run.folder / "features" / name
 
 
-def _train(config: Any, pairs: Any, training: Any, folder: Path, trackers: Sequence[str], json: bool) -> None:
+def _train(
+    config: Any,
+    pairs: Any,
+    training: Any,
+    folder: Path,
+    split: str | None,
+    trackers: Sequence[str],
+    json: bool,
+) -> None:
     from modalens.cli.output import print_json
-    from modalens.features import distributed, train
+    from modalens.engine.learning import train_on
+    from modalens.features import distributed
 
     with distributed.joined():
-        (trained,) = train([config], pairs, training, out=folder, trackers=trackers)
+        trained = train_on(config, pairs, training, folder, split=split, trackers=trackers)
         if distributed.rank() > 0:
             return
     last = trained.log[-1]
@@ -111,8 +126,12 @@ def _train(config: Any, pairs: Any, training: Any, folder: Path, trackers: Seque
         return
     found = last["train"]
     print(f"{trained.model!r} after {last['step']} steps")
-    if "fvu_image" in found:
-        print(f"Variance unexplained: images {found['fvu_image']:.4f}, texts {found['fvu_text']:.4f}")
+    for name, words in (("train", ""), ("held_out", " of held-out pairs")):
+        if "fvu_image" in last.get(name, ()):
+            sides = last[name]
+            print(
+                f"Variance unexplained{words}: images {sides['fvu_image']:.4f}, texts {sides['fvu_text']:.4f}"
+            )
     print(
         f"Active features: images {found['active_image']}, texts {found['active_text']}; dead {found['dead']}"
     )

@@ -4,10 +4,47 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modalens.errors import ModalensError
+from modalens.features.sae import CONFIG_NAME
 from modalens.store import EmbeddingStore
 from modalens.store.embeddings import IMAGE_FOLDER
 
 _EMBEDDINGS = "embeddings"
+_FEATURES = "features"
+
+
+@dataclass(frozen=True)
+class LearnedFeatures:
+    """Where the parts of one set of learned features lie.
+
+    ======================  ==============================================
+    weights, ``log.jsonl``  the model, its checkpoints and training log
+    ``codes/``              the run's pairs, encoded
+    ``scores/``             dominance scores of the codes
+    ``quality.json``        reconstruction and retrieval
+    ======================  ==============================================
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+    @property
+    def codes(self) -> Path:
+        """Folder of the store of codes."""
+        return self.folder / "codes"
+
+    @property
+    def scores(self) -> Path:
+        """Folder of the scores."""
+        return self.folder / "scores"
+
+    @property
+    def quality(self) -> Path:
+        """File of the qualities."""
+        return self.folder / "quality.json"
 
 
 @dataclass(frozen=True)
@@ -17,6 +54,7 @@ class Run:
     ======================  ==============================================
     ``embeddings/``         the embedding store
     ``scores/``             dominance scores, gap, retrieval
+    ``features/NAME/``      features learned on the embeddings
     ``report/``             the report, its figures and tables
     ``baselines/NAME/``     a run of the same pairs through another encoder
     ======================  ==============================================
@@ -63,6 +101,16 @@ class Run:
     def store(self) -> EmbeddingStore:
         """Open the run's embeddings."""
         return EmbeddingStore.open(self.embeddings)
+
+    def learned(self, name: str) -> LearnedFeatures:
+        """The learned features of a name."""
+        return LearnedFeatures(self.folder / _FEATURES / name)
+
+    def all_learned(self) -> list[LearnedFeatures]:
+        """Every set of learned features whose training is done, sorted by name."""
+        folder = self.folder / _FEATURES
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [LearnedFeatures(path) for path in found if (path / CONFIG_NAME).is_file()]
 
     def baseline(self, name: str) -> "Run":
         """The run of the same pairs through another encoder."""

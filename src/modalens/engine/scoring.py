@@ -1,20 +1,24 @@
 """Score paired embeddings in every way at once, and keep the scores in a folder."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 import modalens
-from modalens.arrays import Matrix, paired_shape
+from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape
 from modalens.dominance import ESTIMATORS, Dominance, ModalityGap, modality_dominance, modality_gap
 from modalens.dominance.documents import read_document, write_document
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.retrieval import Retrieval, measure_retrieval
 from modalens.store import PairStore
+
+logger = logging.getLogger(__name__)
 
 _SUMMARY = "scores.json"
 _KIND = "modalens scores"
@@ -151,11 +155,35 @@ def score(
                     raise
                 results[name] = str(error)  # most embeddings change sign, for which it is not defined
             advance(1)
-        gap = modality_gap(image, text, **shared)
+        gap = _gap(image, text, shared)
         advance(1)
         found = measure_retrieval(image, text, image_ids=image_ids, seed=config.seed)
         advance(1)
     return Scores(results, gap, found, config, source)
+
+
+def _gap(image: Matrix, text: Matrix, shared: dict[str, Any]) -> ModalityGap:
+    """The gap; of sparse codes, on the pairs both sides of which fire: a code of zeros has no direction."""
+    if not (sp.issparse(image[:1]) and sp.issparse(text[:1])):
+        return modality_gap(image, text, **shared)
+    rows = np.flatnonzero(_fires(image) & _fires(text))
+    silent = int(image.shape[0]) - len(rows)
+    if not silent:
+        return modality_gap(image, text, **shared)
+    logger.info("%d pairs have a side on which no feature fires; the gap leaves them out", silent)
+    groups = shared["groups"]
+    kept = {**shared, "groups": None if groups is None else np.asarray(groups)[rows]}
+    return modality_gap(_picked(image, rows), _picked(text, rows), **kept)
+
+
+def _fires(codes: Matrix) -> np.ndarray:
+    """Which rows of sparse codes have an active feature."""
+    blocks = iter_blocks(codes, default_block_rows(codes), "code")
+    return np.concatenate([np.diff(block.indptr) > 0 for _, block in blocks])
+
+
+def _picked(matrix: Matrix, rows: np.ndarray) -> Matrix:
+    return matrix.pick(rows) if hasattr(matrix, "pick") else matrix[rows]
 
 
 def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:

@@ -46,10 +46,18 @@ class Sample:
     @classmethod
     def draw(cls, image: Matrix, text: Matrix, pairs: int, seed: int) -> "Sample":
         """Draw at most ``pairs`` pairs by seed."""
-        n, _ = paired_shape(image, text)
-        rows = np.arange(n)
-        if n > pairs:
-            rows = np.sort(np.random.default_rng((seed, 2)).choice(n, pairs, replace=False))
+        return cls.take(image, text, cls.rows(paired_shape(image, text)[0], pairs, seed))
+
+    @staticmethod
+    def rows(n: int, pairs: int, seed: int) -> Int[np.ndarray, " k"]:
+        """At most ``pairs`` of n row numbers by seed, sorted."""
+        if n <= pairs:
+            return np.arange(n)
+        return np.sort(np.random.default_rng((seed, 2)).choice(n, pairs, replace=False))
+
+    @classmethod
+    def take(cls, image: Matrix, text: Matrix, rows: Int[np.ndarray, " k"]) -> "Sample":
+        """The pairs of some rows."""
         sides = []
         for matrix, name in ((image, "image"), (text, "text")):
             block = read_rows(matrix[rows], 0, len(rows), name)

@@ -140,6 +140,10 @@ class PickedCodes:
     def __getitem__(self, rows: Any) -> sp.csr_array:
         return self._codes[self._rows[rows]]
 
+    def pick(self, rows: np.ndarray) -> "PickedCodes":
+        """A lazy view of some of these rows."""
+        return PickedCodes(self._codes, self._rows[rows])
+
 
 class CodeStore(PairStore):
     """Sparse codes of pairs with their ids and metadata, opened with :meth:`open`.
