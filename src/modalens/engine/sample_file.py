@@ -83,6 +83,8 @@ def _prepare(path: Path, description: Mapping[str, Any]) -> None:
 
 def _opened(path: Path, shape: tuple[int, int]) -> np.memmap:
     try:
+        # Read first: opened for writing, a file that was cut short would be filled up with zeros.
+        np.lib.format.open_memmap(path, mode="r")
         matrix = np.lib.format.open_memmap(path, mode="r+")
     except (OSError, ValueError, EOFError) as error:
         raise ModalensError(f"{path} cannot be read ({error}); remove it and embed again.") from error
