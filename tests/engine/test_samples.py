@@ -232,7 +232,7 @@ def test_damaged_files(store, tmp_path):
     [
         (np.array([0, 90]), "rows goes from 0 to 90, but .* has 90 pairs"),
         (np.array([-1]), "rows goes from -1"),
-        (np.array([], dtype=int), "must be a list of row numbers"),
+        (np.array([], dtype=int), "rows is empty"),
         (np.array([0.5]), "must be a list of row numbers, not float64"),
     ],
 )

@@ -108,7 +108,9 @@ def embed_samples(
 
 def _samples(store: PairStore, modality: str, rows: np.ndarray | None) -> _Samples:
     rows = np.arange(len(store)) if rows is None else np.asarray(rows)
-    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
+    if len(rows) == 0:
+        raise ModalensError(f"rows is empty: name at least one pair of {store.folder} to embed.")
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise ModalensError(f"rows must be a list of row numbers, not {rows.dtype} of shape {rows.shape}.")
     if rows.min() < 0 or rows.max() >= len(store):
         raise ModalensError(
