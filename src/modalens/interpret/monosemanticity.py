@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int64
-from scipy.sparse.linalg import norm as sparse_norms
 from scipy.stats import t as student
 
 import modalens
-from modalens.arrays import Matrix, default_block_rows, iter_blocks, matrix_shape, read_rows
+from modalens.arrays import Matrix, matrix_shape
 from modalens.errors import ModalensError
 from modalens.interpret.checks import check_ranking, check_whole
+from modalens.interpret.cosines import SampleCosines
 from modalens.interpret.scores import METRICS, Monosemanticity
 from modalens.interpret.top import TopSamples, top_samples
 
@@ -60,7 +59,7 @@ def monosemanticity(
     m
         Strongest samples to compare, at least 2.
     seed
-        Seed of the random samples. A feature's draws depend on its index, the seed and m alone.
+        Seed of the random samples. They depend on the number of samples, m and a feature's index.
     draws
         Random baselines to average over.
     by
@@ -95,24 +94,24 @@ def monosemanticity(
         top = top_samples(codes, m, by)
     else:
         _check_top(top, n_features, n_samples, m, check_ranking(by))
-    embeddings = _Cosines(sample_embeddings)
+    cosines = SampleCosines(sample_embeddings)
     width = min(m, n_samples)
     found, chance = ({name: np.full((n_features, draws), np.nan) for name in METRICS} for _ in range(2))
     similarity, baseline = np.full((2, n_features), np.nan)
     small = np.zeros(n_features, dtype=np.int64)
     samples = np.minimum(top.counts, m)
-    for features, drawn in _random_samples(n_features, n_samples, width, draws + 1, seed):
+    for features, drawn in random_samples(n_features, n_samples, width, draws + 1, seed):
         scored = (samples[features] >= 2) & ~top.constant[features]
         if not scored.any():
             continue
         features = features[scored]
         counted = _pairs_within(samples[features], width)
-        strong = embeddings.between(np.maximum(top.rows[features, :width], 0))
-        stand_in = embeddings.between(drawn[draws][scored])
+        strong = cosines.between(np.maximum(top.rows[features, :width], 0))
+        stand_in = cosines.between(drawn[0][scored])
         similarity[features] = strong.mean(axis=1, where=counted)
         means = np.empty((len(features), draws))
-        for draw in range(draws):
-            random = embeddings.between(drawn[draw][scored])
+        for draw, rows in enumerate(drawn[1:]):
+            random = cosines.between(rows[scored])
             means[:, draw] = random.mean(axis=1)
             small[features] += 2 * ((np.abs(random) < SMALL_DENOMINATOR) & counted).sum(axis=1)
             for kept, likeness in ((found, strong), (chance, stand_in)):
@@ -137,43 +136,21 @@ def monosemanticity(
     )
 
 
-class _Cosines:
-    """Cosines between samples of a matrix that is read where they lie; only norms are held."""
-
-    def __init__(self, matrix: Matrix) -> None:
-        self._matrix = matrix.tocsr() if sp.issparse(matrix) else matrix
-        norms = []
-        for start, block in iter_blocks(matrix, default_block_rows(matrix), "sample embedding"):
-            norms.append(sparse_norms(block, axis=1) if sp.issparse(block) else np.linalg.norm(block, axis=1))
-            if not norms[-1].all():
-                raise ModalensError(
-                    f"The sample in row {start + int(np.argmin(norms[-1]))} has no embedding: its values are all 0; "
-                    "leave that sample out or embed it again."
-                )
-        self._norms = np.concatenate(norms)
-
-    def between(self, rows: Int64[np.ndarray, "f m"]) -> Float[np.ndarray, "f p"]:
-        """Cosines of the pairs i < j of each row's samples, in the order of ``np.triu_indices``."""
-        block = read_rows(self._matrix[rows.ravel()], 0, rows.size, "sample embedding")
-        dense = block.toarray() if sp.issparse(block) else block
-        unit = (dense / self._norms[rows.ravel(), None]).reshape(*rows.shape, -1)
-        first, second = np.triu_indices(rows.shape[1], 1)
-        cosines: np.ndarray = np.matmul(unit, unit.transpose(0, 2, 1))[:, first, second]
-        return cosines
-
-
-def _random_samples(
+def random_samples(
     n_features: int, n_samples: int, width: int, draws: int, seed: int
 ) -> Iterator[tuple[Int64[np.ndarray, " c"], list[Int64[np.ndarray, "c m"]]]]:
-    """Chunks of features with their random samples of every draw, without replacement within a draw."""
+    """Chunks of features with their random samples of every draw, without replacement within a draw.
+
+    A feature's samples do not depend on how many features or further draws there are.
+    """
     for start in range(0, n_features, _CHUNK):
         generator = np.random.default_rng([seed, start // _CHUNK])
         features = np.arange(start, min(start + _CHUNK, n_features))
-        drawn = [_distinct_rows(generator, _CHUNK, n_samples, width)[: len(features)] for _ in range(draws)]
+        drawn = [distinct_rows(generator, _CHUNK, n_samples, width)[: len(features)] for _ in range(draws)]
         yield features, drawn
 
 
-def _distinct_rows(
+def distinct_rows(
     generator: np.random.Generator, sets: int, n_samples: int, width: int
 ) -> Int64[np.ndarray, "s m"]:
     """Sets of distinct rows, each ordered set as likely as any other (Floyd's algorithm, then a shuffle)."""

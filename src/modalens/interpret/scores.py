@@ -39,7 +39,8 @@ class Monosemanticity:
         pairs whose random cosine is exactly 0 are left out.
     intervals
         For each metric the 95 % interval of the mean over draws (Student's t), (f, 2); NaN for a single draw.
-        It covers the luck of the random samples and nothing else: not which samples were at hand.
+        It covers the luck of the random samples and nothing else: not which samples were at hand. Where few
+        samples fire, the draws may agree and leave no width, so look at ``samples`` too.
     chance
         For each metric what a random set of as many samples scores in the place of the strongest ones, (f,):
         on average near 0 for embsim and 0.5 for winrate, but above 0 for embsim_elementwise. Its spread over

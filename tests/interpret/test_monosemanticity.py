@@ -1,0 +1,269 @@
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from scipy import stats
+
+from modalens.errors import ModalensError
+from modalens.interpret import METRICS, Monosemanticity, monosemanticity, top_samples
+from modalens.interpret.monosemanticity import distinct_rows, random_samples
+from modalens.store.columns import ShardedColumn
+
+
+def sparse_features(rng: np.random.Generator, n: int, f: int) -> np.ndarray:
+    """Features that fire in anything from 0 to all samples."""
+    codes = rng.exponential(size=(n, f)) * (rng.random((n, f)) < np.linspace(0, 1, f) ** 2)
+    codes[:, 0], codes[:, 1] = 0, 0
+    codes[5, 1] = 1  # fires once
+    codes[:, 2] = 0.25  # constant
+    return codes
+
+
+def naive(codes: np.ndarray, embeddings: np.ndarray, m: int, seed: int, draws: int) -> dict[str, np.ndarray]:
+    n, f = codes.shape
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    results = {name: np.full((f, draws), np.nan) for name in (*METRICS, "small", "similarity", "baseline")}
+    for features, drawn in random_samples(f, n, min(m, n), draws + 1, seed):
+        for place, feature in enumerate(features):
+            firing = np.flatnonzero(codes[:, feature])
+            rows = sorted(firing, key=lambda i: (-codes[i, feature], i))[:m]
+            if len(rows) < 2 or len(set(codes[:, feature])) == 1:
+                continue
+            for draw in range(draws):
+                random = drawn[draw + 1][place]
+                ratios, wins, strong, small = [], [], [], 0
+                for i in range(len(rows)):
+                    for j in range(len(rows)):
+                        if i != j:
+                            plus = unit[rows[i]] @ unit[rows[j]]
+                            minus = unit[random[i]] @ unit[random[j]]
+                            ratios.append((plus - minus) / minus)
+                            wins.append(plus > minus)
+                            strong.append(plus)
+                            small += abs(minus) < 1e-3
+                weak = [unit[a] @ unit[b] for a in random for b in random if a != b]
+                embsim = (np.mean(strong) - np.mean(weak)) / abs(np.mean(weak))
+                row = {
+                    "embsim": embsim,
+                    "winrate": np.mean(wins),
+                    "mono": (embsim + np.mean(wins)) / 2,
+                    "embsim_elementwise": np.mean(ratios),
+                    "small": small,
+                    "similarity": np.mean(strong),
+                    "baseline": np.mean(weak),
+                }
+                for name, value in row.items():
+                    results[name][feature, draw] = value
+    return results
+
+
+@pytest.mark.parametrize(("n", "m", "draws"), [(60, 6, 3), (9, 20, 4), (60, 2, 1)])
+def test_equals_the_naive_loops(n, m, draws, rng):
+    codes, embeddings = sparse_features(rng, n, 14), rng.normal(0.2, 1, size=(n, 5))
+    wanted = naive(codes, embeddings, m, 7, draws)
+    result = monosemanticity(sp.csr_array(codes), embeddings, m, 7, draws=draws)
+    for name in (*METRICS, "similarity", "baseline"):
+        mean = wanted[name].mean(axis=1)
+        np.testing.assert_allclose(getattr(result, name), mean, rtol=1e-9, atol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(result.small_denominators, np.nansum(wanted["small"], axis=1))
+    firing = np.minimum((codes > 0).sum(axis=0), m)
+    np.testing.assert_array_equal(result.samples, firing)
+    np.testing.assert_array_equal(result.scored, (firing >= 2) & (np.arange(14) != 2))
+    np.testing.assert_allclose(result.mono_elementwise, (result.embsim_elementwise + result.winrate) / 2)
+    for name in METRICS:
+        scores = wanted[name][result.scored]
+        if draws == 1:
+            assert np.isnan(result.intervals[name]).all()
+            continue
+        reach = stats.t(draws - 1).ppf(0.975) * stats.sem(scores, axis=1)[:, None] * [-1, 1]
+        interval = result.intervals[name][result.scored]
+        np.testing.assert_allclose(interval, scores.mean(axis=1)[:, None] + reach, rtol=1e-8, atol=1e-12)
+
+
+def test_small_denominators_are_counted(rng):
+    embeddings = np.abs(np.eye(12)[rng.integers(0, 12, 40)]) + 1e-5
+    codes = np.abs(rng.normal(size=(40, 5)))
+    result = monosemanticity(codes, embeddings, m=8, draws=3)
+    wanted = naive(codes, embeddings, 8, 0, 3)["small"].sum(axis=1)
+    assert (wanted > 50).all()
+    np.testing.assert_array_equal(result.small_denominators, wanted)
+
+
+def test_every_kind_of_matrix_gives_the_same(rng, tmp_path):
+    codes = sparse_features(rng, 80, 10).astype(np.float32)
+    embeddings = rng.normal(size=(80, 6)).astype(np.float32)
+    first = monosemanticity(codes, embeddings, m=5).to_frame()
+    for shard, rows in enumerate(np.split(embeddings, [13, 50])):
+        np.save(tmp_path / f"{shard}.npy", rows)
+    shards = ShardedColumn(sorted(tmp_path.iterdir()))
+    for other in (
+        monosemanticity(sp.csr_array(codes), torch.from_numpy(embeddings), m=5),
+        monosemanticity(torch.from_numpy(codes), sp.csr_array(embeddings), m=5),
+        monosemanticity(sp.coo_array(codes), 4 * embeddings, m=5),
+        monosemanticity(codes, embeddings, m=5, top=top_samples(codes, 9)),
+        monosemanticity(sp.csr_array(codes), shards, m=5),
+        monosemanticity(codes, shards.pick(np.arange(80)), m=5),
+    ):
+        pd.testing.assert_frame_equal(other.to_frame(), first, rtol=1e-9)
+
+
+def test_a_feature_scores_the_same_beside_any_others(rng):
+    codes, embeddings = np.abs(rng.normal(size=(300, 600))), rng.normal(size=(300, 4))
+    whole = monosemanticity(codes, embeddings, m=4, seed=3)
+    part = monosemanticity(codes[:, :300], embeddings, m=4, seed=3)
+    for name in METRICS:
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[:300])
+    fewer = monosemanticity(codes, embeddings, m=4, seed=3, draws=4)
+    np.testing.assert_array_equal(fewer.similarity, whole.similarity)
+    again = monosemanticity(codes, embeddings, m=4, seed=3)
+    pd.testing.assert_frame_equal(again.to_frame(), whole.to_frame())
+    other = monosemanticity(codes, embeddings, m=4, seed=4)
+    assert (other.winrate != whole.winrate).mean() > 0.9
+    # The baseline is drawn anew for every feature.
+    assert len(set(whole.baseline.tolist())) == 600
+
+
+def test_planted_concepts_stand_out_and_noise_scores_by_chance(rng):
+    concepts = rng.integers(0, 10, 2000)
+    embeddings = 0.8 * np.eye(12)[concepts] + 0.25 + 0.1 * rng.normal(size=(2000, 12))
+    concept = (concepts[:, None] == np.arange(10)) * rng.exponential(size=(2000, 10))
+    noise = rng.exponential(size=(2000, 200)) * (rng.random((2000, 200)) < 0.1)
+    result = monosemanticity(sp.csr_array(np.hstack([concept, noise])), embeddings)
+    assert (result.winrate[:10] > 0.85).all()
+    assert (result.embsim[:10] > 0.4).all()
+    # Each concept beats every chance score, and noise is chance itself.
+    assert result.mono[:10].min() > result.chance["mono"].max()
+    for name, tolerance in (("winrate", 0.01), ("embsim", 0.02), ("embsim_elementwise", 0.02)):
+        assert abs(getattr(result, name)[10:].mean() - result.chance[name].mean()) < tolerance
+    # By chance alone the mean of ratios lies over 0, the ratio of means does not.
+    assert result.chance["embsim_elementwise"].mean() > 0.02
+    assert abs(result.chance["embsim"].mean()) < 0.01
+
+
+def test_chance_scores_a_random_set_of_as_many_samples(rng):
+    codes, embeddings = np.abs(rng.normal(size=(100, 3))), rng.normal(0.5, 1, size=(100, 4))
+    result = monosemanticity(codes, embeddings, m=5, draws=2, seed=1)
+    (_, (stand_in, *_)) = next(random_samples(3, 100, 5, 3, 1))
+    swapped = np.zeros((100, 3))
+    for feature, rows in enumerate(stand_in):
+        swapped[rows, feature] = np.arange(5, 0, -1)
+    as_top = monosemanticity(swapped, embeddings, m=5, draws=2, seed=1)
+    for name in METRICS:
+        np.testing.assert_allclose(result.chance[name], getattr(as_top, name))
+
+
+def test_few_firing_samples_do_not_blow_up_the_ratio(rng):
+    embeddings = rng.normal(size=(500, 50)) + 0.35
+    codes = np.zeros((500, 300))
+    for feature in range(300):
+        codes[rng.choice(500, 2, replace=False), feature] = 1, 2
+    result = monosemanticity(sp.csr_array(codes), embeddings)
+    assert (result.samples == 2).all()
+    assert np.abs(result.embsim).max() < 10
+    assert abs(result.embsim.mean()) < 0.25
+
+
+def test_random_rows_are_distinct_and_every_order_is_equally_likely():
+    generator = np.random.default_rng(0)
+    rows = distinct_rows(generator, 24_000, 4, 3)
+    orders, counts = np.unique(rows, axis=0, return_counts=True)
+    assert len(orders) == 24
+    assert all(len(set(order)) == 3 for order in orders.tolist())
+    assert stats.chisquare(counts).pvalue > 1e-3
+    assert (np.sort(distinct_rows(generator, 5, 7, 7)) == np.arange(7)).all()
+
+
+def test_orthogonal_samples_leave_no_division_by_zero():
+    embeddings = np.eye(8)
+    codes = np.zeros((8, 2))
+    codes[:4, 0] = 4, 3, 2, 1
+    codes[:, 1] = np.arange(8)
+    result = monosemanticity(codes, embeddings, m=3)
+    assert result.winrate.tolist() == [0, 0]
+    assert np.isnan(result.embsim).all()
+    assert np.isnan(result.embsim_elementwise).all()
+    assert (result.small_denominators == 3 * 2 * 5).all()
+
+
+def test_saved_scores_come_back_bit_for_bit(rng, tmp_path):
+    codes = sparse_features(rng, 50, 8)
+    result = monosemanticity(codes, rng.normal(size=(50, 4)), m=np.int64(5), source={"embedder": "toy"})
+    result.save(tmp_path / "made" / "mono.parquet")
+    back = Monosemanticity.load(str(tmp_path / "made" / "mono.parquet"))
+    pd.testing.assert_frame_equal(back.to_frame(), result.to_frame(), check_exact=True)
+    for name in METRICS:
+        np.testing.assert_array_equal(back.intervals[name], result.intervals[name])
+        np.testing.assert_array_equal(back.chance[name], result.chance[name])
+    for name in ("m", "by", "draws", "seed", "n_samples", "source", "version"):
+        assert getattr(back, name) == getattr(result, name), name
+    frame = pd.read_parquet(tmp_path / "made" / "mono.parquet")
+    np.testing.assert_array_equal(frame["mono"], result.mono)
+
+
+def test_other_files_are_refused(rng, tmp_path):
+    with pytest.raises(ModalensError, match="no file"):
+        Monosemanticity.load(tmp_path / "none.parquet")
+    with pytest.raises(ModalensError, match=r"\.parquet"):
+        Monosemanticity.load(tmp_path / "none.json")
+    (tmp_path / "text.parquet").write_text("hello")
+    with pytest.raises(ModalensError, match="not a Parquet file"):
+        Monosemanticity.load(tmp_path / "text.parquet")
+    pd.DataFrame({"mono": [1.0]}).to_parquet(tmp_path / "plain.parquet")
+    with pytest.raises(ModalensError, match="does not hold"):
+        Monosemanticity.load(tmp_path / "plain.parquet")
+
+
+def zero_row(codes, embeddings):
+    embeddings[7] = 0
+    return monosemanticity(codes, embeddings)
+
+
+def nan_row(codes, embeddings):
+    embeddings[7, 2] = np.nan
+    return monosemanticity(codes, embeddings)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (zero_row, "row 7 has no embedding"),
+        (nan_row, "row 7"),
+        (lambda c, e: monosemanticity(c, e[:-1]), "features of 30 samples and embeddings of 29"),
+        (lambda c, e: monosemanticity(c, e, m=1), "m must be a whole number of at least 2"),
+        (lambda c, e: monosemanticity(c, e, draws=0), "draws"),
+        (lambda c, e: monosemanticity(c, e, seed=-1), "seed"),
+        (lambda c, e: monosemanticity(c, e, by="size"), "choose one of"),
+        (lambda c, e: monosemanticity(c, e, top=top_samples(c, 20, "magnitude")), "by='magnitude'"),
+        (lambda c, e: monosemanticity(c, e, top=top_samples(c, 5)), "at least m=20"),
+        (lambda c, e: monosemanticity(c, e, top=top_samples(c[:, :3])), "does not belong"),
+        (lambda c, e: monosemanticity(c[:9], e[:9], top=top_samples(c)), "does not belong"),
+        (lambda c, e: monosemanticity(c[0], e), "two dimensions"),
+    ],
+)
+def test_bad_input(act: Callable, message, rng):
+    with pytest.raises(ModalensError, match=message):
+        act(rng.normal(size=(30, 4)), rng.normal(size=(30, 5)))
+
+
+def test_memory_does_not_grow_with_the_features():
+    """Peak growth at 65,536 features, m 20, 384 dimensions, in a process of its own."""
+    script = """
+import numpy as np, resource, scipy.sparse as sp
+from modalens.interpret import monosemanticity
+rng = np.random.default_rng(0)
+n, f, k = 4000, 65_536, 40
+codes = sp.csr_array((rng.random(n * k, dtype=np.float32), rng.integers(0, f, n * k), np.arange(0, n * k + 1, k)),
+                     shape=(n, f))
+embeddings = rng.random((n, 384), dtype=np.float32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+scores = monosemanticity(codes, embeddings, draws=1)
+assert scores.scored.sum() > 10_000
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.5
