@@ -1,17 +1,21 @@
 """Build the report of a run from its store, its scores and its baselines."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import modalens
+from modalens.engine.learning import measure_learned
 from modalens.engine.run import Run
-from modalens.engine.scoring import Scores, score_store
+from modalens.engine.scoring import ScoreConfig, Scores, score_store
 from modalens.errors import ModalensError
+from modalens.features.quality import Quality
 from modalens.pairs import load_pairs
-from modalens.report import EncoderResult, ReportData, Sample, write_report
+from modalens.report import EncoderResult, LearnedResult, ReportData, Sample, write_report
 
 # What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
 _BASELINES = {
@@ -27,6 +31,8 @@ _BASELINES = {
         "the fixed temperature",
     ),
 }
+# Names of the demo's learned features; others go by their folder.
+_LEARNED = {"sae": "SAE", "ncl": "NCL"}
 _SAMPLES = 12
 _THUMBNAIL = (144, 144)
 
@@ -65,8 +71,10 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
     found = sorted(run.baselines(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
     for kind, baseline in found:
         label, note, isolates = _BASELINES.get(kind, (kind, f"The run in baselines/{kind}.", ""))
-        baselines.append(_result(label, note, _scores(baseline, like=scores), isolates))
-    main = _result(name, str(model.get("class", "The encoder under study.")), scores)
+        found_scores = _scores(baseline, like=scores)
+        baselines.append(_result(label, note, found_scores, _learned(baseline, scores.config), isolates))
+    note = str(model.get("class", "The encoder under study."))
+    main = _result(name, note, scores, _learned(run, scores.config))
     data = ReportData(
         title=title or f"The modality gap of {main.spoken}",
         summary=_summary(name, source, scores, len(store)),
@@ -98,8 +106,38 @@ def _scores(run: Run, like: Scores | None = None) -> Scores:
     return scores
 
 
-def _result(name: str, note: str, scores: Scores, isolates: str = "") -> EncoderResult:
-    return EncoderResult(name, note, scores.dominance, scores.gap, scores.retrieval, isolates)
+def _learned(run: Run, config: ScoreConfig) -> list[LearnedResult]:
+    """The features learned on a run, measured now where that was not done, autoencoders first."""
+    store = run.store()
+    found = []
+    order = list(_LEARNED)
+    there = sorted(
+        run.all_learned(), key=lambda each: order.index(each.name) if each.name in order else len(order)
+    )
+    for where in there:
+        learned = measure_learned(where, store, config)
+        # The split that is scored goes last.
+        quality = dict(sorted(learned.quality.items(), key=lambda item: item[0] == config.split))
+        name = _LEARNED.get(where.name, where.name)
+        note = _describe(learned.model.card(), quality)
+        found.append(LearnedResult(name, note, learned.scores.dominance, quality, learned.log))
+    return found
+
+
+def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
+    """One sentence on a model: what it is, of which size, and how many features a sample activates."""
+    fired = [value for each in quality.values() for value in each.per_sample.values()]
+    active = f"{np.mean(fired):.0f} of {card['n_features']:,} features fire on a sample on average"
+    if card["class"] == "NCL":
+        return f"Non-negative contrastive projector, temperature {card['temperature']}: {active}."
+    given = "" if card["standardise"] == "none" else f", input standardised ({card['standardise']})"
+    return f"{card['class']}: a sparse autoencoder with k = {card['k']}{given}; {active}."
+
+
+def _result(
+    name: str, note: str, scores: Scores, learned: Sequence[LearnedResult], isolates: str = ""
+) -> EncoderResult:
+    return EncoderResult(name, note, scores.dominance, scores.gap, scores.retrieval, isolates, learned)
 
 
 def _encoder_name(model: Mapping[str, Any]) -> str:

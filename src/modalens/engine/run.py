@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modalens.errors import ModalensError
-from modalens.features.sae import CONFIG_NAME
 from modalens.store import EmbeddingStore
 from modalens.store.embeddings import IMAGE_FOLDER
 
@@ -108,6 +107,10 @@ class Run:
 
     def all_learned(self) -> list[LearnedFeatures]:
         """Every set of learned features whose training is done, sorted by name."""
+        from modalens.features.sae import (
+            CONFIG_NAME,
+        )  # brings PyTorch, which most commands on a run do without
+
         folder = self.folder / _FEATURES
         found = sorted(folder.iterdir()) if folder.is_dir() else []
         return [LearnedFeatures(path) for path in found if (path / CONFIG_NAME).is_file()]

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modalens.dominance import Dominance, ModalityGap
 from modalens.errors import ModalensError
 from modalens.retrieval import Retrieval
+
+if TYPE_CHECKING:
+    from modalens.features.quality import Quality
 
 DEFAULT_ESTIMATOR = "mean_ratio"
 
@@ -21,6 +24,37 @@ class Sample:
     id: str
     thumbnail: bytes
     text: str
+
+
+@dataclass(frozen=True)
+class LearnedResult:
+    """Features learned on one encoder's embeddings.
+
+    Attributes
+    ----------
+    name
+        The same for every encoder of a report, e.g. "SAE".
+    note
+        One sentence: what they are.
+    dominance
+        Scores of the codes by estimator, as those of an encoder.
+    quality
+        What the features keep of the embeddings, by split of the pairs; the last split is the one that is
+        scored.
+    log
+        Evaluations of the training, oldest first, as :func:`modalens.features.train` gives them.
+    """
+
+    name: str
+    note: str
+    dominance: Mapping[str, Dominance | str]
+    quality: Mapping[str, "Quality"] = field(default_factory=dict)
+    log: Sequence[Mapping[str, Any]] = ()
+
+    def scores(self, estimator: str) -> Dominance | None:
+        """Scores under ``estimator``, or None where they are not defined."""
+        found = self.dominance.get(estimator)
+        return None if isinstance(found, str) else found
 
 
 @dataclass(frozen=True)
@@ -42,6 +76,8 @@ class EncoderResult:
     isolates
         For a baseline: what the main encoder has and this one lacks, as a noun phrase that fits "is owed
         to ...", e.g. "training". The computed sentences of the report use it.
+    learned
+        Features learned on its embeddings.
     """
 
     name: str
@@ -50,6 +86,7 @@ class EncoderResult:
     gap: ModalityGap
     retrieval: Retrieval | None = None
     isolates: str = ""
+    learned: Sequence[LearnedResult] = ()
 
     @property
     def spoken(self) -> str:

@@ -63,10 +63,10 @@ def distribution(scores: Dominance, naming: Naming, *, narrow: bool = False) -> 
 
     As Figure 3 of *Multi-Faceted Monosemanticity* (Yan et al. 2025).
     """
-    figure = _figure(narrow, 3.5 if narrow else 4.4)
+    figure = new_figure(narrow, 3.5 if narrow else 4.4)
     axes = figure.subplots()
     shown = ScoreSet("", scores.score, scores.rule)
-    _histogram(axes, shown, bins=40 if narrow else 80)
+    draw_histogram(axes, shown, bins=40 if narrow else 80)
     axes.set_ylabel("features")
     axes.grid(axis="y")
     top = axes.get_ylim()[1] * 1.16
@@ -98,7 +98,7 @@ def distribution(scores: Dominance, naming: Naming, *, narrow: bool = False) -> 
         ha="center",
         fontsize=9,
     )
-    _score_axis(axes, naming, label=True)
+    score_axis(axes, naming, label=True)
     counts = scores.counts()
     _class_legend(figure, naming, {role: counts[naming.label(role)] for role in ROLES})
     return figure
@@ -108,10 +108,10 @@ def baselines(sets: Sequence[ScoreSet], naming: Naming, *, narrow: bool = False)
     """One small histogram for each set of scores, on the same axes: share of features by score."""
     columns = 1 if narrow else min(3, len(sets))
     rows = -(-len(sets) // columns)
-    figure = _figure(narrow, 0.5 + (1.55 if narrow else 2.2) * rows)
+    figure = new_figure(narrow, 0.5 + (1.55 if narrow else 2.2) * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     tallest = [
-        _histogram(axes, shown, bins=50, share=True) for axes, shown in zip(grid.flat, sets, strict=False)
+        draw_histogram(axes, shown, bins=50, share=True) for axes, shown in zip(grid.flat, sets, strict=False)
     ]
     # One needle-shaped histogram (swapped labels, mostly) must not flatten the others.
     ordinary = [peak for peak, shown in zip(tallest, sets, strict=True) if shown.name != NULL_NAME]
@@ -122,7 +122,7 @@ def baselines(sets: Sequence[ScoreSet], naming: Naming, *, narrow: bool = False)
             continue
         axes.set_ylim(0, ceiling)
         axes.grid(axis="y")
-        axes.set_title(_shortened(sets[index].name, 34), fontsize=10, color=colour("ink"))
+        axes.set_title(shortened(sets[index].name, 34), fontsize=10, color=colour("ink"))
         axes.yaxis.set_major_formatter(lambda value, _: percent(value))
         spread = f"σ {number(float(moments(sets[index].score)[1]))}"
         axes.set_title(spread, loc="right", fontsize=9, color=colour("muted"))
@@ -137,7 +137,7 @@ def baselines(sets: Sequence[ScoreSet], naming: Naming, *, narrow: bool = False)
                 fontsize=9,
                 color=colour("muted"),
             )
-        _score_axis(axes, naming, label=index + columns >= len(sets), short=True)
+        score_axis(axes, naming, label=index + columns >= len(sets), short=True)
         axes.tick_params(labelbottom=True)
     return figure
 
@@ -146,7 +146,7 @@ def gap(encoders: Sequence[EncoderResult], *, narrow: bool = False) -> "Figure":
     """Dot and 95 % interval of each gap measure, one row per encoder; hollow: its labels swapped."""
     columns = 1 if narrow else 2
     per_panel = 0.6 + 0.3 * len(encoders)
-    figure = _figure(narrow, 0.25 + per_panel * len(METRICS) / columns)
+    figure = new_figure(narrow, 0.25 + per_panel * len(METRICS) / columns)
     grid = figure.subplots(len(METRICS) // columns, columns, sharey=True, squeeze=False)
     rows = np.arange(len(encoders))
     for axes, (metric, name) in zip(grid.flat, METRICS.items(), strict=True):
@@ -169,7 +169,7 @@ def gap(encoders: Sequence[EncoderResult], *, narrow: bool = False) -> "Figure":
         if (chance := _CHANCE[metric]) is not None:
             axes.axvline(chance, color=colour("line"), linewidth=1.2, linestyle=(0, (3, 3)), zorder=0)
         axes.set_title(name, fontweight="bold")
-        axes.set_yticks(rows, [_shortened(encoder.name, 24) for encoder in encoders])
+        axes.set_yticks(rows, [shortened(encoder.name, 24) for encoder in encoders])
         axes.set_ylim(len(encoders) - 0.5, -0.5)
         axes.grid(axis="x", linewidth=0.5)
         axes.spines["bottom"].set_visible(False)
@@ -183,7 +183,7 @@ def class_counts(sets: Sequence[tuple[str, Dominance]], naming: Naming, *, narro
     main = sets[0][1]
     names = [name for name, _ in sets] + ([NULL_NAME] if main.null is not None else [])
     columns = 1 if narrow else len(RULES)
-    figure = _figure(narrow, 0.5 + (0.55 + 0.36 * len(names)) * len(RULES) / columns)
+    figure = new_figure(narrow, 0.5 + (0.55 + 0.36 * len(names)) * len(RULES) / columns)
     grid = figure.subplots(len(RULES) // columns, columns, sharex=True, sharey=True, squeeze=False)
     for axes, rule in zip(grid.flat, RULES, strict=True):
         for row in range(len(names)):
@@ -193,7 +193,7 @@ def class_counts(sets: Sequence[tuple[str, Dominance]], naming: Naming, *, narro
             elif main.null is not None:
                 _stacked_bar(axes, row, main.null.class_counts[rule], {}, naming)
         axes.set_title(rule, fontweight="bold")
-        axes.set_yticks(range(len(names)), [_shortened(name, 24) for name in names])
+        axes.set_yticks(range(len(names)), [shortened(name, 24) for name in names])
         axes.set_ylim(len(names) - 0.45, -0.55)
         axes.set_xlim(0, 1)
         axes.set_xticks((0, 0.25, 0.5, 0.75, 1), [percent(x) for x in (0, 0.25, 0.5, 0.75, 1)])
@@ -208,7 +208,7 @@ def estimators(encoder: EncoderResult, reference: str, naming: Naming, *, narrow
     others = [name for name in encoder.estimators if name != reference]
     base = encoder.scores(reference)
     columns = 1 if narrow else len(others)
-    figure = _figure(narrow, 3.8 * len(others) if narrow else 5.0)
+    figure = new_figure(narrow, 3.8 * len(others) if narrow else 5.0)
     if not narrow and len(others) == 1:
         figure.set_figwidth(WIDE / 2)
     grid = figure.subplots(len(others) // columns, columns, squeeze=False)
@@ -248,7 +248,8 @@ def evenly(items: np.ndarray, most: int) -> np.ndarray:
     return np.take(items, places)
 
 
-def _figure(narrow: bool, height: float) -> "Figure":
+def new_figure(narrow: bool, height: float) -> "Figure":
+    """An empty figure for a phone or a desk, ``height`` inches tall."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -260,7 +261,7 @@ def _figure(narrow: bool, height: float) -> "Figure":
     return figure
 
 
-def _histogram(axes: "Axes", shown: ScoreSet, bins: int, share: bool = False) -> float:
+def draw_histogram(axes: "Axes", shown: ScoreSet, bins: int, share: bool = False) -> float:
     """Draw the stacked histogram; returns the height of its tallest bar."""
     edges = np.linspace(0, 1, bins + 1)
     total = max(1, int((~np.isnan(shown.score)).sum())) if share else 1
@@ -283,7 +284,8 @@ def _histogram(axes: "Axes", shown: ScoreSet, bins: int, share: bool = False) ->
     return float(base.max())
 
 
-def _score_axis(axes: "Axes", naming: Naming, *, label: bool, short: bool = False) -> None:
+def score_axis(axes: "Axes", naming: Naming, *, label: bool, short: bool = False) -> None:
+    """Make the x axis that of the score, from 0 to 1."""
     axes.set_xlim(0, 1)
     axes.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
     if label:
@@ -353,6 +355,7 @@ def _stacked_bar(
             axes.plot(ends, (row, row), color=colour("ink"), linewidth=1.4, marker="|", markersize=6)
 
 
-def _shortened(name: str, most: int) -> str:
+def shortened(name: str, most: int) -> str:
+    """A name of at most ``most`` letters."""
     name = capitalised(" ".join(name.split()))
     return name if len(name) <= most else name[: most - 1] + "…"

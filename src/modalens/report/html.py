@@ -16,7 +16,7 @@ import modalens
 from modalens.dominance import RULES
 from modalens.dominance.classes import moments
 from modalens.errors import ModalensError
-from modalens.report import figures, statements, tables, views
+from modalens.report import figures, learned, learned_figures, statements, tables, views
 from modalens.report.data import ReportData
 from modalens.report.keys import key_numbers
 from modalens.report.naming import (
@@ -45,6 +45,7 @@ SECTIONS = {
     "scores": "How the scores spread",
     "classes": "How many features are one-sided",
     "estimators": "Three estimators, two rules",
+    "learned": "Features learned on top",
     "features": "Every feature",
     "made": "How this was made",
     "glossary": "Terms and formulas",
@@ -123,6 +124,16 @@ def _draw(data: ReportData, folder: Path) -> dict[str, Drawn]:
             lambda narrow: figures.estimators(data.main, data.estimator, naming, narrow=narrow),
             "Scatter of scores by different estimators; rank correlations are in the table below.",
         )
+    if learned.names(data):
+        plans["learned_scores"] = (
+            lambda narrow: learned_figures.score_grid(data, naming, narrow=narrow),
+            "Histograms of the score for embeddings and learned features; the numbers are in the table below.",
+        )
+        if any(each.log for each in data.main.learned):
+            plans["training"] = (
+                lambda narrow: learned_figures.training(data, naming, narrow=narrow),
+                "Lines of active features over training; the numbers are in tables/learned_training.csv.",
+            )
     drawn = {}
     with drawing():
         for name, (draw, alt) in plans.items():
@@ -152,7 +163,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
         scored=views.scored(data),
         estimator=data.estimator,
         other_rule=views.other_rule(scores),
-        figures={**dict.fromkeys(("mds_baselines", "estimators")), **drawn},
+        figures={**dict.fromkeys(("mds_baselines", "estimators", "learned_scores", "training")), **drawn},
         headline=statements.headline(data),
         key_numbers=key_numbers(data),
         statements={
@@ -161,6 +172,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
             "spread": statements.spread_statements(data),
             "counts": statements.count_statements(data, naming),
             "estimators": statements.estimator_statements(data),
+            "learned": learned.learned_statements(data),
         },
         strips=[views.strip(each, naming) for each in figures.score_sets(data.encoders, data.estimator)],
         distribution_caption=views.describe_distribution(scores, naming),
@@ -169,6 +181,9 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
             if live > figures.MAX_POINTS
             else ""
         ),
+        learned_scores=list(learned.score_rows(data)) if learned.names(data) else [],
+        learned_quality=learned.shown_quality(data),
+        learned_retrieval=learned.shown_retrieval(data),
         retrieval=views.recalls(data),
         ranks=sorted(data.main.retrieval.chance) if data.main.retrieval else [],
         chance=data.main.retrieval.chance if data.main.retrieval else {},
@@ -180,7 +195,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
             "nested": nested,
         },
         most_skipped=MAX_SKIPPED_ROWS,
-        sections=SECTIONS,
+        sections={name: text for name, text in SECTIONS.items() if name != "learned" or learned.names(data)},
         metrics=METRICS,
         roles=ROLES,
         rules=RULES,

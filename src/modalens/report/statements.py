@@ -13,13 +13,13 @@ import numpy as np
 from modalens.dominance import Dominance, ModalityGap
 from modalens.dominance.classes import moments
 from modalens.report.data import EncoderResult, ReportData
+from modalens.report.learned import OUTER, outer_share
 from modalens.report.naming import ROLES, Naming, capitalised, count, interval, listing, number, percent
 from modalens.report.tables import agreement, rank_correlation
 
 # A baseline with more than this share of the main gap has most of it; with less than the other, hardly any.
 _MOST, _HARDLY = 0.8, 0.2
 _SETTLED = 0.95
-_OUTER = 0.05
 
 
 @dataclass(frozen=True)
@@ -164,13 +164,15 @@ def spread_statements(data: ReportData) -> list[str]:
         if baseline.isolates and ratio >= _MOST:
             tail = f", so the spread cannot be credited to {baseline.isolates}"
         sentences.append(f"In {baseline.spoken} R spreads {amount}, σ = {number(found.std)}{tail}.")
-    outer = _outer_share(scores)
+    outer = outer_share(scores)[0]
     if outer >= 0.1:
         others = [(each.spoken, each.scores(data.estimator)) for each in data.baselines]
-        beside = [f"{percent(_outer_share(found))} in {name}" for name, found in others if found is not None]
+        beside = [
+            f"{percent(outer_share(found)[0])} in {name}" for name, found in others if found is not None
+        ]
         rest = f", against {listing(beside)}" if beside else ""
         sentences.append(
-            f"{percent(outer)} of the features lie under {_OUTER} or over {1 - _OUTER}{rest}; two peaks alone are "
+            f"{percent(outer)} of the features lie under {OUTER} or over {1 - OUTER}{rest}; two peaks alone are "
             "no evidence of learned, modality-specific concepts."
         )
     return sentences
@@ -276,11 +278,6 @@ def _isolated(shares: Sequence[GapShare], joint: str) -> str:
 
 def _live(scores: Dominance) -> int:
     return int((~np.isnan(scores.score)).sum())
-
-
-def _outer_share(scores: Dominance) -> float:
-    live = scores.score[~np.isnan(scores.score)]
-    return float(((live < _OUTER) | (live > 1 - _OUTER)).mean()) if len(live) else 0.0
 
 
 def _split(shares: Sequence[float]) -> str:

@@ -8,6 +8,7 @@ from scipy import stats
 
 from modalens.dominance import RULES, Dominance
 from modalens.report.data import EncoderResult, ReportData
+from modalens.report.learned import learned_tables
 from modalens.report.naming import METRICS, NULL_NAME
 
 
@@ -20,6 +21,7 @@ def tables(data: ReportData) -> dict[str, pd.DataFrame]:
         "gap": gap_table(data),
         "retrieval": retrieval_table(data),
         "estimators": estimator_table(data.main, data.estimator),
+        **learned_tables(data),
         "skipped": pd.DataFrame(list(data.skipped), columns=["id", "reason"], dtype=str),
     }
 

@@ -1,0 +1,114 @@
+"""Learned features in the report."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from modalens.dominance import modality_dominance
+from modalens.features.quality import Quality
+from modalens.report import LearnedResult, ReportData, learned, write_report
+from modalens.retrieval import measure_retrieval
+
+
+def quality(pairs: int, seed: int, fvu: float | None) -> Quality:
+    rng = np.random.default_rng(seed)
+    image = rng.normal(size=(pairs, 8))
+    before = measure_retrieval(image, image + 0.1 * rng.normal(size=(pairs, 8)))
+    after = measure_retrieval(image, image + 3 * rng.normal(size=(pairs, 8)))
+    sides = ("image", "text")
+    return Quality(
+        pairs=pairs,
+        fvu={} if fvu is None else dict.fromkeys(sides, (fvu, fvu - 0.01, fvu + 0.01)),
+        variance=dict.fromkeys(sides, 0.5),
+        active=dict.fromkeys(sides, 20),
+        per_sample=dict.fromkeys(sides, 4.0),
+        before=before,
+        after=after,
+    )
+
+
+def features(name: str, one_sided: float, seed: int, fvu: float | None = 0.2) -> LearnedResult:
+    """Codes of 30 features, the last dead, of which a share fires for one modality alone."""
+    rng = np.random.default_rng(seed)
+    image, text = rng.random((60, 30)), rng.random((60, 30))
+    image[:, : int(30 * one_sided)] = 0
+    image[:, -1] = text[:, -1] = 0
+    log = [
+        {
+            "step": step,
+            "train": {"active_image": 30 - step, "active_text": 30, "fvu_image": 0.1, "retrieval": {}},
+        }
+        for step in (5, 10)
+    ]
+    held = None if fvu is None else fvu + 0.1
+    return LearnedResult(
+        name,
+        f"{name} of a test.",
+        {"mean_ratio": modality_dominance(image, text, resamples=20)},
+        {"train": quality(60, seed, fvu), "held-out": quality(40, seed + 1, held)},
+        log,
+    )
+
+
+@pytest.fixture(scope="module")
+def learned_data(data: ReportData) -> ReportData:
+    untrained, closed = data.baselines
+    main = dataclasses.replace(
+        data.main, learned=[features("SAE", 0.5, 0), features("NCL <b>", 0.0, 1, fvu=None)]
+    )
+    untrained = dataclasses.replace(untrained, learned=[features("SAE", 0.45, 2)])
+    closed = dataclasses.replace(closed, learned=[features("SAE", 0.1, 3)])
+    return dataclasses.replace(data, main=main, baselines=[untrained, closed])
+
+
+def test_every_representation_stands_beside_its_baselines(learned_data: ReportData) -> None:
+    frame = learned.learned_tables(learned_data)["learned_scores"].set_index(["features", "encoder"])
+    assert len(frame) == 3 + 3 + 1
+    sae = frame.loc[("SAE", "Main")]
+    assert (sae["live"], sae["dead"], sae["text"]) == (29, 1, 15)
+    assert sae["outer_share"] == pytest.approx(15 / 29)
+    assert sae["outer_low"] < 15 / 29 < sae["outer_high"]
+
+
+def test_quality_and_training_are_tables_too(learned_data: ReportData) -> None:
+    tables = learned.learned_tables(learned_data)
+    quality_table = tables["learned_quality"]
+    sae = quality_table.query("features == 'SAE' and encoder == 'Main' and split == 'held-out'").iloc[0]
+    assert sae["fvu_image"] == pytest.approx(0.3)
+    assert sae["image_to_text_r1_before"] == 1
+    assert sae["image_to_text_r1_after"] < 1
+    training = tables["learned_training"].query("features == 'SAE' and encoder == 'Main'")
+    assert list(training["active_image"]) == [25, 20]
+
+
+def test_sentences_credit_nothing_that_a_baseline_shows_as_well(learned_data: ReportData) -> None:
+    tails, kept, found, *_ = learned.learned_statements(learned_data)
+    assert "of the live SAE features" in tails
+    assert "45\u00a0% in the untrained twin" in tails
+    assert "cannot be credited to training" in tails
+    assert "On held-out pairs SAE leaves 30.0\u00a0% for images and 30.0\u00a0% for texts" in kept
+    assert "20.0\u00a0% for images and 20.0\u00a0% for texts on the train pairs" in kept
+    assert "falls from 100.0\u00a0%" in found
+
+
+def test_a_baseline_without_tails_leaves_them_to_the_encoder(learned_data: ReportData) -> None:
+    alone = dataclasses.replace(learned_data, baselines=[learned_data.baselines[1]])
+    assert "credited" not in learned.learned_statements(alone)[0]
+    none = dataclasses.replace(learned_data, baselines=[])
+    assert "says nothing of what was learned" in learned.learned_statements(none)[0]
+
+
+def test_the_page_has_the_section_only_with_learned_features(
+    learned_data: ReportData, data: ReportData, tmp_path
+) -> None:
+    page = write_report(learned_data, tmp_path / "with").read_text(encoding="utf-8")
+    assert '<section id="learned"' in page
+    assert "NCL &lt;b&gt;" in page
+    assert "NCL <b>" not in page
+    assert (tmp_path / "with/figures/learned_scores.png").exists()
+    assert (tmp_path / "with/figures/training.png").exists()
+    assert (tmp_path / "with/tables/learned_quality.csv").exists()
+    without = write_report(data, tmp_path / "without").read_text(encoding="utf-8")
+    assert "learned-h" not in without
+    assert "#learned" not in without
