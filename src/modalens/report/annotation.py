@@ -1,0 +1,216 @@
+"""A page on which people say what features show, without being told their class."""
+
+import base64
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import modalens
+from modalens.dominance.documents import write_document
+from modalens.errors import ModalensError
+from modalens.report.data import Sample
+from modalens.report.naming import capitalised
+from modalens.report.palette import css_variables
+from modalens.report.views import data_uri
+from modalens.studies.answers import ANSWERS_KIND, BOTH, KEY_KIND, NEITHER, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from modalens.report.gallery import FeatureCard, Gallery, Samples
+
+logger = logging.getLogger(__name__)
+
+PAGE_NAME, KEY_NAME = "annotate.html", "key.json"
+_CROSS = "cross"
+_LONGEST_TEXT = 400
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Samples of one modality as shown: ``shown`` indexes the page's list, ``drawn`` of them at random."""
+
+    shown: list[int]
+    drawn: int
+
+
+class _Shelf:
+    """Everything there is to show of one modality, each thing once."""
+
+    def __init__(self, content: Mapping[str, str]) -> None:
+        self.content = content  # by sample id
+        self.pool = sorted(set(content.values()))
+        self.placed: dict[str, int] = {}
+
+    def side(self, top: Sequence[tuple[str, float]], m: int, rng: np.random.Generator) -> _Side:
+        """The strongest samples that fire, filled up to m with random ones, in random order.
+
+        Without the filling, an empty side would tell the class; without the shuffling, the filling would show.
+        """
+        found = [self.content[name] for name, activation in top if activation != 0 and name in self.content]
+        strongest = list(dict.fromkeys(found))[:m]
+        rest = [thing for thing in self.pool if thing not in set(strongest)]
+        drawn = [rest[i] for i in rng.permutation(len(rest))[: m - len(strongest)]]
+        both = strongest + drawn
+        shown = [self.placed.setdefault(both[i], len(self.placed)) for i in rng.permutation(len(both))]
+        return _Side(shown, len(drawn))
+
+
+def write_annotation(
+    gallery: "Gallery",
+    samples: "Samples",
+    out: str | Path,
+    *,
+    features: int = 60,
+    top: int = 9,
+    seed: int = 0,
+) -> Path:
+    """Write a page where a rater says which modality each feature belongs to, and the key beside it.
+
+    The page opens offline, keeps the rater's progress in the browser and saves the answers to a file that
+    :func:`modalens.studies.agreement.agreement` reads. Nothing in it tells classes, scores, activations or
+    feature numbers: features come in random order, and a side on which a feature fires for fewer than ``top``
+    samples is filled with random ones, so that every feature looks alike. All of that is in ``key.json``.
+
+    Parameters
+    ----------
+    gallery
+        The features, with their strongest samples; the same number is drawn from each class, as far as it has
+        that many.
+    samples
+        Picture and text of each sample.
+    out
+        Folder of ``annotate.html`` and ``key.json``.
+    features
+        How many features to show.
+    top
+        Samples of each modality to show of a feature.
+    seed
+        Of the choice, the order and the random samples.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ModalensError
+        If there is no feature or no picture to show, a number is under 1, or the folder cannot be written to.
+    """
+    for name, value in (("features", features), ("top", top)):
+        if value < 1:
+            raise ModalensError(f"{name} is {value}; it must be at least 1.")
+    if not gallery.cards:
+        raise ModalensError("There is no live feature to ask people about; give a run whose features fire.")
+    pictures = _Shelf({name: _picture(name, picture) for name, (picture, _) in samples.items() if picture})
+    texts = _Shelf({name: _shortened(text) for name, (_, text) in samples.items() if text.strip()})
+    if not pictures.pool or not texts.pool:
+        raise ModalensError(
+            "There are no pictures or no texts to show; make sure that the source of the pairs is still there."
+        )
+    items, key = [], []
+    for number, card in enumerate(_chosen(gallery.cards, features, seed), start=1):
+        rng = np.random.default_rng([seed, card.feature])
+        first, second = pictures.side(card.top_images, top, rng), texts.side(card.top_texts, top, rng)
+        items.append([first.shown, second.shown])
+        key.append(
+            {
+                "item": number,
+                "feature": card.feature,
+                "class": card.label,
+                "random_samples": dict(zip(gallery.modalities, (first.drawn, second.drawn), strict=True)),
+            }
+        )
+    shown = {"items": items, "pictures": list(pictures.placed), "texts": list(texts.placed)}
+    page_id = hashlib.sha256(json.dumps(shown).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    first_name, second_name = gallery.modalities
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        html = _render(gallery, {"page": page_id, **shown})
+        (out / PAGE_NAME).write_text(html, encoding="utf-8", newline="\n")
+        write_document(
+            out / KEY_NAME,
+            KEY_KIND,
+            SCHEMA_VERSION,
+            {
+                "modalens": modalens.__version__,
+                "page": page_id,
+                "representation": gallery.name,
+                "rule": gallery.rule,
+                "choices": [first_name, second_name, BOTH, NEITHER],
+                "answer_of_class": {first_name: first_name, second_name: second_name, _CROSS: BOTH},
+                "seed": seed,
+                "items": key,
+            },
+        )
+    except OSError as error:
+        raise ModalensError(f"The page cannot be written to {out}: {error.strerror or error}.") from error
+    logger.info("annotation page written to %s", out / PAGE_NAME)
+    return out / PAGE_NAME
+
+
+def _chosen(cards: Sequence["FeatureCard"], count: int, seed: int) -> list["FeatureCard"]:
+    """As many features of each class as there are, up to ``count`` in all, in random order."""
+    rng = np.random.default_rng(seed)
+    classes: dict[str, list[FeatureCard]] = {}
+    for card in sorted(cards, key=lambda card: card.feature):
+        classes.setdefault(card.label, []).append(card)
+    for label in sorted(classes):
+        classes[label] = [classes[label][i] for i in rng.permutation(len(classes[label]))]
+    turns = [(turn, label) for label in sorted(classes) for turn in range(len(classes[label]))]
+    taken = [classes[label][turn] for turn, label in sorted(turns)[:count]]
+    # By number first, so that the order follows from the choice alone and not from the classes.
+    taken.sort(key=lambda card: card.feature)
+    return [taken[i] for i in np.random.default_rng([seed, 1]).permutation(len(taken))]
+
+
+def _picture(name: str, picture: bytes) -> str:
+    return data_uri(Sample(name, picture, ""))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT].rstrip() + "…"
+
+
+def _render(gallery: "Gallery", data: Mapping[str, Any]) -> str:
+    environment = Environment(
+        loader=PackageLoader("modalens.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    loader = environment.loader
+    script = loader.get_source(environment, "annotate.js")[0] if loader else ""
+    first, second = gallery.modalities
+    return environment.get_template("annotate.html.j2").render(
+        name=gallery.name,
+        first=first,
+        second=second,
+        choices=[
+            (first, capitalised(first), f"only the {first} samples share one idea"),
+            (second, capitalised(second), f"only the {second} samples share one idea"),
+            (BOTH, "Both", "they share the same idea"),
+            (NEITHER, "Neither", "no idea is shared"),
+        ],
+        items=len(data["items"]),
+        data=Markup(_in_script({"kind": ANSWERS_KIND, "schema_version": SCHEMA_VERSION, **data})),
+        version=modalens.__version__,
+        light=Markup(css_variables(0)),
+        dark=Markup(css_variables(1)),
+        script=Markup(script),
+        script_hash=Markup("sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
+    )
+
+
+def _in_script(values: Any) -> str:
+    """JSON in plain ASCII that no caption can end, since it has no ``<``."""
+    return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")
