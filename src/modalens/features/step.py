@@ -3,7 +3,8 @@
 Encoding is one dense product. All else touches the active features alone: decoding is a weighted bag of
 decoder rows, and the gradients of both matrices are products with the transposed sparse codes. On two cores
 (d 512, 16,384 features, k 32, batch 2,048) a dense decode takes 230 ms, the bag 2 ms, the gradient of the
-decoder 7 ms and that of the active values 11 ms.
+decoder 7 ms and that of the active values 11 ms. It is the faster way from about 8 features for each active
+one; dictionaries smaller than that (64 features, k 16) train up to 1.4 times as fast with dense products.
 """
 
 from collections.abc import Callable
