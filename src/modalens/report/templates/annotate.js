@@ -76,9 +76,9 @@
   };
   const save = () => {
     const name = rater.value.trim();
-    if (!name) {
+    rater.value = name;
+    if (!rater.reportValidity()) {  // which goes to the field and says what is missing
       status.textContent = "Write your name first, at the top of the page.";
-      rater.focus();
       return;
     }
     const sheet = {
