@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 
 from modalens.arrays import Matrix, iter_blocks, matrix_shape, normalize_rows
 from modalens.interpret.checks import check_whole
-from modalens.interpret.strongest import strongest_of_rows
+from modalens.interpret.strongest import strongest_of_rows, taken
 
 # Cosines held at a time.
 _BLOCK_ENTRIES = 2**23
@@ -55,7 +55,8 @@ def nearest_features(
         weakest = np.partition(near, f - kept, axis=1)[:, f - kept, None]
         row, column = np.nonzero((near >= weakest) & np.isfinite(near))
         values = near[row, column].clip(-1, 1)
-        indices[rows], cosine[rows] = strongest_of_rows(row, column, values, len(rows), k)
+        places = strongest_of_rows(row, column, values, len(rows), k)
+        indices[rows], cosine[rows] = taken(column, places, -1), taken(values, places, np.nan)
     return indices, cosine
 
 

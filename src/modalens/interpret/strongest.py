@@ -10,27 +10,31 @@ def strongest_of_rows(
     values: Float[np.ndarray, " nnz"],
     n_rows: int,
     k: int,
-) -> tuple[Int[np.ndarray, "r k"], Float[np.ndarray, "r k"]]:
-    """Columns and values of the k largest entries of every row, largest first; equal ones by column.
+) -> Int[np.ndarray, "r k"]:
+    """Places, in the list of entries, of the k largest of every row, largest first; equal ones by column.
 
     Parameters
     ----------
     rows, columns, values
-        The entries, in any order, none twice.
+        The entries, in any order.
     n_rows, k
-        Rows there are, and places each has.
+        Rows there are, and entries wanted of each.
 
     Returns
     -------
-    columns, values
-        -1 and NaN where a row has fewer than k entries.
+    places
+        -1 where a row has fewer than k entries; see :func:`taken`.
     """
     order = np.lexsort((columns, -values, rows))
-    rows, columns, values = rows[order], columns[order], values[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    kept = place < k
-    best_columns = np.full((n_rows, k), -1, dtype=np.int64)
-    best_values = np.full((n_rows, k), np.nan)
-    best_columns[rows[kept], place[kept]] = columns[kept]
-    best_values[rows[kept], place[kept]] = values[kept]
-    return best_columns, best_values
+    rows = rows[order]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = rank < k
+    places = np.full((n_rows, k), -1, dtype=np.int64)
+    places[rows[kept], rank[kept]] = order[kept]
+    return places
+
+
+def taken(values: np.ndarray, places: Int[np.ndarray, "r k"], missing: float) -> np.ndarray:
+    """Values at the places, and ``missing`` where the place is -1; (r, k), of the type of ``values``."""
+    picked: np.ndarray = np.append(values, values.dtype.type(missing))[places]
+    return picked

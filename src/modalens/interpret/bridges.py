@@ -1,0 +1,176 @@
+"""Bridges between one-sided features: is a feature private to its modality, or half of a split concept?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.stats import false_discovery_control
+
+import modalens
+from modalens.arrays import Matrix, matrix_shape, paired_shape
+from modalens.dominance import Dominance
+from modalens.dominance.bootstrap import group_keys
+from modalens.errors import ModalensError
+from modalens.interpret.bridge_null import ChanceOfBest, shuffled_orders
+from modalens.interpret.bridge_result import Bridges
+from modalens.interpret.checks import check_whole
+from modalens.interpret.partners import OneSided, Partners, best_bridges, strongest_partners
+
+_LEAST_SHUFFLES = 100
+
+
+def bridges(
+    image_codes: Matrix,
+    text_codes: Matrix,
+    W_dec: Matrix | None,  # noqa: N803 (the field's name)
+    mds: Dominance,
+    seed: int = 0,
+    *,
+    min_correlation: float = 0.3,
+    fdr: float = 0.05,
+    partners: int = 5,
+    shuffles: int = 200,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    max_pairs: int = 20_000,
+) -> Bridges:
+    """Find each one-sided feature's partners on the other side, and tell private features from split concepts.
+
+    The bridge between feature i, seen through the image codes, and feature j, seen through the text codes, is
+    correlation over pairs x max(0, cosine of their decoder rows) (method: Papadimitriou et al. 2025, with
+    correlation for co-activation). The partners of an image-dominant feature are text-dominant features, and the
+    reverse: a feature that fires on both sides is cross-modal, not the missing half of another one. Verdicts:
+
+    - ``split``: the best bridge beats those of shuffled pairs, at a false discovery rate over one-sided features,
+      and its correlation is over ``min_correlation``. It is half of a concept whose other half is the partner.
+    - ``private``: the best bridge does not beat shuffled pairs, and no feature of the other side correlates over
+      ``min_correlation`` with it.
+    - ``unclear``: anything else: a bridge that is real but weak; a strong correlation that chance gives too, as
+      for features that fire in a handful of pairs, or whose directions disagree; a feature that never changes.
+
+    p-values are those of the best of all partners, from shuffles of the pairs; see
+    :class:`modalens.interpret.bridge_null.ChanceOfBest`.
+
+    Parameters
+    ----------
+    image_codes, text_codes
+        Paired codes, (n, f), dense or sparse; the cost of sparse ones goes by what fires together. Only the
+        one-sided features of at most ``max_pairs`` pairs are held in memory.
+    W_dec
+        Decoder rows, (f, d). None for a representation that has none, such as a projector's output or raw
+        dimensions: the bridge is then the correlation alone, ``has_decoder`` is False and geometries are NaN.
+    mds
+        Dominance scores of the same features; its labels say which are one-sided.
+    seed
+        Seed of the shuffles and of the pairs taken.
+    min_correlation
+        Correlation in [0, 1) that a partner must exceed.
+    fdr
+        Share in (0, 1) of the features found to beat chance that may be wrong.
+    partners
+        Partners kept for each feature.
+    shuffles
+        Shuffles of the pairs, at least 100.
+    groups
+        One label a pair. Pairs of one group (captions of one image, drawings of one concept) are alike, and are
+        shuffled together: without it they pass for independent evidence, and chance looks smaller than it is.
+    max_pairs
+        At most so many pairs are used, drawn at random.
+
+    Returns
+    -------
+    Bridges
+        Partners, p-values and verdicts, with the verdicts on one draw of shuffled pairs beside.
+
+    Raises
+    ------
+    ModalensError
+        If shapes do not fit, a setting is out of range, or a value is NaN or infinite.
+    """
+    first, second = mds.modalities
+    n, f = paired_shape(image_codes, text_codes, mds.modalities)
+    _check_features(f, W_dec, mds)
+    partners = check_whole("partners", partners, 1)
+    shuffles = check_whole("shuffles", shuffles, _LEAST_SHUFFLES)
+    seed = check_whole("seed", seed, 0)
+    if not 0 <= min_correlation < 1:
+        raise ModalensError(f"min_correlation must be at least 0 and under 1, not {min_correlation!r}.")
+    if not 0 < fdr < 1:
+        raise ModalensError(f"fdr must lie between 0 and 1, not {fdr!r}.")
+    chosen = _choose(n, check_whole("max_pairs", max_pairs, 2), seed)
+    keys = np.arange(n) if groups is None else group_keys(groups, n)
+    keys = np.unique(keys[chosen], return_inverse=True)[1]
+
+    image = OneSided.read(image_codes, W_dec, mds.indices(first), chosen, first)
+    text = OneSided.read(text_codes, W_dec, mds.indices(second), chosen, second)
+    orders = np.stack(list(shuffled_orders(keys, shuffles + 1, seed)))
+    chance = ChanceOfBest(np.concatenate(best_bridges(image, text, orders[1:]), axis=1))
+
+    def read(order: np.ndarray) -> tuple[Partners, np.ndarray, np.ndarray, np.ndarray]:
+        found = strongest_partners(image, text, order, partners).and_then(
+            strongest_partners(text, image, np.argsort(order), partners)
+        )
+        p = chance.p_values(np.nan_to_num(found.bridges[:, 0]))
+        q = false_discovery_control(p) if p.size else p
+        varies = np.concatenate([image.side.varies, text.side.varies])
+        return found, p, q, _verdicts(found, q, varies, min_correlation, fdr)
+
+    found, p, q, verdict = read(np.arange(len(keys)))
+    *_, shuffled_verdict = read(orders[0])
+    features = np.concatenate([image.features, text.features])
+
+    def spread(values: np.ndarray, missing: Any) -> np.ndarray:
+        rows = np.full((f, *values.shape[1:]), missing, dtype=values.dtype)
+        rows[features] = values
+        return rows
+
+    return Bridges(
+        partners=spread(found.features, -1),
+        correlations=spread(found.correlations, np.nan),
+        geometries=spread(found.geometries, np.nan),
+        bridges=spread(found.bridges, np.nan),
+        highest_correlation=spread(found.highest_correlation, np.nan),
+        p_value=spread(p, np.nan),
+        q_value=spread(q, np.nan),
+        verdict=spread(verdict, ""),
+        shuffled_verdict=spread(shuffled_verdict, ""),
+        labels=mds.labels,
+        modalities=mds.modalities,
+        n_pairs=len(keys),
+        has_decoder=W_dec is not None,
+        min_correlation=float(min_correlation),
+        fdr=float(fdr),
+        shuffles=shuffles,
+        seed=seed,
+        version=modalens.__version__,
+    )
+
+
+def _verdicts(
+    found: Partners,
+    q: Float[np.ndarray, " f"],
+    varies: Bool[np.ndarray, " f"],
+    min_correlation: float,
+    fdr: float,
+) -> np.ndarray:
+    beats = q <= fdr
+    split = beats & (found.correlations[:, 0] > min_correlation)
+    private = ~beats & ~(found.highest_correlation > min_correlation) & varies
+    return np.where(split, "split", np.where(private, "private", "unclear"))
+
+
+def _choose(n: int, max_pairs: int, seed: int) -> Bool[np.ndarray, " n"]:
+    chosen = np.ones(n, dtype=bool)
+    if n > max_pairs:
+        chosen[:] = False
+        chosen[np.random.default_rng(seed).choice(n, max_pairs, replace=False)] = True
+    return chosen
+
+
+def _check_features(f: int, decoder: Matrix | None, mds: Dominance) -> None:
+    if len(mds.score) != f:
+        raise ModalensError(f"The dominance scores are of {len(mds.score)} features and the codes have {f}.")
+    if decoder is not None and matrix_shape(decoder, "The decoder")[0] != f:
+        raise ModalensError(
+            f"The decoder has {decoder.shape[0]} rows and the codes have {f} features; give one row per feature."
+        )

@@ -1,0 +1,141 @@
+"""Correlations over pairs between features of one side and features of the other, from dense or sparse codes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Float, Int
+
+from modalens.arrays import Block, Matrix, default_block_rows, iter_blocks
+
+# Under this share of its own size, what a feature varies by is rounding.
+_ROUNDING = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Some features of one side over n pairs, scaled so that products of two sides are correlations.
+
+    Attributes
+    ----------
+    values
+        (n, f) without the scale: float64, dense with columns of mean 0, or CSR as it came.
+    offset
+        sqrt(n) times the mean of each column of ``values``, (f,): what a sparse column, which cannot be
+        centred, has too much; 0 for dense ones.
+    varies
+        Features that are not constant over the pairs, (f,). The others are all 0 here.
+    """
+
+    values: Any
+    offset: Float[np.ndarray, " f"]
+    varies: Bool[np.ndarray, " f"]
+
+
+class Entries(NamedTuple):
+    """Entries of a block of correlations; features that never fire in one pair have none if both are sparse."""
+
+    rows: Int[np.ndarray, " nnz"]
+    columns: Int[np.ndarray, " nnz"]
+    values: Float[np.ndarray, " nnz"]
+
+
+def read_side(
+    matrix: Matrix, features: Int[np.ndarray, " f"], chosen: Bool[np.ndarray, " n"], name: str
+) -> Side:
+    """Read some features of some pairs, block by block, and scale them.
+
+    Raises
+    ------
+    ModalensError
+        If a value is NaN or infinite.
+    """
+    parts = []
+    for start, block in iter_blocks(matrix, default_block_rows(matrix), name):
+        parts.append(block[np.flatnonzero(chosen[start : start + block.shape[0]])][:, features])
+    if sp.issparse(parts[0]):
+        return _sparse_side(sp.csr_array(sp.vstack(parts, format="csr")))
+    return _dense_side(np.concatenate(parts))
+
+
+def _dense_side(values: Block) -> Side:
+    values = values / _positive(np.abs(values).max(axis=0, initial=0.0))
+    size = np.linalg.norm(values, axis=0)
+    values -= values.mean(axis=0)
+    spread = np.linalg.norm(values, axis=0)
+    varies = spread > _ROUNDING * size
+    return Side(np.where(varies, values / _positive(spread), 0.0), np.zeros(len(varies)), varies)
+
+
+def _sparse_side(codes: sp.csr_array) -> Side:
+    n, f = codes.shape
+    features = codes.indices
+    peaks = np.zeros(f)
+    np.maximum.at(peaks, features, np.abs(codes.data))
+    values = codes.data / _positive(peaks)[features]
+    mean = np.bincount(features, weights=values, minlength=f) / n
+    fired = np.bincount(features, minlength=f)
+    size = np.sqrt(np.bincount(features, weights=values**2, minlength=f))
+    squares = np.bincount(features, weights=(values - mean[features]) ** 2, minlength=f)
+    spread = np.sqrt(squares + (n - fired) * mean**2)
+    varies = spread > _ROUNDING * size
+    scale = np.where(varies, 1 / _positive(spread), 0.0)
+    scaled = sp.csr_array((values * scale[features], codes.indices, codes.indptr), shape=codes.shape)
+    scaled.eliminate_zeros()
+    return Side(scaled, np.sqrt(n) * mean * scale, varies)
+
+
+class Correlations:
+    """Pearson correlations over pairs of every feature of one side with every feature of the other.
+
+    Parameters
+    ----------
+    left, right
+        Features of the two sides over the same n pairs; blocks hold some features of the left and all of the
+        right.
+    """
+
+    def __init__(self, left: Side, right: Side) -> None:
+        turned = left.values.T
+        self._left: Any = turned.tocsr() if sp.issparse(turned) else np.ascontiguousarray(turned)
+        self._right: Any = right.values
+        self._offsets = left.offset, right.offset
+        self.shape: tuple[int, int] = (self._left.shape[0], self._right.shape[1])
+
+    def blocks(self, entries: int) -> Iterator[tuple[int, int]]:
+        """Ranges (start, stop) of left features such that a block has about ``entries`` entries."""
+        step = max(entries // max(self.shape[1], 1), 1)
+        for start in range(0, self.shape[0] if self.shape[1] else 0, step):
+            yield start, min(start + step, self.shape[0])
+
+    def block(self, start: int, stop: int, order: Int[np.ndarray, " n"]) -> Entries:
+        """Correlations of the left features ``start`` to ``stop`` with all right ones.
+
+        Parameters
+        ----------
+        start, stop
+            Range of left features; entries' rows count from ``start``.
+        order
+            Pairing: row ``order[p]`` of the right is the pair of row p of the left.
+        """
+        left = self._left[start:stop]
+        if sp.issparse(left):
+            # Renaming its rows costs as much as it has entries; moving the right's would cost more.
+            moved: Any = sp.csr_array((left.data, order[left.indices], left.indptr), shape=left.shape)
+        else:
+            moved = left[:, np.argsort(order)]
+        product = moved @ self._right
+        if not sp.issparse(product):
+            rows, columns = (axis.ravel() for axis in np.indices(product.shape))
+            return Entries(rows, columns, product.ravel())
+        fires = np.diff(product.indptr)
+        mine, theirs = self._offsets
+        excess = np.repeat(mine[start:stop], fires)
+        excess *= theirs[product.indices]
+        return Entries(np.repeat(np.arange(stop - start), fires), product.indices, product.data - excess)
+
+
+def _positive(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, 1.0)

@@ -1,0 +1,448 @@
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import scipy.sparse as sp
+import torch
+from scipy.stats import false_discovery_control
+
+import modalens as ml
+from modalens.dominance import Dominance, modality_dominance
+from modalens.errors import ModalensError
+from modalens.features import TrainConfig
+from modalens.interpret import partners as partners_module
+from modalens.interpret.bridge_null import ChanceOfBest, shuffled_orders
+from modalens.interpret.bridge_result import Bridges
+from modalens.interpret.bridges import bridges
+from modalens.interpret.correlation import Correlations, read_side
+from tests.interpret.planted_codes import plant_codes, plant_embeddings
+
+ARRAYS = (
+    "partners", "correlations", "geometries", "bridges", "highest_correlation", "p_value", "q_value",
+    "verdict", "shuffled_verdict", "labels",
+)  # fmt: skip
+
+
+def scores(labels, modalities=("image", "text")) -> Dominance:
+    """Dominance with the labels wanted and nothing else of interest."""
+    value = {modalities[1]: 0.0, "cross": 0.5, modalities[0]: 1.0, "dead": np.nan}
+    made = modality_dominance(
+        np.ones((2, len(labels))),
+        np.ones((2, len(labels))),
+        rule="twofold",
+        resamples=0,
+        modalities=modalities,
+    )
+    return replace(made, score=np.array([value[label] for label in labels]))
+
+
+def pearson(x, y):
+    x, y = x - x.mean(), y - y.mean()
+    return x @ y / np.sqrt((x @ x) * (y @ y))
+
+
+def naive_partners(image, text, decoder, labels, k):
+    """Partners of every one-sided feature as lists of (bridge, correlation, partner), best first."""
+    found = {}
+    for i, label in enumerate(labels):
+        if label not in ("image", "text"):
+            continue
+        mine, theirs = (image, text) if label == "image" else (text, image)
+        listed = []
+        for j in np.flatnonzero(labels == ("text" if label == "image" else "image")):
+            r = pearson(mine[:, i], theirs[:, j])
+            cosine = decoder[i] @ decoder[j] / np.linalg.norm(decoder[i]) / np.linalg.norm(decoder[j])
+            listed.append((r * max(0, cosine), r, j))
+        found[i] = sorted((entry for entry in listed if entry[0] > 0), reverse=True)[:k]
+    return found
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return plant_codes(seed=3)
+
+
+@pytest.fixture(scope="module")
+def links(planted):
+    return bridges(planted.image, planted.text, planted.decoder, planted.mds)
+
+
+# Correlations
+
+
+@pytest.mark.parametrize("kinds", ["ss", "dd", "sd", "ds"])
+def test_blocks_hold_pearson_correlations_of_shuffled_pairs(kinds, rng):
+    codes = [rng.exponential(size=(80, 9)) * (rng.random((80, 9)) < 0.3) for _ in range(2)]
+    for side in codes:
+        side[:, 4] = 0.7  # constant: no correlation
+    features = [np.array([0, 2, 4, 8]), np.array([1, 3, 4, 5, 7])]
+    chosen = rng.random(80) < 0.8
+    sides = [
+        read_side(sp.csr_array(side) if kind == "s" else side, wanted, chosen, "image")
+        for side, kind, wanted in zip(codes, kinds, features, strict=True)
+    ]
+    order = rng.permutation(int(chosen.sum()))
+    product = Correlations(*sides)
+    assert product.shape == (4, 5)
+    found = np.full((4, 5), np.nan)
+    for start, stop in product.blocks(10):
+        rows, columns, values = product.block(start, stop, order)
+        found[start + rows, columns] = values
+    for a, i in enumerate(features[0]):
+        for b, j in enumerate(features[1]):
+            x, y = codes[0][chosen, i], codes[1][chosen, j][order]
+            if i == 4 or j == 4:
+                assert found[a, b] == 0 or np.isnan(found[a, b])
+            elif np.isnan(found[a, b]):
+                assert not (x * y).any()
+            else:
+                assert found[a, b] == pytest.approx(pearson(x, y), abs=1e-12)
+    assert [side.varies.tolist() for side in sides] == [[i != 4 for i in wanted] for wanted in features]
+
+
+def test_correlations_survive_extreme_scales(rng):
+    x, y = rng.normal(size=(2, 50, 1))
+    y += x
+    for scale in (1e-200, 1e200):
+        sides = [read_side(convert(side * scale), np.array([0]), np.ones(50, bool), "image")
+                 for side, convert in ((x, np.asarray), (y, sp.csr_array))]  # fmt: skip
+        value = Correlations(*sides).block(0, 1, np.arange(50)).values
+        assert value == pytest.approx(pearson(x[:, 0], y[:, 0]), abs=1e-12)
+
+
+# The null
+
+
+def test_pairs_are_shuffled_one_by_one_without_groups():
+    orders = np.stack(list(shuffled_orders(np.arange(50), 30, seed=1)))
+    assert (np.sort(orders, axis=1) == np.arange(50)).all()
+    assert len(np.unique(orders, axis=0)) == 30
+    np.testing.assert_array_equal(orders[:4], list(shuffled_orders(np.arange(50), 4, seed=1)))
+    assert (orders != list(shuffled_orders(np.arange(50), 30, seed=2))).any()
+
+
+def test_groups_of_one_size_are_exchanged_whole(rng):
+    sizes = rng.permutation(np.repeat([1, 2, 5, 9], [40, 25, 12, 3]))  # three groups of nine: a rare size
+    keys = rng.permutation(np.repeat(np.arange(80), sizes))
+    for order in shuffled_orders(keys, 5, seed=0):
+        assert (np.sort(order) == np.arange(len(keys))).all()
+        moved = 0
+        for group in np.flatnonzero(sizes < 9):
+            (partner,) = set(keys[order[keys == group]])
+            assert sizes[partner] == sizes[group]
+            moved += partner != group
+        assert moved > 60
+
+
+def test_p_values_count_the_pool():
+    null = np.array([[0.0, 0.0], [2.0, 4.0], [1.0, 2.0], [3.0, 2.0]])
+    # Means 1 and 2, spreads 1 and 2, each and the median spread 1.5: the pool is 0, 0, 0.8, 0.
+    p = ChanceOfBest(null).p_values(np.array([3.0, 2.0]))
+    np.testing.assert_allclose(p, [2 / 5, 5 / 5])
+    np.testing.assert_allclose(ChanceOfBest(null).p_values(np.array([3.1, 9.0])), [1 / 5, 1 / 5])
+
+
+def test_p_values_are_even_where_pairs_are_shuffled_and_a_normal_approximation_is_not():
+    """Rarely firing features meet high correlations by chance, which is why the null is made of shuffles."""
+    from scipy.stats import norm
+
+    ours, normal = [], []
+    for seed in range(8):
+        planted = plant_codes(n=2000, splits=60, private=60, shared=10, rates=(0.0005, 0.03), seed=seed)
+        text = planted.text[np.random.default_rng(seed + 99).permutation(2000)]
+        links = bridges(planted.image, text, None, planted.mds, seed=seed)
+        one_sided = links.verdict != ""
+        ours.append(links.p_value[one_sided])
+        z = np.nan_to_num(links.highest_correlation[one_sided]) * np.sqrt(2000)
+        normal.append(-np.expm1(one_sided.sum() / 2 * norm.logcdf(z)))
+    ours, normal = np.concatenate(ours), np.concatenate(normal)
+    for level in (0.05, 0.2, 0.5):
+        assert (ours <= level).mean() == pytest.approx(level, rel=0.25)
+    assert (normal <= 0.05).mean() > 0.5
+
+
+# Bridges and verdicts
+
+
+def test_partners_equal_a_naive_loop(links, planted):
+    image, text = planted.image.toarray(), planted.text.toarray()
+    expected = naive_partners(image, text, planted.decoder, links.labels, 5)
+    for i in range(len(links.labels)):
+        listed = expected.get(i, [])
+        kept = [entry[2] for entry in listed]
+        assert links.partners[i].tolist() == kept + [-1] * (5 - len(kept))
+        for place, (bridge, r, _) in enumerate(listed):
+            assert links.bridges[i, place] == pytest.approx(bridge, abs=1e-6)  # cosines are float32
+            assert links.correlations[i, place] == pytest.approx(r, abs=1e-12)
+            assert links.geometries[i, place] == pytest.approx(bridge / r, abs=1e-6)
+    np.testing.assert_array_equal(links.partner, links.partners[:, 0])
+    np.testing.assert_array_equal(links.bridge, links.bridges[:, 0])
+
+
+def test_null_equals_naive_shuffles(planted):
+    """p-values from the null that plain correlations of shuffled pairs give."""
+    few = plant_codes(n=400, splits=4, private=4, shared=2, rates=(0.05, 0.2), seed=5)
+    links = bridges(few.image, few.text, few.decoder, few.mds, seed=4, shuffles=100)
+    image, text = few.image.toarray(), few.text.toarray()
+    one_sided = np.r_[np.flatnonzero(links.labels == "image"), np.flatnonzero(links.labels == "text")]
+
+    def best(order):
+        listed = naive_partners(image, text[order], few.decoder, links.labels, 1)
+        return np.array([listed[i][0][0] if listed[i] else 0.0 for i in one_sided])
+
+    null = np.stack([best(order) for order in list(shuffled_orders(np.arange(400), 101, seed=4))[1:]])
+    p = ChanceOfBest(null).p_values(best(np.arange(400)))
+    np.testing.assert_allclose(links.p_value[one_sided], p, atol=2.1 / (50 * len(one_sided)))
+    np.testing.assert_allclose(links.q_value[one_sided], false_discovery_control(links.p_value[one_sided]))
+
+
+@pytest.mark.parametrize("has_decoder", [True, False])
+@pytest.mark.parametrize(
+    "kind", [{}, {"rates": (0.003, 0.02)}, {"splits": 5, "private": 120}, {"kept": 0.7, "n": 6000}]
+)
+def test_planted_split_and_private_features_get_their_verdicts(kind, has_decoder):
+    right, partner = {"split": [], "private": []}, []
+    for seed in range(3):
+        planted = plant_codes(**kind, seed=seed)
+        decoder = planted.decoder if has_decoder else None
+        links = bridges(planted.image, planted.text, decoder, planted.mds, seed=seed)
+        for name, listed in right.items():
+            wanted = (planted.truth == name) & (links.verdict != "")
+            assert wanted.sum() > 0.9 * (planted.truth == name).sum()
+            listed.extend(links.verdict[wanted] == name)
+            if name == "split":
+                partner.extend((links.partner == planted.partner)[wanted])
+    assert np.mean(right["split"]) >= 0.95
+    assert np.mean(right["private"]) >= 0.95
+    assert np.mean(partner) >= 0.95
+
+
+def test_features_of_a_trained_autoencoder_get_the_verdicts_of_what_was_planted():
+    planted = plant_embeddings()
+    sae = ml.TopKSAE.fit(
+        (planted.image, planted.text),
+        n_features=48,
+        k=6,
+        train=TrainConfig(steps=900, batch_size=256, log_every=900),
+    )
+    codes = sae.encode(planted.image, "image"), sae.encode(planted.text, "text")
+    mds = modality_dominance(*codes, rule="twofold", resamples=0)
+    links = bridges(*codes, sae.W_dec, mds)
+    cosine = sae.W_dec.numpy() @ planted.atoms.T
+    found = np.where(cosine.max(axis=1) > 0.8, planted.truth[cosine.argmax(axis=1)], "")
+    for name in ("split", "private"):
+        features = (found == name) & (links.verdict != "")
+        assert features.sum() >= 12
+        assert (links.verdict[features] == name).mean() >= 0.9
+    assert links.shuffled_counts()["image"]["split"] == 0
+
+
+def test_shuffled_pairs_split_nothing_beyond_the_stated_rate():
+    """Where every pair is shuffled each discovery is false, so at most a share fdr of runs may have any."""
+    runs = np.zeros(40, dtype=bool)
+    beats = np.zeros(40, dtype=bool)
+    for seed in range(40):
+        planted = plant_codes(n=1000, splits=20, private=20, shared=5, rates=(0.001, 0.05), seed=seed)
+        text = planted.text[np.random.default_rng(seed + 1000).permutation(1000)]
+        links = bridges(planted.image, text, planted.decoder, planted.mds, seed=seed, shuffles=100)
+        runs[seed] = (links.verdict == "split").any()
+        beats[seed] = (links.q_value <= 0.05).any()
+        assert links.shuffled_counts()["image"]["split"] <= 2
+    # Of 40 runs at 5 %, more than 6 has a probability under 1 %.
+    assert beats.sum() <= 6
+    assert runs.sum() <= 6
+
+
+def test_pairs_of_one_image_are_no_independent_evidence():
+    """With five captions an image, private features look linked unless their captions stay together."""
+    groups = np.repeat(np.arange(400), 5)
+    alone, together = 0, 0
+    for seed in range(3):
+        planted = plant_codes(n=2000, splits=0, private=60, shared=5, groups=groups, seed=seed)
+        args = (planted.image, planted.text, None, planted.mds, seed)
+        alone += (bridges(*args).q_value <= 0.05).sum()
+        together += (bridges(*args, groups=groups.astype(str)).q_value <= 0.05).sum()
+    assert alone > 100
+    assert together <= 6
+
+
+def test_a_feature_that_fires_too_rarely_to_tell_is_unclear(rng):
+    """Two firing samples meet some of sixty rare features by chance, so a high correlation proves nothing."""
+    image, text = np.zeros((2, 500, 64))
+    image[:, 0] = rng.exponential(size=500) * (rng.random(500) < 0.2)
+    image[[3, 4], 1] = 1.0
+    text[:, 4:] = rng.exponential(size=(500, 60)) * (rng.random((500, 60)) < 0.01)
+    links = bridges(sp.csr_array(image), sp.csr_array(text), None, scores(["image"] * 4 + ["text"] * 60))
+    assert links.highest_correlation[1] > 0.3
+    assert links.verdict[:2].tolist() == ["private", "unclear"]
+    assert (links.verdict[2:4] == "unclear").all()  # these never fire here
+
+
+def test_opposite_directions_make_a_correlated_pair_unclear_and_no_decoder_splits_it(rng):
+    image = rng.exponential(size=(600, 6)) * (rng.random((600, 6)) < 0.1)
+    text = np.roll(image, 3, axis=1)
+    text[:, 4:] = rng.exponential(size=(600, 2)) * (rng.random((600, 2)) < 0.1)
+    mds = scores(["image"] * 3 + ["text"] * 3)
+    decoder = rng.normal(size=(6, 4))
+    decoder[3] = -decoder[0]  # feature 0 of images fires with feature 3 of texts
+    links = bridges(image, text, decoder, mds)
+    assert links.highest_correlation[0] == pytest.approx(1)
+    assert links.verdict[[0, 3]].tolist() == ["unclear", "unclear"]
+    bare = bridges(image, text, None, mds)
+    assert bare.verdict[[0, 3]].tolist() == ["split", "split"]
+    assert bare.partner[[0, 3]].tolist() == [3, 0]
+    assert not bare.has_decoder
+    assert np.isnan(bare.geometries).all()
+    np.testing.assert_array_equal(bare.bridges, bare.correlations)
+
+
+def test_a_real_but_weak_bridge_is_unclear(rng):
+    shared = rng.normal(size=2000)
+    image, text = rng.normal(size=(2, 2000, 4))
+    image[:, 0] += 0.5 * shared
+    text[:, 2] += 0.5 * shared
+    links = bridges(image, text, None, scores(["image", "image", "text", "text"]))
+    assert 0.1 < links.correlation[0] < 0.3
+    assert links.verdict[[0, 2]].tolist() == ["unclear", "unclear"]
+    lower = bridges(image, text, None, scores(["image", "image", "text", "text"]), min_correlation=0.1)
+    assert lower.verdict[[0, 2]].tolist() == ["split", "split"]
+
+
+def test_only_features_of_the_other_side_are_partners(links):
+    for side, other in (("image", "text"), ("text", "image")):
+        named = links.partners[links.labels == side]
+        assert (links.labels[named[named >= 0]] == other).all()
+    rest = ~np.isin(links.labels, ["image", "text"])
+    assert rest.any()
+    assert (links.verdict[rest] == "").all()
+    assert (links.partners[rest] == -1).all()
+    assert np.isnan(links.p_value[rest]).all()
+
+
+# Kinds of input
+
+
+def test_kinds_of_matrix_and_block_sizes_agree(planted, monkeypatch):
+    decoder = planted.decoder
+    whole = bridges(planted.image, planted.text, decoder, planted.mds, 7, shuffles=100)
+    image, text = planted.image.toarray(), planted.text.toarray()
+    dense = bridges(torch.from_numpy(image), text, torch.from_numpy(decoder), planted.mds, 7, shuffles=100)
+    monkeypatch.setattr(partners_module, "_BLOCK_ENTRIES", 700)
+    blocks = bridges(planted.image.tocsc(), planted.text, decoder, planted.mds, 7, shuffles=100)
+    for other in (dense, blocks):
+        for name in ("partner", "verdict", "shuffled_verdict"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(whole, name))
+        np.testing.assert_allclose(other.p_value, whole.p_value, atol=1e-3)
+        np.testing.assert_allclose(other.correlation, whole.correlation, atol=1e-12)
+    again = bridges(planted.image, planted.text, decoder, planted.mds, 7, shuffles=100)
+    assert again.to_frame().equals(blocks.to_frame())
+
+
+def test_other_modalities_keep_their_names(rng):
+    codes = rng.exponential(size=(2, 100, 4)) * (rng.random((2, 100, 4)) < 0.2)
+    mds = scores(["audio", "audio", "caption", "dead"], ("audio", "caption"))
+    links = bridges(*codes, None, mds)
+    assert set(links.counts()) == {"audio", "caption"}
+    assert sum(links.counts()["audio"].values()) == 2
+
+
+@pytest.mark.parametrize("labels", [["cross"] * 3, ["image", "image", "dead"], ["cross", "text", "cross"]])
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+def test_a_side_without_features_has_no_partners(labels, convert, rng):
+    codes = rng.exponential(size=(2, 50, 3)) * (rng.random((2, 50, 3)) < 0.5)
+    links = bridges(convert(codes[0]), convert(codes[1]), rng.normal(size=(3, 4)), scores(labels))
+    assert (links.partners == -1).all()
+    one_sided = np.isin(labels, ["image", "text"])
+    assert (links.verdict == np.where(one_sided, "private", "")).all()
+    assert (links.p_value[one_sided] == 1).all()
+
+
+def test_at_most_so_many_pairs_are_used(planted):
+    links = bridges(planted.image, planted.text, planted.decoder, planted.mds, max_pairs=800)
+    assert links.n_pairs == 800
+    split = planted.truth == "split"
+    assert (links.partner == planted.partner)[split].mean() > 0.9
+
+
+# The result
+
+
+def test_counts_and_frame_tell_the_same(links):
+    frame = links.to_frame()
+    assert len(frame) == (links.verdict != "").sum()
+    for side, verdicts in links.counts().items():
+        for name, count in verdicts.items():
+            assert count == ((frame.label == side) & (frame.verdict == name)).sum()
+    shuffled = links.shuffled_counts()
+    assert links.counts()["image"]["split"] == 40
+    assert shuffled["image"]["split"] == shuffled["text"]["split"] == 0
+    assert sum(shuffled["text"].values()) == sum(links.counts()["text"].values())
+
+
+@pytest.mark.parametrize("has_decoder", [True, False])
+def test_saved_bridges_come_back_bit_for_bit(has_decoder, planted, tmp_path):
+    decoder = planted.decoder if has_decoder else None
+    links = bridges(
+        planted.image, planted.text, decoder, planted.mds, seed=np.int64(2), partners=3, shuffles=100
+    )
+    links.save(tmp_path / "new" / "bridges.parquet")
+    back = Bridges.load(str(tmp_path / "new" / "bridges.parquet"))
+    for name in ARRAYS:
+        one, other = getattr(back, name), getattr(links, name)
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    for name in (
+        "modalities",
+        "n_pairs",
+        "has_decoder",
+        "min_correlation",
+        "fdr",
+        "shuffles",
+        "seed",
+        "version",
+    ):
+        assert getattr(back, name) == getattr(links, name)
+
+
+def test_bad_files_are_named(tmp_path, links):
+    with pytest.raises(ModalensError, match="parquet"):
+        links.save(tmp_path / "bridges.json")
+    with pytest.raises(ModalensError, match="no file"):
+        Bridges.load(tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("nothing")
+    with pytest.raises(ModalensError, match="not a Parquet"):
+        Bridges.load(tmp_path / "text.parquet")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
+    with pytest.raises(ModalensError, match=r"modalens\.Bridges"):
+        Bridges.load(tmp_path / "other.parquet")
+    links.save(tmp_path / "bridges.parquet")
+    table = pq.read_table(tmp_path / "bridges.parquet")
+    pq.write_table(table.drop_columns("q_value"), tmp_path / "damaged.parquet")
+    with pytest.raises(ModalensError, match="damaged"):
+        Bridges.load(tmp_path / "damaged.parquet")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"min_correlation": 1.0}, "min_correlation"),
+        ({"min_correlation": np.nan}, "min_correlation"),
+        ({"fdr": 0}, "fdr"),
+        ({"partners": 0}, "partners"),
+        ({"shuffles": 99}, "shuffles"),
+        ({"max_pairs": 1}, "max_pairs"),
+        ({"seed": -1}, "seed"),
+        ({"groups": [1, 2]}, "groups has 2 labels"),
+        ({"W_dec": np.ones((2, 4))}, "one row per feature"),
+        ({"mds": scores(["image", "text"])}, "2 features"),
+        ({"text_codes": np.ones((3, 3))}, "rows"),
+        ({"text_codes": np.full((5, 3), np.inf)}, "text matrix has a NaN or infinite"),
+    ],
+)
+def test_bad_input_is_said_in_one_sentence(options, sentence):
+    given = {"image_codes": np.eye(5, 3), "text_codes": np.eye(5, 3), "W_dec": None,
+             "mds": scores(["image", "text", "cross"]), **options}  # fmt: skip
+    with pytest.raises(ModalensError, match=sentence):
+        bridges(**given)
