@@ -169,7 +169,9 @@ def _choose(n: int, max_pairs: int, seed: int) -> Bool[np.ndarray, " n"]:
 
 def _check_features(f: int, decoder: Matrix | None, mds: Dominance) -> None:
     if len(mds.score) != f:
-        raise ModalensError(f"The dominance scores are of {len(mds.score)} features and the codes have {f}.")
+        raise ModalensError(
+            f"The dominance scores are of {len(mds.score)} features and the codes have {f}; score these codes."
+        )
     if decoder is not None and matrix_shape(decoder, "The decoder")[0] != f:
         raise ModalensError(
             f"The decoder has {decoder.shape[0]} rows and the codes have {f} features; give one row per feature."
