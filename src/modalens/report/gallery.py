@@ -1,17 +1,27 @@
 """The part of the report where people look at features: cards to browse by class, search and draw at random."""
 
+import json
+import math
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from modalens.errors import ModalensError
+from modalens.report.data import Sample
+from modalens.report.naming import Naming
+from modalens.report.views import data_uri
 
 # Sample id: (bytes of its picture, or None where there is none to show; its text). Ids may share a picture.
 Samples: TypeAlias = Mapping[str, tuple[bytes | None, str]]
 
+HEADING = "What the features mean"
 NAN = float("nan")
+ROLES = ("first", "cross", "second")
 VERDICTS = ("private", "split", "unclear", "")
 
 
@@ -109,15 +119,19 @@ class Gallery:
 
     def __post_init__(self) -> None:
         """Check what the page relies on."""
-        labels = (self.modalities[0], "cross", self.modalities[1])
         for card in self.cards:
-            if card.label not in labels:
+            if card.label not in self.roles:
                 raise ModalensError(
                     f"Feature {card.feature} of {self.name} has the class {card.label!r}; a card's class is one of "
-                    f"{', '.join(labels)}."
+                    f"{', '.join(self.roles)}."
                 )
         if len({card.feature for card in self.cards}) < len(self.cards):
             raise ModalensError(f"A feature of {self.name} has two cards; give each feature one.")
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Role of each label, in the order a reader meets them: see :class:`modalens.report.naming.Naming`."""
+        return dict(zip((self.modalities[0], "cross", self.modalities[1]), ROLES, strict=True))
 
 
 @dataclass(frozen=True)
@@ -137,3 +151,163 @@ class GalleryPart:
     html: Markup
     script: str
     style: str
+
+
+def build_gallery(galleries: Sequence[Gallery], samples: Samples, top: int = 12) -> GalleryPart:
+    """Put galleries and the samples they show into one part of a page.
+
+    Parameters
+    ----------
+    galleries
+        One for each representation; the first is what a reader sees first.
+    samples
+        Every sample that a card lists, at least. A picture is written once, however many samples share it, and
+        only if a card shows it.
+    top
+        Most samples of either side on a card.
+
+    Raises
+    ------
+    ModalensError
+        If there is no gallery, two share a name, a card lists a sample that is not given, a picture is no PNG,
+        JPEG, WebP or GIF file, or ``top`` is not positive.
+    """
+    if not galleries:
+        raise ModalensError("There is no gallery to show; give at least one representation.")
+    names = [gallery.name for gallery in galleries]
+    if len(set(names)) < len(names):
+        raise ModalensError(f"Galleries of one page need different names, not {', '.join(names)}.")
+    if top < 1:
+        raise ModalensError(f"A card shows at least 1 sample of either side, not {top}.")
+    table = _SampleTable(samples)
+    packed = [_pack(gallery, table, top) for gallery in galleries]
+    loader = PackageLoader("modalens.report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    # Plain ASCII without "<": no caption can end the element that holds the data, or spoil the file's encoding.
+    data = json.dumps({"galleries": packed, **table.packed()}, allow_nan=False, separators=(",", ":"))
+    data = data.replace("<", "\\u003c")
+    html = environment.get_template("gallery.html.j2").render(heading=HEADING, data=Markup(data))
+    script, style = (loader.get_source(environment, name)[0] for name in ("gallery.js", "gallery.css"))
+    return GalleryPart(Markup(html), script, style)
+
+
+def words_of(text: str) -> set[str]:
+    """Words of a text as the search knows them: runs of letters, digits and underscores, in lower case.
+
+    The page's script splits what a reader types in the same way.
+    """
+    return set(re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower()))
+
+
+class _SampleTable:
+    """The samples that cards list: each id, text and picture once, spoken of by its place."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self._places: dict[str, int] = {}
+        self._texts: dict[str, int] = {}
+        self._pictures: dict[bytes, int] = {}
+        self._uris: list[str] = []
+        self._text_of: list[int] = []
+        self._picture_of: list[int] = []
+        self._searched: set[int] = set()
+
+    def picture(self, sample_id: str) -> int:
+        """Place of a sample that is shown by its picture."""
+        place = self._place(sample_id)
+        picture = self._samples[sample_id][0]
+        if picture is not None and picture not in self._pictures:
+            self._pictures[picture] = len(self._pictures)
+            self._uris.append(data_uri(Sample(sample_id, picture, "")))
+        self._picture_of[place] = -1 if picture is None else self._pictures[picture]
+        return place
+
+    def text(self, sample_id: str) -> int:
+        """Place of a sample that is shown, and found, by its text."""
+        place = self._place(sample_id)
+        self._searched.add(self._text_of[place])
+        return place
+
+    def packed(self) -> dict[str, Any]:
+        """The tables, and for every word the texts that hold it, words in alphabetical order."""
+        index: dict[str, list[int]] = {}
+        for text, place in self._texts.items():
+            for word in words_of(text) if place in self._searched else ():
+                index.setdefault(word, []).append(place)
+        words = sorted(index)
+        return {
+            "ids": list(self._places),
+            "textOf": self._text_of,
+            "pictureOf": self._picture_of,
+            "texts": list(self._texts),
+            "pictures": self._uris,
+            "words": words,
+            "textsWith": [index[word] for word in words],
+        }
+
+    def _place(self, sample_id: str) -> int:
+        if sample_id not in self._places:
+            if sample_id not in self._samples:
+                raise ModalensError(
+                    f"A card lists the sample {sample_id!r}, which is not among the samples given."
+                )
+            text = self._samples[sample_id][1]
+            self._places[sample_id] = len(self._places)
+            self._text_of.append(self._texts.setdefault(text, len(self._texts)))
+            self._picture_of.append(-1)
+        return self._places[sample_id]
+
+
+def _pack(gallery: Gallery, table: _SampleTable, top: int) -> dict[str, Any]:
+    naming = Naming(*gallery.modalities)
+    cards = sorted(gallery.cards, key=lambda card: (-_rank(card, gallery), card.feature))
+    roles = gallery.roles
+    return {
+        "name": gallery.name,
+        "note": gallery.note,
+        "rule": gallery.rule,
+        "modalities": gallery.modalities,
+        "labels": list(roles),
+        "shorts": [naming.short(role) for role in ROLES],
+        # Most monosemantic first, so every class is ranked as it stands.
+        "cards": [_pack_card(card, ROLES.index(roles[card.label]), table, top) for card in cards],
+    }
+
+
+def _rank(card: FeatureCard, gallery: Gallery) -> float:
+    """Mono on the feature's own side, or the mean of both; what has none comes last."""
+    own = {
+        gallery.modalities[0]: card.mono_image,
+        gallery.modalities[1]: card.mono_text,
+    }.get(card.label, (card.mono_image + card.mono_text) / 2)
+    return -math.inf if math.isnan(own) else own
+
+
+def _pack_card(card: FeatureCard, role: int, table: _SampleTable, top: int) -> dict[str, Any]:
+    images, texts = list(card.top_images)[:top], list(card.top_texts)[:top]
+    return {
+        "feature": int(card.feature),
+        "role": role,
+        "score": _number(card.score, 4),
+        "interval": [_number(card.low, 4), _number(card.high, 4)],
+        "certainty": _number(card.certainty, 4),
+        "mono": [_number(card.mono_image), _number(card.mono_text)],
+        "top": [[table.picture(name) for name, _ in images], [table.text(name) for name, _ in texts]],
+        "values": [[_number(value) for _, value in side] for side in (images, texts)],
+        "range": [_number(edge) for edge in (card.histogram_edges[0], card.histogram_edges[-1])]
+        if len(card.histogram_edges)
+        else [],
+        "counts": [[int(count) for count in side] for side in (card.image_histogram, card.text_histogram)],
+        "zeros": [int(card.image_zeros), int(card.text_zeros)],
+        "near": [[int(feature), _number(cosine)] for feature, cosine in card.neighbours],
+        "verdict": card.verdict,
+        "partner": int(card.partner),
+        "correlation": _number(card.correlation),
+    }
+
+
+def _number(value: float, digits: int = 3) -> float | None:
+    """Rounded to significant digits, which is what a reader sees; None for what is not known."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
