@@ -73,7 +73,8 @@ def links(planted):
 
 
 @pytest.mark.parametrize("kinds", ["ss", "dd", "sd", "ds"])
-def test_blocks_hold_pearson_correlations_of_shuffled_pairs(kinds, rng):
+@pytest.mark.parametrize("repeats", [False, True])
+def test_blocks_hold_pearson_correlations_of_shuffled_pairs(kinds, repeats, rng):
     codes = [rng.exponential(size=(80, 9)) * (rng.random((80, 9)) < 0.3) for _ in range(2)]
     for side in codes:
         side[:, 4] = 0.7  # constant: no correlation
@@ -83,12 +84,13 @@ def test_blocks_hold_pearson_correlations_of_shuffled_pairs(kinds, rng):
         read_side(sp.csr_array(side) if kind == "s" else side, wanted, chosen, "image")
         for side, kind, wanted in zip(codes, kinds, features, strict=True)
     ]
-    order = rng.permutation(int(chosen.sum()))
+    pairs = int(chosen.sum())
+    order = rng.integers(0, pairs, pairs) if repeats else rng.permutation(pairs)
     product = Correlations(*sides)
     assert product.shape == (4, 5)
     found = np.full((4, 5), np.nan)
     for start, stop in product.blocks(10):
-        rows, columns, values = product.block(start, stop, order)
+        rows, columns, values = product.block(start, stop, product.pairing(order))
         found[start + rows, columns] = values
     for a, i in enumerate(features[0]):
         for b, j in enumerate(features[1]):
@@ -108,7 +110,8 @@ def test_correlations_survive_extreme_scales(rng):
     for scale in (1e-200, 1e200):
         sides = [read_side(convert(side * scale), np.array([0]), np.ones(50, bool), "image")
                  for side, convert in ((x, np.asarray), (y, sp.csr_array))]  # fmt: skip
-        value = Correlations(*sides).block(0, 1, np.arange(50)).values
+        product = Correlations(*sides)
+        value = product.block(0, 1, product.pairing(np.arange(50))).values
         assert value == pytest.approx(pearson(x[:, 0], y[:, 0]), abs=1e-12)
 
 
@@ -123,17 +126,25 @@ def test_pairs_are_shuffled_one_by_one_without_groups():
     assert (orders != list(shuffled_orders(np.arange(50), 30, seed=2))).any()
 
 
-def test_groups_of_one_size_are_exchanged_whole(rng):
-    sizes = rng.permutation(np.repeat([1, 2, 5, 9], [40, 25, 12, 3]))  # three groups of nine: a rare size
+def test_groups_are_exchanged_whole(rng):
+    sizes = rng.permutation(np.repeat([1, 2, 5, 9], [40, 25, 12, 3]))
     keys = rng.permutation(np.repeat(np.arange(80), sizes))
     for order in shuffled_orders(keys, 5, seed=0):
-        assert (np.sort(order) == np.arange(len(keys))).all()
-        moved = 0
-        for group in np.flatnonzero(sizes < 9):
-            (partner,) = set(keys[order[keys == group]])
-            assert sizes[partner] == sizes[group]
-            moved += partner != group
-        assert moved > 60
+        met = []
+        for group, size in enumerate(sizes):
+            rows = order[keys == group]
+            (other,) = set(keys[rows])
+            met.append(other)
+            assert len(set(rows)) == min(size, sizes[other])
+            assert np.bincount(rows).max() == -(-size // sizes[other])
+        assert sorted(met) == list(range(80))
+        assert sum(met != np.arange(80)) > 70
+
+
+def test_captions_of_equal_number_are_only_moved(rng):
+    keys = rng.permutation(np.repeat(np.arange(30), 5))
+    for order in shuffled_orders(keys, 5, seed=0):
+        assert (np.sort(order) == np.arange(150)).all()
 
 
 def test_p_values_count_the_pool():
@@ -255,17 +266,22 @@ def test_shuffled_pairs_split_nothing_beyond_the_stated_rate():
     assert runs.sum() <= 6
 
 
-def test_pairs_of_one_image_are_no_independent_evidence():
+@pytest.mark.parametrize("kind", ["captions", "uneven"])
+def test_pairs_of_one_group_are_no_independent_evidence(kind, rng):
     """With five captions an image, private features look linked unless their captions stay together."""
-    groups = np.repeat(np.arange(400), 5)
-    alone, together = 0, 0
-    for seed in range(3):
-        planted = plant_codes(n=2000, splits=0, private=60, shared=5, groups=groups, seed=seed)
+    sizes = (
+        np.full(400, 5) if kind == "captions" else rng.permutation(np.r_[np.ones(900, int), np.arange(2, 40)])
+    )
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    alone, together = [], []
+    for seed in range(8):
+        planted = plant_codes(n=len(groups), splits=0, private=60, shared=5, groups=groups, seed=seed)
         args = (planted.image, planted.text, None, planted.mds, seed)
-        alone += (bridges(*args).q_value <= 0.05).sum()
-        together += (bridges(*args, groups=groups.astype(str)).q_value <= 0.05).sum()
-    assert alone > 100
-    assert together <= 6
+        one_sided = planted.truth == "private"
+        alone.append(bridges(*args, shuffles=100).p_value[one_sided])
+        together.append(bridges(*args, groups=groups.astype(str)).p_value[one_sided])
+    assert np.mean(np.array(alone) <= 0.05) > 0.5
+    assert np.mean(np.array(together) <= 0.05) < 0.08
 
 
 def test_a_feature_that_fires_too_rarely_to_tell_is_unclear(rng):

@@ -5,38 +5,34 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
-# Sizes of groups that fewer groups have are shuffled together: among so few, many would keep their place.
-_COMMON = 10
 # Two statistics this close, in spreads, are one value that was summed up in another order.
 _TIE = 1e-9
 
 
 def shuffled_orders(keys: Int[np.ndarray, " n"], draws: int, seed: int) -> Iterator[Int[np.ndarray, " n"]]:
-    """Random pairings that leave each side as it is: row ``order[p]`` of the second side joins row p of the first.
+    """Random pairings: row ``order[p]`` of the second side joins row p of the first.
 
     Pairs of one group, such as captions of one image, are alike, and shuffling them one by one would make
-    chance look smaller than it is. So whole groups are exchanged, with groups of the same size; groups of a
-    rare size are laid end to end in random order on either side.
+    chance look smaller than it is. So groups are exchanged whole: a group of the first side meets the rows of
+    another group of the second, in random order, some left out if those are more and some taken again if they
+    are fewer. Where all groups have one size, and so without groups, every row is used once.
 
     Parameters
     ----------
     keys
-        Group of each pair, numbers from 0; all different to shuffle pair by pair.
+        Group of each pair, numbers from 0 without gaps; all different to shuffle pair by pair.
     draws, seed
         Number of pairings and the seed; draw i is the same however many there are.
     """
-    sizes = np.bincount(keys)
-    groups_of_size = np.bincount(sizes)
-    exchanged_as = np.where(groups_of_size[sizes] >= _COMMON, sizes, 0)[keys]
+    n, sizes = len(keys), np.bincount(keys)
+    starts = np.cumsum(sizes) - sizes
+    rank = np.empty(n, dtype=np.int64)
+    rank[np.argsort(keys, kind="stable")] = np.arange(n) - np.repeat(starts, sizes)
     for draw in range(draws):
         generator = np.random.default_rng(np.random.SeedSequence([seed, draw]))
-        order = np.empty(len(keys), dtype=np.int32)
-        first, second = (
-            np.lexsort((generator.random(len(keys)), generator.permutation(len(sizes))[keys], exchanged_as))
-            for _ in range(2)
-        )
-        order[first] = second
-        yield order
+        met = generator.permutation(len(sizes))[keys]
+        members = np.lexsort((generator.random(n), keys))
+        yield members[starts[met] + rank % sizes[met]].astype(np.int32)
 
 
 class ChanceOfBest:

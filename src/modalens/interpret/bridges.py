@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Int
 from scipy.stats import false_discovery_control
 
 import modalens
@@ -18,6 +18,7 @@ from modalens.interpret.checks import check_whole
 from modalens.interpret.partners import OneSided, Partners, best_bridges, strongest_partners
 
 _LEAST_SHUFFLES = 100
+_NUMBERS = ("correlations", "geometries", "bridges", "highest_correlation")
 
 
 def bridges(
@@ -103,20 +104,23 @@ def bridges(
 
     image = OneSided.read(image_codes, W_dec, mds.indices(first), chosen, first)
     text = OneSided.read(text_codes, W_dec, mds.indices(second), chosen, second)
-    orders = np.stack(list(shuffled_orders(keys, shuffles + 1, seed)))
+    orders = list(shuffled_orders(keys, shuffles + 1, seed))
     chance = ChanceOfBest(np.concatenate(best_bridges(image, text, orders[1:]), axis=1))
+    varies = np.concatenate([image.side.varies, text.side.varies])
 
-    def read(order: np.ndarray) -> tuple[Partners, np.ndarray, np.ndarray, np.ndarray]:
-        found = strongest_partners(image, text, order, partners).and_then(
-            strongest_partners(text, image, np.argsort(order), partners)
-        )
-        p = chance.p_values(np.nan_to_num(found.bridges[:, 0]))
-        q = false_discovery_control(p) if p.size else p
-        varies = np.concatenate([image.side.varies, text.side.varies])
-        return found, p, q, _verdicts(found, q, varies, min_correlation, fdr)
+    def judge(order: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        of_image, of_text = strongest_partners(image, text, order, partners)
+        found = {name: np.concatenate([getattr(of_image, name), getattr(of_text, name)]) for name in _NUMBERS}
+        found["partners"] = np.concatenate([_named(of_image, text), _named(of_text, image)])
+        found["p_value"] = p = chance.p_values(np.nan_to_num(found["bridges"][:, 0]))
+        found["q_value"] = q = false_discovery_control(p) if p.size else p
+        beats = q <= fdr
+        split = beats & (found["correlations"][:, 0] > min_correlation)
+        private = ~beats & ~(found["highest_correlation"] > min_correlation) & varies
+        return found, np.where(split, "split", np.where(private, "private", "unclear"))
 
-    found, p, q, verdict = read(np.arange(len(keys)))
-    *_, shuffled_verdict = read(orders[0])
+    found, verdict = judge(np.arange(len(keys)))
+    _, shuffled_verdict = judge(orders[0])
     features = np.concatenate([image.features, text.features])
 
     def spread(values: np.ndarray, missing: Any) -> np.ndarray:
@@ -125,13 +129,8 @@ def bridges(
         return rows
 
     return Bridges(
-        partners=spread(found.features, -1),
-        correlations=spread(found.correlations, np.nan),
-        geometries=spread(found.geometries, np.nan),
-        bridges=spread(found.bridges, np.nan),
-        highest_correlation=spread(found.highest_correlation, np.nan),
-        p_value=spread(p, np.nan),
-        q_value=spread(q, np.nan),
+        partners=spread(found.pop("partners"), -1),
+        **{name: spread(values, np.nan) for name, values in found.items()},
         verdict=spread(verdict, ""),
         shuffled_verdict=spread(shuffled_verdict, ""),
         labels=mds.labels,
@@ -146,17 +145,9 @@ def bridges(
     )
 
 
-def _verdicts(
-    found: Partners,
-    q: Float[np.ndarray, " f"],
-    varies: Bool[np.ndarray, " f"],
-    min_correlation: float,
-    fdr: float,
-) -> np.ndarray:
-    beats = q <= fdr
-    split = beats & (found.correlations[:, 0] > min_correlation)
-    private = ~beats & ~(found.highest_correlation > min_correlation) & varies
-    return np.where(split, "split", np.where(private, "private", "unclear"))
+def _named(found: Partners, other: OneSided) -> Int[np.ndarray, "f k"]:
+    """Partners by their number among all features."""
+    return np.append(other.features, -1)[found.features]
 
 
 def _choose(n: int, max_pairs: int, seed: int) -> Bool[np.ndarray, " n"]:

@@ -34,6 +34,24 @@ class Side:
     varies: Bool[np.ndarray, " f"]
 
 
+class Pairing(NamedTuple):
+    """Which row of the right side each row of the left one is paired with, and how the right looks through it.
+
+    Attributes
+    ----------
+    order
+        Row ``order[p]`` of the right is the pair of row p of the left, (n,).
+    offset
+        :attr:`Side.offset` of the right as paired, (f,).
+    scale
+        What products with the right are to be multiplied by, (f,); None for 1, where each row is paired once.
+    """
+
+    order: Int[np.ndarray, " n"]
+    offset: Float[np.ndarray, " f"]
+    scale: Float[np.ndarray, " f"] | None
+
+
 class Entries(NamedTuple):
     """Entries of a block of correlations; features that never fire in one pair have none if both are sparse."""
 
@@ -110,31 +128,40 @@ class Correlations:
         for start in range(0, self.shape[0] if self.shape[1] else 0, step):
             yield start, min(start + step, self.shape[0])
 
-    def block(self, start: int, stop: int, order: Int[np.ndarray, " n"]) -> Entries:
-        """Correlations of the left features ``start`` to ``stop`` with all right ones.
+    def pairing(self, order: Int[np.ndarray, " n"]) -> Pairing:
+        """Prepare correlations in which row p of the left is paired with row ``order[p]`` of the right."""
+        times = np.bincount(order, minlength=len(order))
+        if times.max() == 1:
+            return Pairing(order, self._offsets[1], None)
+        mean = times @ self._right / len(order)
+        squares = times @ self._right**2
+        spread = squares - len(order) * mean**2
+        varies = spread > _ROUNDING * squares
+        return Pairing(
+            order, np.sqrt(len(order)) * mean, np.where(varies, 1 / np.sqrt(_positive(spread)), 0.0)
+        )
 
-        Parameters
-        ----------
-        start, stop
-            Range of left features; entries' rows count from ``start``.
-        order
-            Pairing: row ``order[p]`` of the right is the pair of row p of the left.
-        """
+    def block(self, start: int, stop: int, pairing: Pairing) -> Entries:
+        """Correlations of the left features ``start`` to ``stop``, counted from ``start``, with all right ones."""
         left = self._left[start:stop]
         if sp.issparse(left):
             # Renaming its rows costs as much as it has entries; moving the right's would cost more.
-            moved: Any = sp.csr_array((left.data, order[left.indices], left.indptr), shape=left.shape)
+            renamed = pairing.order[left.indices]
+            product = sp.csr_array((left.data, renamed, left.indptr), shape=left.shape) @ self._right
         else:
-            moved = left[:, np.argsort(order)]
-        product = moved @ self._right
-        if not sp.issparse(product):
+            product = left @ self._right[pairing.order]
+        if sp.issparse(product):
+            fires = np.diff(product.indptr)
+            rows, columns, values = np.repeat(np.arange(stop - start), fires), product.indices, product.data
+        else:
             rows, columns = (axis.ravel() for axis in np.indices(product.shape))
-            return Entries(rows, columns, product.ravel())
-        fires = np.diff(product.indptr)
-        mine, theirs = self._offsets
-        excess = np.repeat(mine[start:stop], fires)
-        excess *= theirs[product.indices]
-        return Entries(np.repeat(np.arange(stop - start), fires), product.indices, product.data - excess)
+            values = product.ravel()
+        excess = self._offsets[0][start:stop][rows]
+        excess *= pairing.offset[columns]
+        values -= excess
+        if pairing.scale is not None:
+            values *= pairing.scale[columns]
+        return Entries(rows, columns, values)
 
 
 def _positive(values: np.ndarray) -> np.ndarray:
