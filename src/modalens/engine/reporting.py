@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 import modalens
-from modalens.engine.learning import measure_learned
+from modalens.engine.representations import Representation, representations
 from modalens.engine.run import Run
-from modalens.engine.scoring import ScoreConfig, Scores, score_store
+from modalens.engine.scoring import Scores
 from modalens.errors import ModalensError
 from modalens.features.quality import Quality
 from modalens.pairs import load_pairs
@@ -59,8 +59,8 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
     ModalensError
         If the run or its scores are damaged.
     """
-    store = run.store()
-    scores = _scores(run)
+    own = representations(run)
+    store, scores = own[0].store, own[0].scores
     manifest = store.manifest
     model: Mapping[str, Any] = {} if manifest is None else manifest.model
     source: Mapping[str, Any] = {} if manifest is None else manifest.source
@@ -71,10 +71,9 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
     found = sorted(run.baselines(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
     for kind, baseline in found:
         label, note, isolates = _BASELINES.get(kind, (kind, f"The run in baselines/{kind}.", ""))
-        found_scores = _scores(baseline, like=scores)
-        baselines.append(_result(label, note, found_scores, _learned(baseline, scores.config), isolates))
+        baselines.append(_result(label, note, representations(baseline, scores.config), isolates))
     note = str(model.get("class", "The encoder under study."))
-    main = _result(name, note, scores, _learned(run, scores.config))
+    main = _result(name, note, own)
     data = ReportData(
         title=title or f"The modality gap of {main.spoken}",
         summary=_summary(name, source, scores, len(store)),
@@ -95,33 +94,19 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
     return write_report(data, out or run.report)
 
 
-def _scores(run: Run, like: Scores | None = None) -> Scores:
-    """The scores of a run, made now if missing or made otherwise than ``like``."""
-    if (run.scores / "scores.json").exists():
-        scores = Scores.load(run.scores)
-        if like is None or scores.config == like.config:
-            return scores
-    scores = score_store(run.store(), None if like is None else like.config)
-    scores.save(run.scores)
-    return scores
-
-
-def _learned(run: Run, config: ScoreConfig) -> list[LearnedResult]:
-    """The features learned on a run, measured now where that was not done, autoencoders first."""
-    store = run.store()
-    found = []
+def _learned(found: Sequence[Representation]) -> list[LearnedResult]:
+    """The features learned on a run, those of the demo first."""
     order = list(_LEARNED)
-    there = sorted(
-        run.all_learned(), key=lambda each: order.index(each.name) if each.name in order else len(order)
-    )
-    for where in there:
-        learned = measure_learned(where, store, config)
-        # The split that is scored goes last.
-        quality = dict(sorted(learned.quality.items(), key=lambda item: item[0] == config.split))
-        name = _LEARNED.get(where.name, where.name)
-        note = _describe(learned.model.card(), quality)
-        found.append(LearnedResult(name, note, learned.scores.dominance, quality, learned.log))
-    return found
+    results = []
+    for each in sorted(found, key=lambda each: order.index(each.name) if each.name in order else len(order)):
+        if each.learned is not None:
+            # The split that is scored goes last.
+            split = each.scores.config.split
+            quality = dict(sorted(each.learned.quality.items(), key=lambda item: item[0] == split))
+            name = _LEARNED.get(each.name, each.name)
+            note = _describe(each.learned.model.card(), quality)
+            results.append(LearnedResult(name, note, each.scores.dominance, quality, each.learned.log))
+    return results
 
 
 def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
@@ -134,10 +119,11 @@ def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
     return f"{card['class']}: a sparse autoencoder with k = {card['k']}{given}; {active}."
 
 
-def _result(
-    name: str, note: str, scores: Scores, learned: Sequence[LearnedResult], isolates: str = ""
-) -> EncoderResult:
-    return EncoderResult(name, note, scores.dominance, scores.gap, scores.retrieval, isolates, learned)
+def _result(name: str, note: str, found: Sequence[Representation], isolates: str = "") -> EncoderResult:
+    scores = found[0].scores
+    return EncoderResult(
+        name, note, scores.dominance, scores.gap, scores.retrieval, isolates, _learned(found)
+    )
 
 
 def _encoder_name(model: Mapping[str, Any]) -> str:

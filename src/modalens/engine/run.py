@@ -20,6 +20,7 @@ class LearnedFeatures:
     ``codes/``              the run's pairs, encoded
     ``scores/``             dominance scores of the codes
     ``quality.json``        reconstruction and retrieval
+    ``interpret/``          what the features mean
     ======================  ==============================================
     """
 
@@ -54,6 +55,9 @@ class Run:
     ``embeddings/``         the embedding store
     ``scores/``             dominance scores, gap, retrieval
     ``features/NAME/``      features learned on the embeddings
+    ``interpret/``          what the embeddings' features mean
+    ``samples/``            the pairs, embedded by models that are not under study
+    ``studies/NAME/``       results of a study
     ``report/``             the report, its figures and tables
     ``baselines/NAME/``     a run of the same pairs through another encoder
     ======================  ==============================================
@@ -96,6 +100,15 @@ class Run:
     def report(self) -> Path:
         """Folder of the report."""
         return self.folder / "report"
+
+    @property
+    def samples(self) -> Path:
+        """Folder of the samples' embeddings."""
+        return self.folder / "samples"
+
+    def study(self, name: str) -> Path:
+        """Folder of a study's results."""
+        return self.folder / "studies" / name
 
     def store(self) -> EmbeddingStore:
         """Open the run's embeddings."""
