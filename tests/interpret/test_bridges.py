@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 import torch
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, norm
 
 import modalens as ml
 from modalens.dominance import Dominance, modality_dominance
@@ -157,8 +157,6 @@ def test_p_values_count_the_pool():
 
 def test_p_values_are_even_where_pairs_are_shuffled_and_a_normal_approximation_is_not():
     """Rarely firing features meet high correlations by chance, which is why the null is made of shuffles."""
-    from scipy.stats import norm
-
     ours, normal = [], []
     for seed in range(8):
         planted = plant_codes(n=2000, splits=60, private=60, shared=10, rates=(0.0005, 0.03), seed=seed)
@@ -211,7 +209,7 @@ def test_null_equals_naive_shuffles(planted):
 
 @pytest.mark.parametrize("has_decoder", [True, False])
 @pytest.mark.parametrize(
-    "kind", [{}, {"rates": (0.003, 0.02)}, {"splits": 5, "private": 120}, {"kept": 0.7, "n": 6000}]
+    "kind", [{}, {"rates": (0.003, 0.02)}, {"splits": 5, "private": 120}, {"kept": 0.7, "n": 4000}]
 )
 def test_planted_split_and_private_features_get_their_verdicts(kind, has_decoder):
     right, partner = {"split": [], "private": []}, []
@@ -274,7 +272,7 @@ def test_pairs_of_one_group_are_no_independent_evidence(kind, rng):
     )
     groups = np.repeat(np.arange(len(sizes)), sizes)
     alone, together = [], []
-    for seed in range(8):
+    for seed in range(5):
         planted = plant_codes(n=len(groups), splits=0, private=60, shared=5, groups=groups, seed=seed)
         args = (planted.image, planted.text, None, planted.mds, seed)
         one_sided = planted.truth == "private"
