@@ -25,8 +25,8 @@
   // Numbers and names
   const known = (value) => value !== null;
   const fixed = (value, digits) => known(value) ? value.toFixed(digits).replace("-", "−") : "—";
-  const significant = new Intl.NumberFormat("en", { minimumSignificantDigits: 3, maximumSignificantDigits: 3 });
-  const activation = (value) => known(value) ? significant.format(value).replace("-", "−") : "—";
+  // Decimals that give the largest of some numbers three digits, the same for all of them.
+  const decimals = (values) => Math.min(Math.max(2 - Math.floor(Math.log10(Math.max(...values.map(Math.abs)) || 1)), 0), 6);
   const count = (value) => value.toLocaleString("en");
   const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
   const address = (gallery, ...parts) => ["#features", gallery.name, ...parts].map(
@@ -101,17 +101,17 @@
       whole && interval ? el("small", {}, interval) : "");
   };
 
-  const mosaic = (samples, values) => el("ul", { class: "mosaic" }, ...samples.map((sample, at) => {
+  const mosaic = (samples, values, digits) => el("ul", { class: "mosaic" }, ...samples.map((sample, at) => {
     const text = data.texts[data.textOf[sample]];
     const picture = data.pictureOf[sample];
     const shown = picture < 0 ? el("span", { class: "blank", dir: "auto" }, text || data.ids[sample])
       : el("img", { alt: text.slice(0, 200) || data.ids[sample], title: text.slice(0, 500), "data-at": picture });
-    return el("li", {}, shown, el("small", {}, activation(values[at])));
+    return el("li", {}, shown, el("small", {}, fixed(values[at], digits)));
   }));
 
-  const lines = (samples, values, terms) => el("ul", { class: "lines" }, ...samples.map((sample, at) => {
+  const lines = (samples, values, digits, terms) => el("ul", { class: "lines" }, ...samples.map((sample, at) => {
     const text = data.texts[data.textOf[sample]] || data.ids[sample];
-    return el("li", {}, el("small", {}, activation(values[at])),
+    return el("li", {}, el("small", {}, fixed(values[at], digits)),
       el("span", { dir: "auto", title: text.length > 80 ? text : null }, ...marked(text, terms)));
   }));
 
@@ -123,11 +123,12 @@
     if (at && terms.length && !whole) order.sort((a, b) => found(b) - found(a) || a - b);
     if (!whole) order = order.slice(0, FEW[at]);
     const samples = order.map((rank) => card.top[at][rank]), values = order.map((rank) => card.values[at][rank]);
+    const digits = decimals(card.values.flat());
     const pictures = !at && samples.some((sample) => data.pictureOf[sample] >= 0);
-    return el("section", { class: "side", "aria-label": `Strongest, ${gallery.modalities[at]}` },
+    return el("div", { class: "side" },
       el("h5", {}, el("span", {}, gallery.modalities[at]), el("small", {}, `Mono ${fixed(card.mono[at], 2)}`)),
       !samples.length ? el("p", { class: "nothing" }, `No ${gallery.modalities[at]} sample fires it.`)
-        : pictures ? mosaic(samples, values) : lines(samples, values, terms));
+        : pictures ? mosaic(samples, values, digits) : lines(samples, values, digits, terms));
   };
 
   const histogram = (gallery, card) => {
@@ -139,7 +140,7 @@
       return n ? `M${10 * at + 0.75} ${down ? 51 : 49}v${height.toFixed(1)}h8.5v${(-height).toFixed(1)}z` : "";
     }).join(""));
     const [low, high] = card.range;
-    const digits = Math.min(Math.max(2 - Math.floor(Math.log10(Math.max(-low, high))), 0), 6);
+    const digits = decimals(card.range);
     const fires = card.counts.map((side) => side.reduce((sum, n) => sum + n, 0));
     const spoken = gallery.modalities.map((name, at) =>
       `${count(fires[at])} of ${count(fires[at] + card.zeros[at])} ${name}`).join(" and ");
@@ -172,7 +173,7 @@
   const cardOf = (gallery, { card, ranks }, whole, terms) => {
     const heading = `feature-${card.feature}`;
     const sides = card.role === 2 ? [1, 0] : [0, 1];
-    const certainty = known(card.certainty) ? el("small", {}, `certainty ${fixed(100 * card.certainty, 0)} %`) : "";
+    const certainty = known(card.certainty) ? el("small", {}, `certainty ${fixed(100 * card.certainty, 0)}\u00a0%`) : "";
     const article = el("article", { class: `card ${ROLES[card.role]}`, tabindex: -1, "aria-labelledby": heading },
       el("header", {},
         el("h4", { id: heading }, el("a", { href: address(gallery, String(card.feature)) }, `Feature ${card.feature}`)),
@@ -204,7 +205,8 @@
       const partner = gallery.byFeature.get(card.partner);
       return { role: card.role, whole: true, hits: [card, partner].filter(Boolean).map((card) => ({ card })),
         title: `Feature ${number} of ${gallery.name}`,
-        status: partner ? `Beside it feature ${card.partner}, its best match on the other side` : "All that is known of it" };
+        status: partner ? `Beside it feature ${card.partner}, its best match on the other side`
+          : "With its strongest samples of either side" };
     },
     random: (gallery, seed) => ({ seed, hits: drawn(gallery.cards, seed).map((card) => ({ card })),
       title: `Random features of ${gallery.name}`,
@@ -216,6 +218,7 @@
     },
   };
   const decoded = (part) => { try { return decodeURIComponent(part); } catch { return part; } };
+  const home = (gallery) => gallery.labels.find((_, role) => classed(gallery, role).length) ?? gallery.labels[0];
   const read = () => {
     const [head, name, kind, value] = location.hash.split("/").map(decoded);
     const gallery = data.galleries.find((each) => each.name === name) ?? data.galleries[0];
@@ -224,8 +227,7 @@
     if (here && kind === "random") return [gallery, views.random(gallery, Number.parseInt(value, 10) || 1)];
     if (here && kind === "search") return [gallery, views.search(gallery, value ?? "")];
     if (here && /^\d+$/.test(kind)) return [gallery, views.feature(gallery, Number(kind))];
-    const filled = gallery.labels.find((_, role) => classed(gallery, role).length) ?? gallery.labels[0];
-    return [gallery, views.label(gallery, filled)];
+    return [gallery, views.label(gallery, home(gallery))];
   };
 
   // Show it
@@ -254,15 +256,15 @@
     const inside = list.contains(document.activeElement);
     [gallery, view] = read();
     pick(nameList, data.galleries.map((each) => ({ current: each === gallery,
-      href: address(each, ...(view.query ? ["search", view.query] : [each.labels[Math.max(view.role ?? 0, 0)]])),
+      href: address(each, ...(view.query ? ["search", view.query] : [view.role === undefined ? home(each) : each.labels[view.role]])),
       content: [each.name, el("small", {}, count(each.cards.length))] })));
     pick(viewList, [...gallery.labels.map((label, role) => ({ current: view.role === role, href: address(gallery, label),
       content: [el("span", { class: `swatch ${ROLES[role]}` }), short(gallery, role), el("small", {}, count(classed(gallery, role).length))] })),
     { current: Boolean(view.seed), href: address(gallery, "random", String((view.seed ?? 0) + 1)),
-      content: view.seed ? ["Draw again"] : ["Random", el("span", { class: "wide-only" }, " features")] }]);
+      content: view.seed ? ["Draw again"] : [el("span", {}, "Random", el("span", { class: "wide-only" }, " features"))] }]);
     about.textContent = `${gallery.note} Classes by the rule ${gallery.rule}.`;
     title.textContent = view.title;
-    if (document.activeElement !== search) search.value = view.query ?? "";
+    if (search.value.trim() !== (view.query ?? "")) search.value = view.query ?? "";
     watcher.disconnect();
     list.replaceChildren();
     list.classList.toggle("whole", view.whole ?? false);
@@ -297,7 +299,7 @@
   const seek = () => {
     const query = search.value.trim();
     if (query === (view.query ?? "")) return;
-    const to = query ? address(gallery, "search", query) : address(gallery, gallery.labels[0]);
+    const to = query ? address(gallery, "search", query) : address(gallery, home(gallery));
     if (view.query === undefined) history.pushState(null, "", to); else history.replaceState(null, "", to);
     show();
   };
