@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 import modalens
-from modalens.engine.representations import Representation, representations
+from modalens.engine.interpreting import load_interpretation
+from modalens.engine.representations import RAW, Representation, representations
 from modalens.engine.run import Run
 from modalens.engine.scoring import Scores
 from modalens.errors import ModalensError
 from modalens.features.quality import Quality
 from modalens.pairs import load_pairs
-from modalens.report import EncoderResult, LearnedResult, ReportData, Sample, write_report
+from modalens.report import EncoderResult, InterpretedResult, LearnedResult, ReportData, Sample, write_report
 
 # What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
 _BASELINES = {
@@ -31,8 +32,8 @@ _BASELINES = {
         "the fixed temperature",
     ),
 }
-# Names of the demo's learned features; others go by their folder.
-_LEARNED = {"sae": "SAE", "ncl": "NCL"}
+# Names of representations; others go by their folder.
+_NAMES = {RAW: "Raw", "sae": "SAE", "ncl": "NCL"}
 _SAMPLES = 12
 _THUMBNAIL = (144, 144)
 
@@ -96,17 +97,39 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
 
 def _learned(found: Sequence[Representation]) -> list[LearnedResult]:
     """The features learned on a run, those of the demo first."""
-    order = list(_LEARNED)
     results = []
-    for each in sorted(found, key=lambda each: order.index(each.name) if each.name in order else len(order)):
+    for each in _in_order(found):
         if each.learned is not None:
             # The split that is scored goes last.
             split = each.scores.config.split
             quality = dict(sorted(each.learned.quality.items(), key=lambda item: item[0] == split))
-            name = _LEARNED.get(each.name, each.name)
+            name = _NAMES.get(each.name, each.name)
             note = _describe(each.learned.model.card(), quality)
             results.append(LearnedResult(name, note, each.scores.dominance, quality, each.learned.log))
     return results
+
+
+def _interpreted(found: Sequence[Representation]) -> list[InterpretedResult]:
+    """How interpretable features are, where that was measured."""
+    results = []
+    for each in _in_order(found):
+        if (known := load_interpretation(each)) is not None:
+            results.append(
+                InterpretedResult(
+                    _NAMES.get(each.name, each.name),
+                    known.config.rule,
+                    known.fidelity,
+                    known.bridges.counts(),
+                    known.bridges.shuffled_counts(),
+                )
+            )
+    return results
+
+
+def _in_order(found: Sequence[Representation]) -> list[Representation]:
+    """The embeddings, the demo's features, then others by name."""
+    order = list(_NAMES)
+    return sorted(found, key=lambda each: order.index(each.name) if each.name in order else len(order))
 
 
 def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
@@ -122,7 +145,14 @@ def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
 def _result(name: str, note: str, found: Sequence[Representation], isolates: str = "") -> EncoderResult:
     scores = found[0].scores
     return EncoderResult(
-        name, note, scores.dominance, scores.gap, scores.retrieval, isolates, _learned(found)
+        name,
+        note,
+        scores.dominance,
+        scores.gap,
+        scores.retrieval,
+        isolates,
+        _learned(found),
+        _interpreted(found),
     )
 
 

@@ -1,6 +1,14 @@
 """Figures and the HTML report: files for people."""
 
-from modalens.report.data import EncoderResult, LearnedResult, ReportData, Sample
+from modalens.report.data import EncoderResult, InterpretedResult, LearnedResult, ReportData, Sample, StudyOf
 from modalens.report.html import write_report
 
-__all__ = ["EncoderResult", "LearnedResult", "ReportData", "Sample", "write_report"]
+__all__ = [
+    "EncoderResult",
+    "InterpretedResult",
+    "LearnedResult",
+    "ReportData",
+    "Sample",
+    "StudyOf",
+    "write_report",
+]

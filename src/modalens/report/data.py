@@ -10,6 +10,9 @@ from modalens.retrieval import Retrieval
 
 if TYPE_CHECKING:
     from modalens.features.quality import Quality
+    from modalens.interpret import Fidelity
+    from modalens.report.gallery import Gallery, Samples
+    from modalens.studies.result import StudyResult
 
 DEFAULT_ESTIMATOR = "mean_ratio"
 
@@ -58,6 +61,38 @@ class LearnedResult:
 
 
 @dataclass(frozen=True)
+class InterpretedResult:
+    """How interpretable one encoder's features of one kind are.
+
+    Attributes
+    ----------
+    name
+        "Raw" for the embeddings, or the name of learned features; the same for every encoder of a report.
+    rule
+        The class rule behind the numbers.
+    fidelity
+        Averages of the metrics by class, and fidelity.
+    verdicts, shuffled_verdicts
+        One-sided features of each modality by verdict, and the same with pairs shuffled.
+    """
+
+    name: str
+    rule: str
+    fidelity: "Fidelity"
+    verdicts: Mapping[str, Mapping[str, int]]
+    shuffled_verdicts: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class StudyOf:
+    """A study of one kind of one encoder's features; the report puts those of one study side by side."""
+
+    features: str
+    encoder: str
+    result: "StudyResult"
+
+
+@dataclass(frozen=True)
 class EncoderResult:
     """One encoder of a side-by-side.
 
@@ -78,6 +113,8 @@ class EncoderResult:
         to ...", e.g. "training". The computed sentences of the report use it.
     learned
         Features learned on its embeddings.
+    interpreted
+        How interpretable its own features and the learned ones are.
     """
 
     name: str
@@ -87,6 +124,7 @@ class EncoderResult:
     retrieval: Retrieval | None = None
     isolates: str = ""
     learned: Sequence[LearnedResult] = ()
+    interpreted: Sequence[InterpretedResult] = ()
 
     @property
     def spoken(self) -> str:
@@ -127,6 +165,10 @@ class ReportData:
         Sentences: whose data and weights these are; what the numbers cannot be taken for.
     samples
         A few pairs, so that a reader sees what was embedded.
+    studies
+        Studies, those of the main encoder and of its baselines.
+    galleries, pictures
+        Cards of the main encoder's features, and the samples they show.
 
     Raises
     ------
@@ -143,6 +185,9 @@ class ReportData:
     attributions: Sequence[str] = ()
     caveats: Sequence[str] = ()
     samples: Sequence[Sample] = ()
+    studies: Sequence[StudyOf] = ()
+    galleries: "Sequence[Gallery]" = ()
+    pictures: "Samples" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what the rest of the report relies on."""

@@ -100,7 +100,7 @@ def distribution(scores: Dominance, naming: Naming, *, narrow: bool = False) -> 
     )
     score_axis(axes, naming, label=True)
     counts = scores.counts()
-    _class_legend(figure, naming, {role: counts[naming.label(role)] for role in ROLES})
+    class_legend(figure, naming, {role: counts[naming.label(role)] for role in ROLES})
     return figure
 
 
@@ -199,7 +199,7 @@ def class_counts(sets: Sequence[tuple[str, Dominance]], naming: Naming, *, narro
         axes.set_xticks((0, 0.25, 0.5, 0.75, 1), [percent(x) for x in (0, 0.25, 0.5, 0.75, 1)])
         axes.spines["bottom"].set_visible(False)
     shown = [role for role in ROLES if role != "dead" or any(s.counts()["dead"] for _, s in sets)]
-    _class_legend(figure, naming, dict.fromkeys(shown))
+    class_legend(figure, naming, dict.fromkeys(shown))
     return figure
 
 
@@ -236,7 +236,7 @@ def estimators(encoder: EncoderResult, reference: str, naming: Naming, *, narrow
         axes.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
         axes.set_yticks((0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
         axes.grid(linewidth=0.5)
-    _class_legend(figure, naming, dict.fromkeys(ROLES[:3]))
+    class_legend(figure, naming, dict.fromkeys(ROLES[:3]))
     return figure
 
 
@@ -293,7 +293,8 @@ def score_axis(axes: "Axes", naming: Naming, *, label: bool, short: bool = False
         axes.set_xlabel(f"← {naming.second} · {centre} · {naming.first} →")
 
 
-def _class_legend(figure: "Figure", naming: Naming, counts: Mapping[str, int | None]) -> None:
+def class_legend(figure: "Figure", naming: Naming, counts: Mapping[str, int | None]) -> None:
+    """A legend of classes by role, with their counts where given."""
     from matplotlib.patches import Patch
 
     handles = [

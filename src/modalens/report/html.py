@@ -16,7 +16,8 @@ import modalens
 from modalens.dominance import RULES
 from modalens.dominance.classes import moments
 from modalens.errors import ModalensError
-from modalens.report import figures, learned, learned_figures, statements, tables, views
+from modalens.interpret import PUBLISHED
+from modalens.report import figures, learned, learned_figures, meaning, statements, studies, tables, views
 from modalens.report.data import ReportData
 from modalens.report.keys import key_numbers
 from modalens.report.naming import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_SKIPPED_ROWS = 100
+_OPTIONAL = ("mds_baselines", "estimators", "learned_scores", "training", "mono")
 SECTIONS = {
     "setup": "What is measured, and beside what",
     "gap": "The gap between the modalities",
@@ -46,6 +48,7 @@ SECTIONS = {
     "classes": "How many features are one-sided",
     "estimators": "Three estimators, two rules",
     "learned": "Features learned on top",
+    "meaning": "What the features mean",
     "features": "Every feature",
     "made": "How this was made",
     "glossary": "Terms and formulas",
@@ -134,6 +137,11 @@ def _draw(data: ReportData, folder: Path) -> dict[str, Drawn]:
                 lambda narrow: learned_figures.training(data, naming, narrow=narrow),
                 "Lines of active features over training; the numbers are in tables/learned_training.csv.",
             )
+    if meaning.names(data):
+        plans["mono"] = (
+            lambda narrow: learned_figures.mono(data, naming, narrow=narrow),
+            "Dots with intervals of monosemanticity by class; the numbers are in the tables below.",
+        )
     drawn = {}
     with drawing():
         for name, (draw, alt) in plans.items():
@@ -163,7 +171,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
         scored=views.scored(data),
         estimator=data.estimator,
         other_rule=views.other_rule(scores),
-        figures={**dict.fromkeys(("mds_baselines", "estimators", "learned_scores", "training")), **drawn},
+        figures={**dict.fromkeys(_OPTIONAL), **drawn},
         headline=statements.headline(data),
         key_numbers=key_numbers(data),
         statements={
@@ -173,6 +181,8 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
             "counts": statements.count_statements(data, naming),
             "estimators": statements.estimator_statements(data),
             "learned": learned.learned_statements(data),
+            "meaning": meaning.meaning_statements(data),
+            "verdicts": meaning.verdict_statements(data),
         },
         strips=[views.strip(each, naming) for each in figures.score_sets(data.encoders, data.estimator)],
         distribution_caption=views.describe_distribution(scores, naming),
@@ -184,6 +194,17 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
         learned_scores=list(learned.score_rows(data)) if learned.names(data) else [],
         learned_quality=learned.shown_quality(data),
         learned_retrieval=learned.shown_retrieval(data),
+        interpreted=meaning.names(data),
+        overview=meaning.overview_rows(data),
+        average_rows=meaning.average_rows,
+        fidelity_rows=meaning.fidelity_rows,
+        verdict_rows=meaning.verdict_rows(data),
+        verdicts=meaning.VERDICTS,
+        mono_metrics=meaning.METRICS,
+        published=PUBLISHED,
+        role_of={naming.label(role): role for role in ROLES},
+        naming_short=naming.short,
+        studies=studies.shown_studies(data),
         retrieval=views.recalls(data),
         ranks=sorted(data.main.retrieval.chance) if data.main.retrieval else [],
         chance=data.main.retrieval.chance if data.main.retrieval else {},
@@ -195,7 +216,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
             "nested": nested,
         },
         most_skipped=MAX_SKIPPED_ROWS,
-        sections={name: text for name, text in SECTIONS.items() if name != "learned" or learned.names(data)},
+        sections=_sections(data),
         metrics=METRICS,
         roles=ROLES,
         rules=RULES,
@@ -208,6 +229,12 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
         script=Markup(script),
         script_hash=Markup("sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
     )
+
+
+def _sections(data: ReportData) -> dict[str, str]:
+    """Headings of the page by anchor."""
+    empty = {"learned": not learned.names(data), "meaning": not meaning.names(data)}
+    return {name: heading for name, heading in SECTIONS.items() if not empty.get(name)}
 
 
 def _environment(naming: Naming) -> Environment:

@@ -1,11 +1,11 @@
-"""Figures of learned features: their scores beside the embeddings', and how training went."""
+"""Figures of learned features: their scores beside the embeddings', how training went, and how much they mean."""
 
 from typing import TYPE_CHECKING
 
 from modalens.dominance.classes import moments
-from modalens.report import learned
+from modalens.report import learned, meaning
 from modalens.report.data import ReportData
-from modalens.report.figures import ScoreSet, draw_histogram, new_figure, score_axis, shortened
+from modalens.report.figures import ScoreSet, class_legend, draw_histogram, new_figure, score_axis, shortened
 from modalens.report.naming import Naming, number, percent
 from modalens.report.palette import colour
 
@@ -90,4 +90,43 @@ def training(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figu
         axes.grid(axis="y")
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(handles), handlelength=1.4)
+    return figure
+
+
+def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
+    """Mean monosemanticity by class, one panel for each kind of features and modality, one row an encoder."""
+    kinds = meaning.names(data)
+    encoders = [each for each in data.encoders if each.interpreted]
+    columns = 2 if narrow else 2 * len(kinds)
+    figure = new_figure(narrow, 0.6 + (0.55 + 0.5 * len(encoders)) * (2 * len(kinds) // columns))
+    grid = figure.subplots(2 * len(kinds) // columns, columns, sharey=True, squeeze=False)
+    places = [(kind, side) for kind in kinds for side in data.modalities]
+    for axes, (kind, side) in zip(grid.flat, places, strict=True):
+        for row, encoder in enumerate(encoders):
+            if (found := meaning.find(encoder, kind)) is None:
+                continue
+            for shift, role in zip((-0.22, 0.0, 0.22), ("first", "cross", "second"), strict=True):
+                average = found.fidelity.average("mono", side, naming.label(role))
+                place = row + shift
+                axes.plot((average.low, average.high), (place, place), color=colour(role), linewidth=2)
+                axes.plot(
+                    average.chance,
+                    place,
+                    "o",
+                    markersize=4,
+                    markerfacecolor=colour("paper"),
+                    markeredgecolor=colour(role),
+                    markeredgewidth=1,
+                )
+                axes.plot(average.mean, place, "o", markersize=6, color=colour(role))
+        axes.set_title(f"{kind}, {side}s", fontweight="bold", fontsize=10)
+        axes.set_yticks(
+            range(len(encoders)), [shortened(each.name, 14 if narrow else 24) for each in encoders]
+        )
+        axes.set_ylim(len(encoders) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.grid(axis="x", linewidth=0.5)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.spines["bottom"].set_visible(False)
+    class_legend(figure, naming, dict.fromkeys(("first", "cross", "second")))
     return figure

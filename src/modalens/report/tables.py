@@ -9,7 +9,9 @@ from scipy import stats
 from modalens.dominance import RULES, Dominance
 from modalens.report.data import EncoderResult, ReportData
 from modalens.report.learned import learned_tables
+from modalens.report.meaning import meaning_tables
 from modalens.report.naming import METRICS, NULL_NAME
+from modalens.report.studies import study_tables
 
 
 def tables(data: ReportData) -> dict[str, pd.DataFrame]:
@@ -22,6 +24,8 @@ def tables(data: ReportData) -> dict[str, pd.DataFrame]:
         "retrieval": retrieval_table(data),
         "estimators": estimator_table(data.main, data.estimator),
         **learned_tables(data),
+        **meaning_tables(data),
+        **study_tables(data),
         "skipped": pd.DataFrame(list(data.skipped), columns=["id", "reason"], dtype=str),
     }
 

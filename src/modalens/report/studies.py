@@ -1,0 +1,114 @@
+"""Studies in the report: those of one kind side by side, as tables that read without knowing the study."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from modalens.report.data import ReportData, StudyOf
+from modalens.report.naming import capitalised, count, interval, number
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """A table ready to print: a caption, column heads, and cells as (text, small print) pairs."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[tuple[str, str]]]
+    numeric: Sequence[bool]
+
+
+@dataclass(frozen=True)
+class ShownStudy:
+    """One study: its anchor, title, sentences, and its tables by encoder, the main one first."""
+
+    anchor: str
+    title: str
+    statements: Sequence[str]
+    tables: Mapping[str, Sequence[ShownTable]]
+
+
+def shown_studies(data: ReportData) -> list[ShownStudy]:
+    """Every study once, with the tables of all representations of an encoder joined."""
+    found: dict[str, list[StudyOf]] = {}
+    for each in data.studies:
+        found.setdefault(each.result.name, []).append(each)
+    shown = []
+    for name, members in found.items():
+        statements = [
+            f"{each.features}: {sentence}"
+            for each in members
+            if each.encoder == data.main.name
+            for sentence in each.result.statements
+        ]
+        tables = {}
+        for encoder in dict.fromkeys(each.encoder for each in members):
+            own = [each for each in members if each.encoder == encoder]
+            frames = {
+                key: joined(own, key)
+                for key in dict.fromkeys(key for each in own for key in each.result.tables)
+            }
+            tables[encoder] = [
+                shown_table(
+                    frame.drop(columns="encoder"), capitalised(key.replace("_", " ").replace("-", " "))
+                )
+                for key, frame in frames.items()
+                if len(frame)
+            ]
+        shown.append(ShownStudy(f"study-{name}", members[0].result.title, statements, tables))
+    return shown
+
+
+def joined(members: Sequence[StudyOf], table: str) -> pd.DataFrame:
+    """One table of several runs of a study, with columns that say of what."""
+    frames = []
+    for each in members:
+        if table in each.result.tables and len(each.result.tables[table]):
+            frame = each.result.tables[table].copy()
+            frame.insert(0, "features", each.features)
+            frame.insert(1, "encoder", each.encoder)
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def study_tables(data: ReportData) -> dict[str, pd.DataFrame]:
+    """Every table of every study by file name."""
+    found: dict[str, list[StudyOf]] = {}
+    for each in data.studies:
+        for table in each.result.tables:
+            found.setdefault(f"{each.result.name}_{table}", []).append(each)
+    return {
+        name: joined(members, name.removeprefix(f"{members[0].result.name}_"))
+        for name, members in found.items()
+    }
+
+
+def shown_table(frame: pd.DataFrame, caption: str) -> ShownTable:
+    """Shape a frame for people: ``x``, ``x_low`` and ``x_high`` become one cell with its interval."""
+    heads, columns, numeric = [], [], []
+    for name in frame.columns:
+        if any(name == f"{other}{end}" for other in frame.columns for end in ("_low", "_high")):
+            continue
+        values = frame[name]
+        is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        small = [""] * len(frame)
+        if f"{name}_low" in frame and f"{name}_high" in frame:
+            ends = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
+            small = ["" if pd.isna(low) else interval(float(low), float(high)) for low, high in ends]
+        heads.append(capitalised(str(name).replace("_", " ")))
+        whole = pd.api.types.is_integer_dtype(values)
+        columns.append([(_cell(value, whole), note) for value, note in zip(values, small, strict=True)])
+        numeric.append(is_number)
+    return ShownTable(caption, heads, list(zip(*columns, strict=True)), numeric)
+
+
+def _cell(value: Any, whole: bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return number(None)
+    return count(value) if whole else number(float(value))
