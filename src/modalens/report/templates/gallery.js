@@ -24,7 +24,9 @@
 
   // Numbers and names
   const known = (value) => value !== null;
-  const fixed = (value, digits) => known(value) ? value.toFixed(digits).replace("-", "−") : "—";
+  // What rounds to 0 has no sign.
+  const fixed = (value, digits) => known(value)
+    ? (Number(value.toFixed(digits)) + 0).toFixed(digits).replace("-", "−") : "—";
   // Decimals that give the largest of some numbers three digits, the same for all of them.
   const decimals = (values) => Math.min(Math.max(2 - Math.floor(Math.log10(Math.max(...values.map(Math.abs)) || 1)), 0), 6);
   const count = (value) => value.toLocaleString("en");
