@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import modalens
+from modalens.engine.galleries import MOST, collect_pictures, make_gallery
 from modalens.engine.interpreting import load_interpretation
 from modalens.engine.representations import RAW, Representation, representations
 from modalens.engine.run import Run
@@ -16,7 +17,16 @@ from modalens.engine.scoring import Scores
 from modalens.errors import ModalensError
 from modalens.features.quality import Quality
 from modalens.pairs import load_pairs
-from modalens.report import EncoderResult, InterpretedResult, LearnedResult, ReportData, Sample, write_report
+from modalens.report import (
+    EncoderResult,
+    InterpretedResult,
+    LearnedResult,
+    ReportData,
+    Sample,
+    StudyOf,
+    write_report,
+)
+from modalens.studies.result import RESULT_NAME, StudyResult
 
 # What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
 _BASELINES = {
@@ -38,7 +48,9 @@ _SAMPLES = 12
 _THUMBNAIL = (144, 144)
 
 
-def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -> Path:
+def report_run(
+    run: Run, *, out: Path | None = None, title: str | None = None, top: int = 12, features: int = MOST
+) -> Path:
     """Write a run's report; scores the run, and its baselines likewise, where that was not done.
 
     Parameters
@@ -49,6 +61,9 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
         Folder of the report; ``report/`` in the run by default.
     title
         Title of the page.
+    top, features
+        Most samples of either side on a feature's card, and most features of a gallery; galleries are there
+        for what was interpreted (see :func:`modalens.engine.interpreting.interpret_run`).
 
     Returns
     -------
@@ -75,6 +90,13 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
         baselines.append(_result(label, note, representations(baseline, scores.config), isolates))
     note = str(model.get("class", "The encoder under study."))
     main = _result(name, note, own)
+    galleries = []
+    for each in _in_order(own):
+        if (known := load_interpretation(each)) is not None:
+            about = "The embeddings' own coordinates." if each.learned is None else _note(each)
+            galleries.append(
+                make_gallery(_NAMES.get(each.name, each.name), about, known, top=top, most=features)
+            )
     data = ReportData(
         title=title or f"The modality gap of {main.spoken}",
         summary=_summary(name, source, scores, len(store)),
@@ -91,6 +113,9 @@ def report_run(run: Run, *, out: Path | None = None, title: str | None = None) -
         attributions=_attributions(model, source),
         caveats=list(model.get("caveats", [])),
         samples=_samples(source),
+        studies=_studies(run, name),
+        galleries=galleries,
+        pictures=collect_pictures(store, galleries),
     )
     return write_report(data, out or run.report)
 
@@ -100,13 +125,32 @@ def _learned(found: Sequence[Representation]) -> list[LearnedResult]:
     results = []
     for each in _in_order(found):
         if each.learned is not None:
-            # The split that is scored goes last.
-            split = each.scores.config.split
-            quality = dict(sorted(each.learned.quality.items(), key=lambda item: item[0] == split))
             name = _NAMES.get(each.name, each.name)
-            note = _describe(each.learned.model.card(), quality)
-            results.append(LearnedResult(name, note, each.scores.dominance, quality, each.learned.log))
+            dominance, log = each.scores.dominance, each.learned.log
+            results.append(LearnedResult(name, _note(each), dominance, _quality(each), log))
     return results
+
+
+def _quality(each: Representation) -> dict[str, Quality]:
+    """Qualities by split, the one that is scored last."""
+    split = each.scores.config.split
+    known = {} if each.learned is None else each.learned.quality
+    return dict(sorted(known.items(), key=lambda item: item[0] == split))
+
+
+def _note(each: Representation) -> str:
+    return "" if each.learned is None else _describe(each.learned.model.card(), _quality(each))
+
+
+def _studies(run: Run, name: str) -> list[StudyOf]:
+    """Every study of the run and of its baselines: ``studies/STUDY/REPRESENTATION``."""
+    runs = [(name, run)] + [(_BASELINES.get(kind, (kind,))[0], each) for kind, each in run.baselines()]
+    found = []
+    for encoder, each in runs:
+        for folder in sorted(each.folder.glob(f"studies/*/*/{RESULT_NAME}")):
+            kind = folder.parent.name
+            found.append(StudyOf(_NAMES.get(kind, kind), encoder, StudyResult.load(folder.parent)))
+    return found
 
 
 def _interpreted(found: Sequence[Representation]) -> list[InterpretedResult]:

@@ -19,6 +19,7 @@ from modalens.errors import ModalensError
 from modalens.interpret import PUBLISHED
 from modalens.report import figures, learned, learned_figures, meaning, statements, studies, tables, views
 from modalens.report.data import ReportData
+from modalens.report.gallery import HEADING, build_gallery
 from modalens.report.keys import key_numbers
 from modalens.report.naming import (
     METRICS,
@@ -48,7 +49,8 @@ SECTIONS = {
     "classes": "How many features are one-sided",
     "estimators": "Three estimators, two rules",
     "learned": "Features learned on top",
-    "meaning": "What the features mean",
+    "gallery": HEADING,
+    "meaning": "How interpretable the features are",
     "features": "Every feature",
     "made": "How this was made",
     "glossary": "Terms and formulas",
@@ -159,6 +161,9 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
     environment = _environment(naming)
     loader = environment.loader
     script = loader.get_source(environment, "table.js")[0] if loader else ""
+    cards = [card for each in data.galleries for card in each.cards]
+    top = max((len(side) for card in cards for side in (card.top_images, card.top_texts)), default=1)
+    gallery = build_gallery(data.galleries, data.pictures, max(top, 1)) if data.galleries else None
     scores = data.scores
     provenance = dict(data.provenance)
     nested = {name: value for name, value in provenance.items() if isinstance(value, Mapping) and value}
@@ -226,14 +231,26 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
         version=modalens.__version__,
         light=Markup(css_variables(0)),
         dark=Markup(css_variables(1)),
+        gallery=gallery,
         script=Markup(script),
-        script_hash=Markup("sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
+        gallery_script=Markup(gallery.script if gallery else ""),
+        gallery_style=Markup(gallery.style if gallery else ""),
+        script_hashes=[_hash(each) for each in (script, *([gallery.script] if gallery else []))],
     )
+
+
+def _hash(script: str) -> Markup:
+    """What the page's content security policy knows a script by."""
+    return Markup("sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
 
 
 def _sections(data: ReportData) -> dict[str, str]:
     """Headings of the page by anchor."""
-    empty = {"learned": not learned.names(data), "meaning": not meaning.names(data)}
+    empty = {
+        "learned": not learned.names(data),
+        "gallery": not data.galleries,
+        "meaning": not meaning.names(data),
+    }
     return {name: heading for name, heading in SECTIONS.items() if not empty.get(name)}
 
 
