@@ -17,9 +17,18 @@ from modalens.store.atomic import whole_file
 
 RESULT_NAME = "result.json"
 TABLES_FOLDER = "tables"
+PICTURES_FOLDER = "pictures"
 _KIND = "modalens.StudyResult"
 _SCHEMA_VERSION = 1
 _NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a study made: the bytes of a PNG file, and what it shows in a sentence."""
+
+    png: bytes = field(repr=False)
+    caption: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +47,8 @@ class StudyResult:
         Every setting that changes the numbers: plain values.
     source
         What the study was run on; free.
+    pictures
+        Pictures by name, in the order to show them.
     version
         The modalens that made it.
     """
@@ -48,17 +59,18 @@ class StudyResult:
     statements: Sequence[str] = field(repr=False)
     config: Mapping[str, Any]
     source: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, Picture] = field(default_factory=dict, repr=False)
     version: str = modalens.__version__
 
     def __post_init__(self) -> None:
-        for name in (self.name, *self.tables):
+        for name in (self.name, *self.tables, *self.pictures):
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise ModalensError(
                     f"{name!r} cannot name a study or a table; use lower-case letters and digits, joined by - or _."
                 )
 
     def save(self, folder: str | PathLike[str]) -> None:
-        """Write ``result.json`` and each table as ``tables/NAME.parquet``, with a .csv beside it for people.
+        """Write ``result.json``, ``pictures/NAME.png`` and ``tables/NAME.parquet``, with a .csv beside it for people.
 
         :meth:`load` gives the same tables bit for bit; sequences in ``config`` and ``source`` become lists.
         """
@@ -68,6 +80,9 @@ class StudyResult:
                 table.to_parquet(partial, index=False)
             with whole_file(folder / TABLES_FOLDER / f"{name}.csv") as partial:
                 table.to_csv(partial, index=False)
+        for name, picture in self.pictures.items():
+            with whole_file(folder / PICTURES_FOLDER / f"{name}.png") as partial:
+                partial.write_bytes(picture.png)
         values = {
             "name": self.name,
             "title": self.title,
@@ -76,6 +91,7 @@ class StudyResult:
             "source": _plain(self.source),
             "tables": list(self.tables),
             "statements": list(self.statements),
+            "pictures": {name: picture.caption for name, picture in self.pictures.items()},
         }
         write_document(
             folder / RESULT_NAME, _KIND, _SCHEMA_VERSION, values
@@ -96,13 +112,26 @@ class StudyResult:
             header = {
                 key: document[key] for key in ("name", "title", "statements", "config", "source", "version")
             }
-            result = cls(tables=dict.fromkeys(document["tables"], pd.DataFrame()), **header)
+            captions = dict(document["pictures"])
+            named = {name: Picture(b"", caption) for name, caption in captions.items()}
+            result = cls(tables=dict.fromkeys(document["tables"], pd.DataFrame()), pictures=named, **header)
         except (KeyError, TypeError) as error:
             raise ModalensError(
                 f"{folder / RESULT_NAME} is damaged ({error!r}); run the study again."
             ) from error
         tables = {name: _read_table(folder / TABLES_FOLDER / f"{name}.parquet") for name in result.tables}
-        return cls(tables=tables, **header)
+        pictures = {
+            name: Picture(_read_picture(folder / PICTURES_FOLDER / f"{name}.png"), caption)
+            for name, caption in captions.items()
+        }
+        return cls(tables=tables, pictures=pictures, **header)
+
+
+def _read_picture(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModalensError(f"The picture {path} is missing ({error}); run the study again.") from error
 
 
 def _read_table(path: Path) -> pd.DataFrame:
