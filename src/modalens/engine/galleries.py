@@ -42,9 +42,7 @@ def make_gallery(name: str, note: str, found: Interpretation, *, top: int = 12, 
     ModalensError
         If ``top`` or ``most`` is under 1.
     """
-    for option, value in (("top", top), ("features", most)):
-        if value < 1:
-            raise ModalensError(f"{option} is {value}; it must be at least 1.")
+    check_limits(top, most)
     mds = found.mds
     live = np.flatnonzero(mds.labels != "dead")
     if len(live) > most:
@@ -56,6 +54,13 @@ def make_gallery(name: str, note: str, found: Interpretation, *, top: int = 12, 
         live = np.union1d(drawn, partners[partners >= 0])
     cards = [_card(found, feature, top) for feature in live.tolist()]
     return Gallery(name, note, (mds.modalities[0], mds.modalities[1]), mds.rule, cards)
+
+
+def check_limits(top: int, most: int) -> None:
+    """Raise if so many samples or features cannot be shown."""
+    for option, value in (("top", top), ("features", most)):
+        if value < 1:
+            raise ModalensError(f"{option} is {value}; it must be at least 1.")
 
 
 def collect_pictures(store: PairStore, galleries: Iterable[Gallery]) -> dict[str, tuple[bytes | None, str]]:

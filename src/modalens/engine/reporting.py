@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import modalens
-from modalens.engine.galleries import MOST, collect_pictures, make_gallery
+from modalens.engine.galleries import MOST, check_limits, collect_pictures, make_gallery
 from modalens.engine.interpreting import load_interpretation
 from modalens.engine.representations import RAW, Representation, representations
 from modalens.engine.run import Run
@@ -73,8 +73,9 @@ def report_run(
     Raises
     ------
     ModalensError
-        If the run or its scores are damaged.
+        If the run or its scores are damaged, or ``top`` or ``features`` is under 1.
     """
+    check_limits(top, features)
     own = representations(run)
     store, scores = own[0].store, own[0].scores
     manifest = store.manifest

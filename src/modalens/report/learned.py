@@ -172,7 +172,8 @@ def _tails_sentence(data: ReportData, name: str, scores: Dominance) -> str:
 
 
 def _quality_sentences(learned: LearnedResult) -> list[str]:
-    (first_name, first), *_, (last_name, last) = learned.quality.items()
+    splits = list(learned.quality.items())
+    (first_name, first), (last_name, last) = splits[0], splits[-1]
     sentences = []
     if last.fvu:
         there = listing([f"{percent(last.fvu[side][0], 1)} for {side}s" for side in last.fvu])
