@@ -12,22 +12,26 @@ __version__ = "0.1.0"
 _HOMES = {
     "AlignedSAE": "modalens.features",
     "BatchTopKSAE": "modalens.features",
+    "Bridges": "modalens.interpret",
     "CodeStore": "modalens.store",
     "Dominance": "modalens.dominance",
     "EmbeddingStore": "modalens.store",
     "MatryoshkaSAE": "modalens.features",
     "ModalensError": "modalens.errors",
     "ModalityGap": "modalens.dominance",
+    "Monosemanticity": "modalens.interpret",
     "NCL": "modalens.features",
     "Pair": "modalens.pairs",
     "Retrieval": "modalens.retrieval",
     "TopKSAE": "modalens.features",
+    "bridges": "modalens.interpret",
     "embed": "modalens.engine",
     "encode_store": "modalens.engine",
     "load_pairs": "modalens.pairs",
     "load_vlm": "modalens.towers",
     "modality_dominance": "modalens.dominance",
     "modality_gap": "modalens.dominance",
+    "monosemanticity": "modalens.interpret",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]
@@ -45,6 +49,10 @@ if TYPE_CHECKING:
     from modalens.features import BatchTopKSAE as BatchTopKSAE
     from modalens.features import MatryoshkaSAE as MatryoshkaSAE
     from modalens.features import TopKSAE as TopKSAE
+    from modalens.interpret import Bridges as Bridges
+    from modalens.interpret import Monosemanticity as Monosemanticity
+    from modalens.interpret.bridges import bridges as bridges
+    from modalens.interpret.monosemanticity import monosemanticity as monosemanticity
     from modalens.pairs import Pair as Pair
     from modalens.pairs import load_pairs as load_pairs
     from modalens.retrieval import Retrieval as Retrieval

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 import modalens
-from modalens.cli import train
+from modalens.cli import meaning, train
+from modalens.cli.study import study
 from modalens.errors import ModalensError
 
 app = typer.Typer(
@@ -20,6 +21,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(train.app, name="train")
+app.command()(meaning.interpret)
+app.command()(study)
+app.command()(meaning.annotate)
+app.command()(meaning.agreement)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
@@ -176,17 +181,22 @@ def report(
         Path | None, typer.Option(help="Folder of the report (default: report/ in the run).")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+    top: Annotated[int, typer.Option(help="Most images and texts on a feature's card.")] = 12,
+    features: Annotated[
+        int, typer.Option(help="Most features in a gallery; of more, so many are drawn at random.")
+    ] = 2000,
     json: Json = False,
 ) -> None:
     """Write a run's report: one HTML page that opens offline, its figures and tables.
 
-    Scores the run first if it has no scores. Every run under baselines/ is shown beside it.
+    Scores the run first if it has no scores. Every run under baselines/ is shown beside it. What modalens
+    interpret and modalens study have found is shown too, with galleries of what features respond to.
     """
     from modalens.cli.output import print_json
     from modalens.engine.reporting import report_run
     from modalens.engine.run import Run
 
-    path = report_run(Run.find(run), out=out, title=title)
+    path = report_run(Run.find(run), out=out, title=title, top=top, features=features)
     if json:
         print_json({"report": str(path)})
     else:

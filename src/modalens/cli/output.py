@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -88,6 +89,14 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
         recall.add_row(label, *(f"{values[0]:.1%}" for values in found[name].values()))
     recall.add_row("chance", *(f"{value:.1%}" for value in found["chance"].values()))
     console.print(recall)
+
+
+def frame_table(frame: pd.DataFrame, title: str) -> Table:
+    """A data frame as a table, numbers with three decimals."""
+    table = Table(*(str(name) for name in frame.columns), title=title)
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+    return table
 
 
 def _interval(bounds: Any, digits: int) -> str:

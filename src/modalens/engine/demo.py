@@ -1,19 +1,24 @@
 """The demo: the whole path on a real encoder and real pictures, beside its baselines."""
 
 import logging
+import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from modalens.engine.embedding import embed
-from modalens.engine.learning import measure_learned, train_on
+from modalens.engine.interpreting import InterpretConfig, collect_samples, interpret_run
+from modalens.engine.learning import measure_learned, rows_by_split, train_on
 from modalens.engine.reporting import report_run
 from modalens.engine.run import Run
 from modalens.engine.scoring import ScoreConfig, Scores, score_store
+from modalens.engine.studies import run_study
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
-from modalens.features.trainer import FeatureConfig
 from modalens.pairs import Pair, Pairs, Skipped, load_pairs
-from modalens.store import EmbeddingStore
+from modalens.progress import progress_bar
 from modalens.towers import load_vlm
 from modalens.towers.splits import split_of
 
@@ -24,8 +29,14 @@ TWINS = ("untrained", "shuffled", "learnt-temperature")
 # copies of each other, so whole concepts are drawn in the bootstrap.
 CONFIG = ScoreConfig(groups="concept", split="held-out")
 # More steps fit the training concepts closer and the held-out ones no better.
-SAE_TRAINING = TrainConfig(steps=500, batch_size=512, log_every=50, evaluation_pairs=1000)
-NCL_TRAINING = TrainConfig(steps=300, batch_size=512, lr=1e-3, log_every=50, evaluation_pairs=1000)
+SAE_TRAINING = TrainConfig(
+    steps=500, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000
+)
+NCL_TRAINING = TrainConfig(
+    steps=300, batch_size=512, lr=1e-3, log_every=50, checkpoint_every=100, evaluation_pairs=1000
+)
+INTERPRETATION = InterpretConfig()
+STUDIES = ("removal",)
 _TITLE = "Which features of an emoji encoder belong to images, and which to texts?"
 
 
@@ -53,7 +64,7 @@ class _SplitOpenMoji(Pairs):
 
 
 def run_demo(out: str | Path = "runs/demo") -> tuple[Run, Scores, Path]:
-    """Train the demo encoder and its twins, embed OpenMoji, learn features, score all and report.
+    """Train the demo encoder and its twins, embed OpenMoji, learn features and interpret them, and report.
 
     Every part that an earlier run finished is kept.
 
@@ -77,6 +88,9 @@ def run_demo(out: str | Path = "runs/demo") -> tuple[Run, Scores, Path]:
     scores = _embed_and_score(run, pairs, "demo")
     for twin in TWINS:
         _embed_and_score(run.baseline(twin), pairs, f"demo:{twin}")
+    store = run.store()
+    collect_samples(store, run.samples, rows_by_split(store)[CONFIG.split or ""], INTERPRETATION)
+    _each_in_its_own_process(run)
     return run, scores, report_run(run, title=_TITLE)
 
 
@@ -85,18 +99,42 @@ def _embed_and_score(run: Run, pairs: Pairs, name: str) -> Scores:
     store = embed(pairs, load_vlm(name), run.embeddings)
     scores = score_store(store, CONFIG)
     scores.save(run.scores)
-    _learn(run, store)
     return scores
 
 
-def _learn(run: Run, store: EmbeddingStore) -> None:
-    """Learn sparse features on the training concepts, in the same way for every encoder."""
-    d = int(store.image.shape[1])
-    plans: dict[str, tuple[FeatureConfig, TrainConfig]] = {
-        "sae": (SAEConfig(d), SAE_TRAINING),
-        "ncl": (NCLConfig(d), NCL_TRAINING),
-    }
-    for name, (config, training) in plans.items():
-        where = run.learned(name)
-        train_on(config, store, training, where.folder, split="train")
-        measure_learned(where, store, CONFIG)
+def _each_in_its_own_process(run: Run) -> None:
+    """Study the encoder and its twins side by side, each on one core: the matrices are too small for more."""
+    folders = [run.folder, *(run.baseline(twin).folder for twin in TWINS)]
+    workers = min(len(folders), os.cpu_count() or 1)
+    # A fresh interpreter each: a fork would inherit the threads of PyTorch in an unknown state.
+    with (
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        progress_bar("Learning and interpreting features", len(folders)) as advance,
+    ):
+        for done in as_completed(
+            [pool.submit(_learn_and_interpret, folder, run.folder) for folder in folders]
+        ):
+            done.result()
+            advance(1)
+
+
+def _learn_and_interpret(folder: Path, main: Path) -> None:
+    """Everything that is done on the embeddings of one encoder."""
+    import torch
+
+    torch.set_num_threads(1)
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # one bar is shown for all
+        run = Run(folder)
+        store = run.store()
+        d = int(store.image.shape[1])
+        for name, config, training in (
+            ("sae", SAEConfig(d), SAE_TRAINING),
+            ("ncl", NCLConfig(d), NCL_TRAINING),
+        ):
+            where = run.learned(name)
+            train_on(config, store, training, where.folder, split="train")
+            measure_learned(where, store, CONFIG)
+        parent = None if folder == main else Run(main)
+        interpret_run(run, INTERPRETATION, baselines=False, baseline_of=parent)
+        for study in STUDIES:
+            run_study(run, study, baselines=False)

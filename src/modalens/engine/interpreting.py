@@ -2,13 +2,14 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
@@ -16,7 +17,8 @@ import modalens
 from modalens.arrays import Matrix, read_rows
 from modalens.dominance import Dominance
 from modalens.dominance.documents import read_document, write_document
-from modalens.engine.representations import Representation, representations
+from modalens.engine.along_training import mono_along_training
+from modalens.engine.representations import Representation, representations, scores_of
 from modalens.engine.run import Run
 from modalens.engine.samples import embed_samples
 from modalens.errors import ModalensError
@@ -44,6 +46,7 @@ _KIND = "modalens interpretation"
 _SCHEMA_VERSION = 1
 _SUMMARY = "interpretation.json"
 _ARRAYS = "arrays.npz"
+_ALONG = "along_training.parquet"
 _FOLDER = "interpret"
 _NEIGHBOURS = 6
 _DIRECTION_PAIRS = 2000
@@ -121,6 +124,9 @@ class Interpretation:
         The scores behind it, under the rule of the configuration.
     config
         How it was made.
+    along
+        Mean Mono over features at each checkpoint of the training: columns ``step``, ``modality``, ``features``,
+        ``mono``, ``low`` and ``high`` (95 % over features) and ``chance``; no rows where nothing was trained.
     """
 
     ids: Mapping[str, np.ndarray]
@@ -131,6 +137,7 @@ class Interpretation:
     bridges: Bridges
     mds: Dominance
     config: InterpretConfig
+    along: pd.DataFrame
 
     @cached_property
     def fidelity(self) -> Fidelity:
@@ -142,6 +149,8 @@ class Interpretation:
         for side in SIDES:
             self.mono[side].save(folder / f"monosemanticity-{side}.parquet")
         self.bridges.save(folder / "bridges.parquet")
+        with whole_file(folder / _ALONG) as partial:
+            self.along.to_parquet(partial, index=False)
         arrays: dict[str, np.ndarray] = {"near": self.neighbours[0], "cosine": self.neighbours[1]}
         for side in SIDES:
             arrays[f"{side}_ids"] = self.ids[side].astype(str)
@@ -180,13 +189,14 @@ class Interpretation:
             )
             ids = {side: found[f"{side}_ids"].astype(object) for side in SIDES}
             neighbours = (found["near"], found["cosine"])
+            along = pd.read_parquet(folder / _ALONG)
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise ModalensError(
                 f"The interpretation in {folder} cannot be read ({error}); remove it and interpret again."
             ) from error
         mono = {side: Monosemanticity.load(folder / f"monosemanticity-{side}.parquet") for side in SIDES}
         linked = Bridges.load(folder / "bridges.parquet")
-        return cls(ids, top, mono, histograms, neighbours, linked, mds, config)
+        return cls(ids, top, mono, histograms, neighbours, linked, mds, config, along)
 
 
 def collect_samples(
@@ -223,6 +233,7 @@ def interpret_features(
     out: Path,
     *,
     groups: np.ndarray | None = None,
+    along: Callable[[], pd.DataFrame] = pd.DataFrame,
     about: Mapping[str, Any],
 ) -> Interpretation:
     """Interpret the features of one representation; what an earlier call made of the same is kept.
@@ -243,6 +254,8 @@ def interpret_features(
         Folder of the interpretation.
     groups
         One label a pair: pairs of one group are shuffled together behind the verdicts.
+    along
+        Gives Mono along training, if asked.
     about
         What is interpreted: an earlier interpretation of anything else is made again.
     """
@@ -275,6 +288,7 @@ def interpret_features(
         bridges=bridges(image, text, directions, mds, config.seed, shuffles=config.shuffles, groups=groups),
         mds=mds,
         config=config,
+        along=along(),
     )
     found.save(out, about)
     return found
@@ -298,8 +312,30 @@ def _rows(matrix: Matrix, rows: Int[np.ndarray, " u"]) -> Matrix:
     return matrix.pick(rows) if hasattr(matrix, "pick") else matrix[rows]
 
 
-def interpret_run(run: Run, config: InterpretConfig | None = None) -> dict[str, Interpretation]:
+def interpret_run(
+    run: Run,
+    config: InterpretConfig | None = None,
+    *,
+    baselines: bool = True,
+    baseline_of: Run | None = None,
+) -> dict[str, Interpretation]:
     """Interpret every representation of a run, and of its baselines likewise; what is done is kept.
+
+    Parameters
+    ----------
+    run
+        The run.
+    config
+        How to interpret.
+    baselines
+        Whether to interpret the run's baselines too.
+    baseline_of
+        The run that this one is a baseline of: it has the same samples, and says how pairs are scored.
+
+    Returns
+    -------
+    dict
+        The interpretations of the run itself by representation.
 
     Raises
     ------
@@ -307,12 +343,13 @@ def interpret_run(run: Run, config: InterpretConfig | None = None) -> dict[str, 
         If the run is damaged, a model cannot be loaded or the images are no longer there.
     """
     config = config or InterpretConfig()
-    own = representations(run)
-    samples = collect_samples(own[0].store, run.samples, own[0].rows, config)
-    for name, baseline in run.baselines():
-        for each in representations(baseline, own[0].scores.config):
-            logger.info("Interpreting %s of %s", each.name, name)
-            _interpret(each, samples, config)
+    parent = run if baseline_of is None else baseline_of
+    scoring = None if baseline_of is None else scores_of(parent, parent.store()).config
+    own = representations(run, scoring)
+    samples = collect_samples(own[0].store, parent.samples, own[0].rows, config)
+    for name, baseline in run.baselines() if baselines else ():
+        logger.info("Baseline %s", name)
+        interpret_run(baseline, config, baseline_of=run)
     found = {}
     for each in own:
         logger.info("Interpreting %s", each.name)
@@ -342,5 +379,6 @@ def _interpret(each: Representation, samples: SampleSets, config: InterpretConfi
         config,
         each.folder / _FOLDER,
         groups=each.groups(),
+        along=lambda: mono_along_training(each, samples, config),
         about=each.about(),
     )

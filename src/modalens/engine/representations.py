@@ -36,8 +36,8 @@ class Representation:
         Where what is made of it goes.
     directions
         Decoder rows (f, d), or None for features without a decoder.
-    learned
-        How features were learned; None for the embeddings.
+    learned, embeddings
+        How features were learned, and on what; None for the embeddings themselves.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Representation:
     folder: Path
     directions: Matrix | None = None
     learned: Learned | None = None
+    embeddings: EmbeddingStore | None = None
 
     @property
     def rows(self) -> Int[np.ndarray, " n"]:
@@ -129,7 +130,9 @@ def representations(run: Run, config: ScoreConfig | None = None) -> list[Represe
         codes = CodeStore.open(where.codes)
         directions = getattr(learned.model, "W_dec", None)
         directions = None if directions is None else directions.numpy()
-        found.append(Representation(where.name, codes, learned.scores, where.folder, directions, learned))
+        found.append(
+            Representation(where.name, codes, learned.scores, where.folder, directions, learned, store)
+        )
     return found
 
 

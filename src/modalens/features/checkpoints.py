@@ -26,10 +26,15 @@ def checkpoint_file(folder: Path, step: int) -> Path:
     return folder / f"checkpoint-{step:09d}.safetensors"
 
 
+def steps_kept(folder: Path) -> list[int]:
+    """Steps of the checkpoints in a folder, rising."""
+    names = (re.fullmatch(r"checkpoint-(\d{9,})\.safetensors", path.name) for path in folder.glob("*"))
+    return sorted(int(name[1]) for name in names if name)
+
+
 def latest_step(folder: Path) -> int | None:
     """Step of the newest checkpoint in a folder, or None."""
-    names = (re.fullmatch(r"checkpoint-(\d{9,})\.safetensors", path.name) for path in folder.glob("*"))
-    return max((int(name[1]) for name in names if name), default=None)
+    return max(steps_kept(folder), default=None)
 
 
 def save_checkpoint(
@@ -63,14 +68,7 @@ def load_checkpoint(
     ModalensError
         If it is cut short, or was made with another configuration than ``expected``.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header: dict[str, Any] = json.loads(file.metadata()[_HEADER])
-            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModalensError(
-            f"The checkpoint {path} cannot be read ({error}); remove it to go on from the one before."
-        ) from error
+    header, tensors = _read(path)
     for name, value in json.loads(json.dumps(expected)).items():
         if header.get(name) != value:
             raise ModalensError(
@@ -85,6 +83,31 @@ def load_checkpoint(
             state.setdefault(int(index), {})[name] = tensor
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return header
+
+
+def read_learner(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and state of the only learner of a checkpoint, for one who wants to look at it.
+
+    Raises
+    ------
+    ModalensError
+        If the checkpoint is cut short, or holds several learners.
+    """
+    header, tensors = _read(path)
+    if len(header["configuration"]) != 1:
+        raise ModalensError(f"The checkpoint {path} holds {len(header['configuration'])} learners, not one.")
+    return header["configuration"][0], _under(tensors, "0.learner.")
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, Any] = json.loads(file.metadata()[_HEADER])
+            return header, {name: file.get_tensor(name) for name in file.offset_keys()}
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModalensError(
+            f"The checkpoint {path} cannot be read ({error}); remove it to go on from the one before."
+        ) from error
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

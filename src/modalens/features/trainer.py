@@ -17,7 +17,14 @@ from modalens.arrays import Matrix, paired_shape
 from modalens.errors import ModalensError
 from modalens.features import distributed
 from modalens.features.batches import PairBatches
-from modalens.features.checkpoints import checkpoint_file, latest_step, load_checkpoint, save_checkpoint
+from modalens.features.checkpoints import (
+    checkpoint_file,
+    latest_step,
+    load_checkpoint,
+    read_learner,
+    save_checkpoint,
+    steps_kept,
+)
 from modalens.features.config import SAEConfig
 from modalens.features.evaluation import Sample, evaluate
 from modalens.features.learners import SAELearner
@@ -105,6 +112,23 @@ def train(
         folder = None if out is None else Path(out)
         with nullcontext() if folder is None or rank > 0 else _only_here(folder):
             return _Training(learners, batches, samples, config, folder, trackers).run()
+
+
+def models_along_training(folder: str | Path) -> Iterator[tuple[int, SparseAutoencoder | NCL]]:
+    """The model as it was at every checkpoint of a training run, with its step, earliest first.
+
+    Raises
+    ------
+    ModalensError
+        If a checkpoint is damaged or holds several models.
+    """
+    for step in steps_kept(Path(folder)):
+        values, state = read_learner(checkpoint_file(Path(folder), step))
+        learner: Learner = (
+            SAELearner(SAEConfig(**values)) if "kind" in values else NCLLearner(NCLConfig(**values))
+        )
+        learner.load_state_dict(state)
+        yield step, learner.export()
 
 
 class _Training:

@@ -44,10 +44,9 @@ def bridges(
 
     - ``split``: the best bridge beats those of shuffled pairs, at a false discovery rate over one-sided features,
       and its correlation is over ``min_correlation``. It is half of a concept whose other half is the partner.
-    - ``private``: the best bridge does not beat shuffled pairs, and no feature of the other side correlates over
-      ``min_correlation`` with it.
-    - ``unclear``: anything else: a bridge that is real but weak; a strong correlation that chance gives too, as
-      for features that fire in a handful of pairs, or whose directions disagree; a feature that never changes.
+    - ``private``: the best bridge does not beat shuffled pairs. That is the absence of a finding: a feature that
+      fires in a handful of pairs beats nothing. ``highest_correlation`` says where one is strong all the same.
+    - ``unclear``: a bridge that is real but weak, or a feature that never changes.
 
     p-values are those of the best of all partners, from shuffles of the pairs; see
     :class:`modalens.interpret.bridge_null.ChanceOfBest`.
@@ -116,7 +115,7 @@ def bridges(
         found["q_value"] = q = false_discovery_control(p) if p.size else p
         beats = q <= fdr
         split = beats & (found["correlations"][:, 0] > min_correlation)
-        private = ~beats & ~(found["highest_correlation"] > min_correlation) & varies
+        private = ~beats & varies
         return found, np.where(split, "split", np.where(private, "private", "unclear"))
 
     found, verdict = judge(np.arange(len(keys)))

@@ -1,0 +1,60 @@
+"""``modalens study``: tests and uses of the classes, beside controls."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def study(
+    name: Annotated[str, typer.Argument(help="removal or stability.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a store.")] = Path("runs/demo"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results (default: studies/NAME in the run).")
+    ] = None,
+    label: Annotated[str, typer.Option(help="Metadata column that classifiers read.")] = "category",
+    rule: Annotated[str, typer.Option(help="Class rule: twofold or mu_sigma (published).")] = "twofold",
+    draws: Annotated[int, typer.Option(help="Random control sets.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Study the run's baselines too.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Run a study on every representation of a run, beside its controls and baselines.
+
+    removal: what a classifier loses without the features of one class. stability: how the classes hold across
+    resamples, estimators, halves of the data, seeds and normalisation.
+    """
+    from modalens.cli.output import print_json
+    from modalens.engine.run import Run
+    from modalens.engine.studies import StudyConfig, run_study
+
+    found = Run.find(run)
+    results = run_study(found, name, StudyConfig(label, rule, draws, seed), out=out, baselines=baselines)
+    where = found.study(name) if out is None else out
+    if json:
+        print_json({"results": str(where), **{kind: _as_json(result) for kind, result in results.items()}})
+        return
+    _print(results)
+    print(f"Tables: {where}/*/tables")
+
+
+def _print(results: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for kind, result in results.items():
+        console.print(f"[bold]{result.title}[/bold]: {kind}")
+        for sentence in result.statements:
+            console.print(f"- {sentence}", markup=False, highlight=False)
+
+
+def _as_json(result: Any) -> dict[str, Any]:
+    return {
+        "title": result.title,
+        "statements": list(result.statements),
+        "tables": {name: frame.to_dict("records") for name, frame in result.tables.items()},
+    }
