@@ -3,16 +3,29 @@ import re
 import numpy as np
 import pytest
 
-from modalens.engine.demo import TWINS, run_demo
+from modalens.engine.demo import TWINS, DemoPlan, run_demo
+from modalens.engine.interpreting import InterpretConfig, load_interpretation
+from modalens.engine.representations import representations
 from modalens.engine.scoring import Scores
+from modalens.features import TrainConfig
+from modalens.report.learned import outer_share
 from modalens.store import EmbeddingStore
 
 pytestmark = pytest.mark.demo
 
 
+# As the demo, with shorter training.
+QUICK = {"batch_size": 256, "log_every": 50, "checkpoint_every": 75, "evaluation_pairs": 500}
+PLAN = DemoPlan(
+    sae=TrainConfig(steps=150, **QUICK),
+    ncl=TrainConfig(steps=100, lr=1e-3, **QUICK),
+    interpretation=InterpretConfig(draws=2, shuffles=100),
+)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    return run_demo(tmp_path_factory.mktemp("demo"))
+    return run_demo(tmp_path_factory.mktemp("demo"), PLAN)
 
 
 def test_every_named_emoji_is_embedded_by_every_encoder(demo):
@@ -63,14 +76,34 @@ def test_the_report_shows_all_of_them_and_says_whose_emoji_they_are(demo):
     assert "CC BY-SA 4.0" in page
     assert "has seen nothing but emoji" in page
     assert len(re.findall(r"data:image/webp", page)) >= 12
-    assert len(page) < 5_000_000
+    assert len(page) < 10_000_000
+
+
+def test_features_are_learned_and_interpreted_beside_the_twins(demo):
+    run, _, report = demo
+    tails = {}
+    for name, part in [("demo", run), *((twin, run.baseline(twin)) for twin in TWINS)]:
+        raw, ncl, sae = representations(part)
+        assert (raw.name, ncl.name, sae.name) == ("raw", "ncl", "sae")
+        tails[name] = outer_share(sae.mds)[0]
+        assert sae.learned.quality["train"].fvu["image"][0] < sae.learned.quality["held-out"].fvu["image"][0]
+        for each in (raw, ncl, sae):
+            found = load_interpretation(each)
+            assert found.fidelity.average("mono", "image").features > 0
+            assert (part.study("removal") / each.name / "result.json").exists()
+        assert set(load_interpretation(sae).along["step"]) == {75, 150}
+    # Two cones that lie apart make one-sided features, learned pairs or not.
+    assert tails["shuffled"] > tails["demo"] > tails["learnt-temperature"]
+    page = report.read_text(encoding="utf-8")
+    for section in ("learned", "gallery", "meaning", "study-removal"):
+        assert f'<section id="{section}"' in page
 
 
 def test_a_second_demo_keeps_what_is_there(demo):
     run, scores, report = demo
     before = {p: p.stat().st_mtime_ns for p in run.folder.rglob("*_emb_*.npy")}
     page = report.read_bytes()
-    _, again, _ = run_demo(run.folder)
+    _, again, _ = run_demo(run.folder, PLAN)
     assert {p: p.stat().st_mtime_ns for p in run.folder.rglob("*_emb_*.npy")} == before
     assert again.gap == scores.gap
     assert report.read_bytes() == page

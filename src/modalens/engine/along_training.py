@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modalens.engine.interpreting import InterpretConfig, SampleSets
 
 _RESAMPLES = 500
+_COLUMNS = ("step", "modality", "features", "mono", "low", "high", "chance")
 
 
 def mono_along_training(
@@ -35,15 +36,5 @@ def mono_along_training(
                 draws = np.random.default_rng(config.seed).integers(len(mono), size=(_RESAMPLES, len(mono)))
                 low, high = np.quantile(mono[draws].mean(axis=1), (0.025, 0.975))
                 mean, by_chance = mono.mean(), chance.mean()
-            rows.append(
-                {
-                    "step": step,
-                    "modality": side,
-                    "features": len(mono),
-                    "mono": mean,
-                    "low": low,
-                    "high": high,
-                    "chance": by_chance,
-                }
-            )
-    return pd.DataFrame(rows)
+            rows.append((step, side, len(mono), mean, low, high, by_chance))
+    return pd.DataFrame(rows, columns=_COLUMNS)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,26 @@ TWINS = ("untrained", "shuffled", "learnt-temperature")
 # Scored on concepts the heads never saw. A concept comes in many skin tones and genders, which are near
 # copies of each other, so whole concepts are drawn in the bootstrap.
 CONFIG = ScoreConfig(groups="concept", split="held-out")
-# More steps fit the training concepts closer and the held-out ones no better.
-SAE_TRAINING = TrainConfig(
-    steps=500, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000
-)
-NCL_TRAINING = TrainConfig(
+
+
+# More steps fit the training concepts closer, and the held-out ones no better.
+_SAE = TrainConfig(steps=500, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
+_NCL = TrainConfig(
     steps=300, batch_size=512, lr=1e-3, log_every=50, checkpoint_every=100, evaluation_pairs=1000
 )
-INTERPRETATION = InterpretConfig()
-STUDIES = ("removal",)
+_INTERPRETATION = InterpretConfig()
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What the demo does on each encoder's embeddings: training, interpretation and studies."""
+
+    sae: TrainConfig = _SAE
+    ncl: TrainConfig = _NCL
+    interpretation: InterpretConfig = _INTERPRETATION
+    studies: tuple[str, ...] = ("removal",)
+
+
 _TITLE = "Which features of an emoji encoder belong to images, and which to texts?"
 
 
@@ -63,7 +75,7 @@ class _SplitOpenMoji(Pairs):
         return self._pairs.card()
 
 
-def run_demo(out: str | Path = "runs/demo") -> tuple[Run, Scores, Path]:
+def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tuple[Run, Scores, Path]:
     """Train the demo encoder and its twins, embed OpenMoji, learn features and interpret them, and report.
 
     Every part that an earlier run finished is kept.
@@ -72,6 +84,8 @@ def run_demo(out: str | Path = "runs/demo") -> tuple[Run, Scores, Path]:
     ----------
     out
         Folder of the run.
+    plan
+        What to do on the embeddings.
 
     Returns
     -------
@@ -83,14 +97,15 @@ def run_demo(out: str | Path = "runs/demo") -> tuple[Run, Scores, Path]:
     ModalensError
         If a package of the ``demo`` extra is missing, or ``out`` holds another run.
     """
+    plan = plan or DemoPlan()
     run = Run(Path(out))
     pairs = _SplitOpenMoji()
     scores = _embed_and_score(run, pairs, "demo")
     for twin in TWINS:
         _embed_and_score(run.baseline(twin), pairs, f"demo:{twin}")
     store = run.store()
-    collect_samples(store, run.samples, rows_by_split(store)[CONFIG.split or ""], INTERPRETATION)
-    _each_in_its_own_process(run)
+    collect_samples(store, run.samples, rows_by_split(store)["held-out"], plan.interpretation)
+    _each_in_its_own_process(run, plan)
     return run, scores, report_run(run, title=_TITLE)
 
 
@@ -102,7 +117,7 @@ def _embed_and_score(run: Run, pairs: Pairs, name: str) -> Scores:
     return scores
 
 
-def _each_in_its_own_process(run: Run) -> None:
+def _each_in_its_own_process(run: Run, plan: DemoPlan) -> None:
     """Study the encoder and its twins side by side, each on one core: the matrices are too small for more."""
     folders = [run.folder, *(run.baseline(twin).folder for twin in TWINS)]
     workers = min(len(folders), os.cpu_count() or 1)
@@ -112,13 +127,13 @@ def _each_in_its_own_process(run: Run) -> None:
         progress_bar("Learning and interpreting features", len(folders)) as advance,
     ):
         for done in as_completed(
-            [pool.submit(_learn_and_interpret, folder, run.folder) for folder in folders]
+            [pool.submit(_learn_and_interpret, folder, run.folder, plan) for folder in folders]
         ):
             done.result()
             advance(1)
 
 
-def _learn_and_interpret(folder: Path, main: Path) -> None:
+def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
     """Everything that is done on the embeddings of one encoder."""
     import torch
 
@@ -128,13 +143,13 @@ def _learn_and_interpret(folder: Path, main: Path) -> None:
         store = run.store()
         d = int(store.image.shape[1])
         for name, config, training in (
-            ("sae", SAEConfig(d), SAE_TRAINING),
-            ("ncl", NCLConfig(d), NCL_TRAINING),
+            ("sae", SAEConfig(d), plan.sae),
+            ("ncl", NCLConfig(d), plan.ncl),
         ):
             where = run.learned(name)
             train_on(config, store, training, where.folder, split="train")
             measure_learned(where, store, CONFIG)
         parent = None if folder == main else Run(main)
-        interpret_run(run, INTERPRETATION, baselines=False, baseline_of=parent)
-        for study in STUDIES:
+        interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
+        for study in plan.studies:
             run_study(run, study, baselines=False)

@@ -2,11 +2,13 @@
 
 import json
 import logging
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -146,6 +148,7 @@ class Interpretation:
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
         """Write what :meth:`load` reads; the summary comes last, so that it vouches for the rest."""
+        (folder / _SUMMARY).unlink(missing_ok=True)  # an earlier one vouches for other files
         for side in SIDES:
             self.mono[side].save(folder / f"monosemanticity-{side}.parquet")
         self.bridges.save(folder / "bridges.parquet")
@@ -190,7 +193,7 @@ class Interpretation:
             ids = {side: found[f"{side}_ids"].astype(object) for side in SIDES}
             neighbours = (found["near"], found["cosine"])
             along = pd.read_parquet(folder / _ALONG)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise ModalensError(
                 f"The interpretation in {folder} cannot be read ({error}); remove it and interpret again."
             ) from error
@@ -362,10 +365,13 @@ def load_interpretation(representation: Representation) -> Interpretation | None
     folder = representation.folder / _FOLDER
     if not (folder / _SUMMARY).exists():
         return None
-    about = read_document(folder / _SUMMARY, _KIND, _SCHEMA_VERSION)["about"]
-    if about["of"] != json.loads(json.dumps(dict(representation.about()))):
+    document = read_document(folder / _SUMMARY, _KIND, _SCHEMA_VERSION)
+    try:
+        about, config = document["about"]["of"], InterpretConfig(**document["about"]["config"])
+    except (KeyError, TypeError) as error:
+        raise ModalensError(f"{folder / _SUMMARY} is damaged ({error!r}); interpret again.") from error
+    if about != json.loads(json.dumps(dict(representation.about()))):
         return None
-    config = InterpretConfig(**about["config"])
     return Interpretation.load(folder, representation.mds.with_rule(config.rule), config)
 
 

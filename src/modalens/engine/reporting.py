@@ -166,6 +166,7 @@ def _interpreted(found: Sequence[Representation]) -> list[InterpretedResult]:
                     known.fidelity,
                     known.bridges.counts(),
                     known.bridges.shuffled_counts(),
+                    known.along,
                 )
             )
     return results

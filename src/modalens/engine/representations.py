@@ -1,5 +1,7 @@
 """Everything a run can be seen through: its embeddings, and each set of features learned on them."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +103,14 @@ class Representation:
             else {
                 "model": dict(manifest.model),
                 "source": dict(manifest.source),
-                "rows": manifest.rows,
+                "files_sha256": _digest([shard.files for shard in manifest.shards]),
             }
         )
         return {**made, "scoring": vars(self.scores.config)}
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def representations(run: Run, config: ScoreConfig | None = None) -> list[Representation]:

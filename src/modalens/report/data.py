@@ -9,6 +9,8 @@ from modalens.errors import ModalensError
 from modalens.retrieval import Retrieval
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from modalens.features.quality import Quality
     from modalens.interpret import Fidelity
     from modalens.report.gallery import Gallery, Samples
@@ -74,6 +76,9 @@ class InterpretedResult:
         Averages of the metrics by class, and fidelity.
     verdicts, shuffled_verdicts
         One-sided features of each modality by verdict, and the same with pairs shuffled.
+    along
+        Mean Mono at checkpoints of the training, with columns ``step``, ``modality``, ``mono``, ``low``, ``high``
+        and ``chance``; None or empty where nothing was trained.
     """
 
     name: str
@@ -81,6 +86,7 @@ class InterpretedResult:
     fidelity: "Fidelity"
     verdicts: Mapping[str, Mapping[str, int]]
     shuffled_verdicts: Mapping[str, Mapping[str, int]]
+    along: "pd.DataFrame | None" = None
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_SKIPPED_ROWS = 100
-_OPTIONAL = ("mds_baselines", "estimators", "learned_scores", "training", "mono")
+_OPTIONAL = ("mds_baselines", "estimators", "learned_scores", "training", "mono", "mono_training")
 SECTIONS = {
     "setup": "What is measured, and beside what",
     "gap": "The gap between the modalities",
@@ -143,6 +143,11 @@ def _draw(data: ReportData, folder: Path) -> dict[str, Drawn]:
         plans["mono"] = (
             lambda narrow: learned_figures.mono(data, naming, narrow=narrow),
             "Dots with intervals of monosemanticity by class; the numbers are in the tables below.",
+        )
+    if meaning.trained(data):
+        plans["mono_training"] = (
+            lambda narrow: learned_figures.mono_along_training(data, naming, narrow=narrow),
+            "Lines of Mono along training; the numbers are in tables/monosemanticity_along_training.csv.",
         )
     drawn = {}
     with drawing():

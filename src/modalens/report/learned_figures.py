@@ -130,3 +130,43 @@ def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
         axes.spines["bottom"].set_visible(False)
     class_legend(figure, naming, dict.fromkeys(("first", "cross", "second")))
     return figure
+
+
+def mono_along_training(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
+    """Mean Mono along training, with 95 % bands for the main encoder, thin lines for its twins, dots for chance.
+
+    As Figure 13 of *Multi-Faceted Monosemanticity* (Yan et al. 2025).
+    """
+    kinds = meaning.trained(data)
+    columns = 1 if narrow else len(kinds)
+    figure = new_figure(narrow, 0.4 + 2.9 * (len(kinds) // columns))
+    grid = figure.subplots(len(kinds) // columns, columns, squeeze=False)
+    for axes, kind in zip(grid.flat, kinds, strict=True):
+        for encoder in reversed(data.encoders):
+            found = meaning.find(encoder, kind)
+            if found is None or found.along is None or not len(found.along):
+                continue
+            main = encoder is data.main
+            for side, role in zip(data.modalities, ("first", "second"), strict=True):
+                rows = found.along[found.along["modality"] == side]
+                shade = colour(role)
+                if main:
+                    axes.fill_between(
+                        rows["step"], rows["low"], rows["high"], color=shade, alpha=0.2, linewidth=0
+                    )
+                    axes.plot(rows["step"], rows["chance"], ":", color=shade, linewidth=1.5)
+                axes.plot(
+                    rows["step"],
+                    rows["mono"],
+                    color=shade,
+                    linewidth=2.4 if main else 1.0,
+                    alpha=1.0 if main else 0.45,
+                    label=f"on {naming.label(role)}s" if main else None,
+                )
+        axes.set_title(f"{kind}: Mono along training", fontweight="bold")
+        axes.set_xlabel("steps")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y")
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=len(handles), handlelength=1.4)
+    return figure

@@ -24,6 +24,11 @@ def find(encoder: EncoderResult, name: str) -> InterpretedResult | None:
     return next((each for each in encoder.interpreted if each.name == name), None)
 
 
+def trained(data: ReportData) -> list[str]:
+    """Names of the main encoder's representations whose Mono was followed along training."""
+    return [each.name for each in data.main.interpreted if each.along is not None and len(each.along)]
+
+
 def interpreted(data: ReportData) -> Iterator[tuple[str, EncoderResult, InterpretedResult]]:
     """Every representation's name with every encoder that has it."""
     for name in names(data):
@@ -102,7 +107,13 @@ def meaning_tables(data: ReportData) -> dict[str, pd.DataFrame]:
         about = {"representation": name, "encoder": encoder.name, "rule": found.rule}
         averages.append(_told(found.fidelity.averages_frame(), about))
         fidelities.append(_told(found.fidelity.fidelity_frame(), about))
+    along = [
+        _told(found.along.copy(), {"representation": name, "encoder": encoder.name})
+        for name, encoder, found in interpreted(data)
+        if found.along is not None and len(found.along)
+    ]
     return {
+        "monosemanticity_along_training": pd.concat(along, ignore_index=True) if along else pd.DataFrame(),
         "monosemanticity": pd.concat(averages, ignore_index=True),
         "fidelity": pd.concat(fidelities, ignore_index=True),
         "verdicts": pd.DataFrame(verdict_rows(data)),

@@ -1,5 +1,6 @@
 """Studies in the report: those of one kind side by side, as tables that read without knowing the study."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +23,16 @@ class ShownTable:
 
 @dataclass(frozen=True)
 class ShownStudy:
-    """One study: its anchor, title, sentences, and its tables by encoder, the main one first."""
+    """One study: its anchor, title, sentences, and its tables and pictures by encoder, the main one first.
+
+    A picture is (address, caption), its bytes written into the address.
+    """
 
     anchor: str
     title: str
     statements: Sequence[str]
     tables: Mapping[str, Sequence[ShownTable]]
+    pictures: Mapping[str, Sequence[tuple[str, str]]]
 
 
 def shown_studies(data: ReportData) -> list[ShownStudy]:
@@ -43,7 +48,7 @@ def shown_studies(data: ReportData) -> list[ShownStudy]:
             if each.encoder == data.main.name
             for sentence in each.result.statements
         ]
-        tables = {}
+        tables, pictures = {}, {}
         for encoder in dict.fromkeys(each.encoder for each in members):
             own = [each for each in members if each.encoder == encoder]
             frames = {
@@ -57,8 +62,17 @@ def shown_studies(data: ReportData) -> list[ShownStudy]:
                 for key, frame in frames.items()
                 if len(frame)
             ]
-        shown.append(ShownStudy(f"study-{name}", members[0].result.title, statements, tables))
+            pictures[encoder] = [
+                (_address(picture.png), f"{each.features}: {picture.caption}")
+                for each in own
+                for picture in each.result.pictures.values()
+            ]
+        shown.append(ShownStudy(f"study-{name}", members[0].result.title, statements, tables, pictures))
     return shown
+
+
+def _address(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def joined(members: Sequence[StudyOf], table: str) -> pd.DataFrame:
