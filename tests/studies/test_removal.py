@@ -15,8 +15,14 @@ from sklearn.preprocessing import StandardScaler
 
 from modalens.dominance import Dominance, modality_dominance
 from modalens.errors import ModalensError
-from modalens.studies.controls import against_random
-from modalens.studies.heldout import CLASSIFIER, accuracy_draws, cross_validation, labelled_pairs
+from modalens.studies.controls import against_random, one_more_draw
+from modalens.studies.heldout import (
+    CLASSIFIER,
+    accuracy_draws,
+    beyond_chance,
+    cross_validation,
+    labelled_pairs,
+)
 from modalens.studies.removal import PUBLISHED, removal
 
 N, F = 240, 48
@@ -59,8 +65,9 @@ def test_planted_image_features_are_found(found):
     assert others.loc[others["difference"] < 0, "p"].min() > 0.01
     assert (table["whole"] > 0.8).loc["image"].all()
     assert np.allclose(table["drop"], table["whole"] - table["accuracy"])
-    assert np.allclose(table["difference"], table["accuracy"] - table["random"])
-    for name in ("whole", "accuracy", "drop", "random", "variance", "f_score"):
+    assert np.allclose(table["difference"], table["accuracy"] - table["random"], atol=0.03)  # labels are even
+    assert ((table["p"] < 0.05) == (table["difference_low"] > 0) | (table["difference_high"] < 0)).all()
+    for name in ("whole", "accuracy", "drop", "random", "difference", "variance", "f_score"):
         assert (table[f"{name}_low"] <= table[name]).all()
         assert (table[name] <= table[f"{name}_high"]).all()
     assert "carries more than its size" in found.statements[0]
@@ -68,21 +75,21 @@ def test_planted_image_features_are_found(found):
 
 
 def test_shuffled_labels_are_not_found():
-    """15 independent draws of the row that the planted features would show in."""
+    """12 independent draws of the row that the planted features would show in."""
     p = []
-    for seed in range(15):
-        image, text, labels = planted(seed, n=100)
+    for seed in range(12):
+        image, text, labels = planted(seed, n=80)
         shuffled = np.random.default_rng([seed, 1]).permutation(labels)
         table = removal(image, text, shuffled, score(image, text), seed=seed, folds=2).tables["removal"]
         p.append(table["p"].to_numpy())
     p = np.array(p)
-    assert (p[:, 0] < 0.01).sum() <= 1  # Binomial(15, 0.01): more has a chance of 1 %
-    assert (p[:, 0] < 0.05).sum() <= 3  # Binomial(15, 0.05): more has a chance of 0.5 %
+    assert (p[:, 0] < 0.01).sum() <= 1  # Binomial(12, 0.01): more has a chance of 0.6 %
+    assert (p[:, 0] < 0.05).sum() <= 3  # Binomial(12, 0.05): more has a chance of 0.2 %
     assert (p < 0.05).mean() < 0.12
     assert 0.2 < np.median(p) < 0.8
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_planted_features_are_found_whatever_the_seed(seed):
     image, text, labels = planted(seed + 10, informative=0.8)
     table = removal(image, text, labels, score(image, text), seed=seed, folds=2).tables["removal"]
@@ -125,8 +132,8 @@ def test_sparse_features_give_what_dense_ones_give_and_stay_sparse(monkeypatch):
     monkeypatch.setattr(
         sp.csr_array, "toarray", lambda *a, **k: pytest.fail("a sparse matrix was made dense")
     )
-    sparse = removal(sp.csr_array(image), sp.csr_matrix(text), labels, mds).tables["removal"]
-    dense = removal(image, text, labels, mds).tables["removal"]
+    sparse = removal(sp.csr_array(image), sp.csr_matrix(text), labels, mds, folds=2).tables["removal"]
+    dense = removal(image, text, labels, mds, folds=2).tables["removal"]
     assert list(sparse.columns) == list(dense.columns)
     # only centring differs, which moves single samples
     for name in ("whole", "accuracy", "random", "variance", "f_score"):
@@ -190,7 +197,7 @@ def test_removing_every_live_feature_leaves_the_commonest_label(rng):
     table = removal(side, side, labels, score(side, side)).tables["removal"]
     assert table["removed"].tolist() == [5, 5]
     assert table["accuracy"].tolist() == table["majority"].tolist() == [pytest.approx(2 / 3)] * 2
-    assert table["p"].tolist() == [1.0, 1.0]
+    assert table["p"].tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_pairs_without_label_and_rare_labels_are_left_out_and_said():
@@ -265,10 +272,10 @@ def test_the_test_against_random_sets_is_its_formula(rng, grouped):
     w = sum(naive_noise(each - mean, keys) for each in draws) / 20 * 20 / 19
     scale = np.sqrt(1.05 * spread + max(0, v - 1.05 * w) + 1 / (12 * 90**2))
     found = against_random(own, draws, keys)
-    assert found.random == pytest.approx(centre)
     assert found.difference == pytest.approx(own.mean() - centre)
     assert found.p == pytest.approx(2 * student.sf(abs(found.difference) / scale, 19))
-    assert (found.p < 0.05) == (not found.low <= own.mean() <= found.high)
+    assert found.low == pytest.approx(found.difference - student.ppf(0.975, 19) * scale)
+    assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
 
 
 def test_its_p_is_uniform_where_the_set_is_one_more_draw():
@@ -299,6 +306,44 @@ def test_no_difference_at_all_is_no_evidence():
     same = np.ones((20, 30), dtype=bool)
     assert against_random(same[0], same, np.arange(30)).p == 1
     assert against_random(~same[0], same, np.arange(30)).p < 1e-6
+
+
+def test_beyond_chance_is_0_for_predictions_that_know_nothing(rng):
+    labels = rng.choice(4, 300, p=[0.7, 0.1, 0.1, 0.1])
+    share = [float((labels == label).mean()) for label in range(4)]
+    predicted = rng.choice(4, (50, 300), p=[0.4, 0.2, 0.2, 0.2])
+    found = beyond_chance(predicted, labels)
+    expected = [
+        [float(p == y) - share[p] for p, y in zip(row, labels, strict=True)] for row in predicted.tolist()
+    ]
+    np.testing.assert_allclose(found, expected)
+    assert abs(found.mean()) < 0.02
+    assert beyond_chance(np.zeros(300, dtype=int), labels).mean() == pytest.approx(0)
+    assert (beyond_chance(labels, labels) > 0).all()
+
+
+def test_one_more_draw_falls_into_the_interval(rng):
+    inside = 0
+    for _ in range(2000):
+        values = rng.normal(3, 2, 21)
+        low, high = one_more_draw(values[1:])
+        inside += low <= values[0] <= high
+    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_naming_the_commonest_label_more_often_is_no_evidence():
+    """Predictions that know nothing, of which those without random sets name the commonest label more often."""
+    p, of_accuracy = [], []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        labels = rng.choice(3, 300, p=[0.7, 0.2, 0.1])
+        own = rng.choice(3, 300, p=[0.5, 0.3, 0.2])
+        draws = rng.choice(3, (20, 300), p=[0.8, 0.1, 0.1])
+        keys = np.arange(300)
+        p.append(against_random(beyond_chance(own, labels), beyond_chance(draws, labels), keys).p)
+        of_accuracy.append(against_random(own == labels, draws == labels, keys).p)
+    assert np.mean(np.array(p) < 0.05) < 0.09
+    assert np.mean(np.array(of_accuracy) < 0.05) > 0.5  # what plain accuracy would have called evidence
 
 
 def test_intervals_are_as_wide_as_those_of_a_share(rng):

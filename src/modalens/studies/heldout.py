@@ -125,7 +125,9 @@ def cross_validation(pairs: LabelledPairs, folds: int, seed: int) -> list[Split]
     unit = "groups" if pairs.grouped else "pairs"
     most = pd.Series(pairs.keys).groupby(pairs.labels).nunique().max()
     if not 2 <= folds <= most:
-        raise ModalensError(f"folds must lie between 2 and the {most} {unit} of the commonest label, not {folds!r}.")
+        raise ModalensError(
+            f"folds must lie between 2 and the {most} {unit} of the commonest label, not {folds!r}."
+        )
     splitter = StratifiedGroupKFold if pairs.grouped else StratifiedKFold
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a label rarer than the folds is missing from some
@@ -150,22 +152,34 @@ class FoldClassifier:
     """
 
     def __init__(self, x: Block, labels: Int[np.ndarray, " n"], split: Split) -> None:
-        train, test = split
+        train, _ = split
         scaler = StandardScaler(with_mean=not sp.issparse(x)).fit(x[train])
         self._train, self._test = (scaler.transform(x[rows]).astype(np.float32) for rows in split)
-        self._train_labels, self._test_labels = labels[train], labels[test]
+        self._labels = labels[train]
 
-    def correct(self, removed: Int[np.ndarray, " k"]) -> Bool[np.ndarray, " b"]:
-        """Whether each test sample is classified right when some features are zeroed."""
-        if (self._train_labels == self._train_labels[0]).all():
-            constant: np.ndarray = self._test_labels == self._train_labels[0]
-            return constant
+    def predict(self, removed: Int[np.ndarray, " k"]) -> Int[np.ndarray, " b"]:
+        """Labels of the test samples, predicted with some features zeroed."""
+        if (self._labels == self._labels[0]).all():
+            return np.full(self._test.shape[0], self._labels[0])
         model = LogisticRegression(**CLASSIFIER)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(_without(self._train, removed), self._train_labels)
-        right: np.ndarray = model.predict(_without(self._test, removed)) == self._test_labels
-        return right
+            model.fit(_without(self._train, removed), self._labels)
+        predicted: np.ndarray = model.predict(_without(self._test, removed))
+        return predicted
+
+
+def beyond_chance(
+    predicted: Int[np.ndarray, "*s n"], labels: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "*s n"]:
+    """Right (1) or wrong (0), less the share of samples that have the predicted label.
+
+    Its mean is 0 for predictions that know nothing, however often they name the commonest label, which accuracy
+    rewards; it is the numerator of Cohen's kappa.
+    """
+    shares = np.bincount(labels) / len(labels)
+    above: np.ndarray = (predicted == labels) - shares[predicted]
+    return above
 
 
 def accuracy_draws(
