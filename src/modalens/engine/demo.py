@@ -5,10 +5,12 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from modalens.engine.embedding import embed
 from modalens.engine.interpreting import InterpretConfig, collect_samples, interpret_run
@@ -46,7 +48,7 @@ class DemoPlan:
     sae: TrainConfig = _SAE
     ncl: TrainConfig = _NCL
     interpretation: InterpretConfig = _INTERPRETATION
-    studies: tuple[str, ...] = ("removal",)
+    studies: tuple[str, ...] = ("removal", "stability")
 
 
 _TITLE = "Which features of an emoji encoder belong to images, and which to texts?"
@@ -138,7 +140,11 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
     import torch
 
     torch.set_num_threads(1)
-    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # one bar is shown for all
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stderr(nowhere),  # one bar is shown for all
+        threadpool_limits(1),
+    ):
         run = Run(folder)
         store = run.store()
         d = int(store.image.shape[1])
@@ -150,6 +156,9 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
             train_on(config, store, training, where.folder, split="train")
             measure_learned(where, store, CONFIG)
         parent = None if folder == main else Run(main)
+        if parent is None:  # for stability; one encoder's will do
+            again = replace(plan.sae, seed=1)
+            train_on(SAEConfig(d, seed=1), store, again, run.learned("sae").seed(1).folder, split="train")
         interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
         for study in plan.studies:
             run_study(run, study, baselines=False)

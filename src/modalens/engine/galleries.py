@@ -91,11 +91,15 @@ def _thumbnails(store: PairStore, names: set[str]) -> Mapping[str, bytes]:
     found: dict[str, bytes] = {}
     if source is None or not names:
         return found
+    stored = "image_path" in store.columns
+    keys = dict(zip(store.ids, store.read_metadata(["image_path"])["image_path"], strict=True)) if stored else {}
     try:
         pairs = load_pairs(str(source))
         with progress_bar("Drawing thumbnails", len(names)) as advance:
-            for pair in pairs.scan():
-                if isinstance(pair, Pair) and pair.id in names and (picture := _thumbnail(pair)):
+            for pair in pairs:
+                if pair.id not in names or (keys and pair.ref.key != keys[pair.id]):
+                    continue  # not shown, or no longer the picture that was embedded
+                if picture := _thumbnail(pair):
                     found[pair.id] = picture
                     advance(1)
                     if len(found) == len(names):

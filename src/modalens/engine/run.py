@@ -21,6 +21,7 @@ class LearnedFeatures:
     ``scores/``             dominance scores of the codes
     ``quality.json``        reconstruction and retrieval
     ``interpret/``          what the features mean
+    ``seeds/SEED/``         the same features, trained from other seeds
     ======================  ==============================================
     """
 
@@ -30,6 +31,14 @@ class LearnedFeatures:
     def name(self) -> str:
         """Name of the folder."""
         return self.folder.name
+
+    def seed(self, seed: int) -> "LearnedFeatures":
+        """The same features, trained from another seed."""
+        return LearnedFeatures(self.folder / "seeds" / str(seed))
+
+    def seeds(self) -> list["LearnedFeatures"]:
+        """Every training from another seed that is done."""
+        return _trained(self.folder / "seeds")
 
     @property
     def codes(self) -> Path:
@@ -120,13 +129,7 @@ class Run:
 
     def all_learned(self) -> list[LearnedFeatures]:
         """Every set of learned features whose training is done, sorted by name."""
-        from modalens.features.sae import (
-            CONFIG_NAME,
-        )  # brings PyTorch, which most commands on a run do without
-
-        folder = self.folder / _FEATURES
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
-        return [LearnedFeatures(path) for path in found if (path / CONFIG_NAME).is_file()]
+        return _trained(self.folder / _FEATURES)
 
     def baseline(self, name: str) -> "Run":
         """The run of the same pairs through another encoder."""
@@ -136,3 +139,12 @@ class Run:
         """All baselines by name, sorted."""
         folder = self.folder / "baselines"
         return [(path.name, Run(path)) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+
+
+def _trained(folder: Path) -> list[LearnedFeatures]:
+    """The sets of features in a folder whose training is done, sorted by name."""
+    # Brings PyTorch, which most commands on a run do without.
+    from modalens.features.sae import CONFIG_NAME
+
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [LearnedFeatures(path) for path in found if (path / CONFIG_NAME).is_file()]

@@ -9,10 +9,13 @@ from typing import Any
 
 import modalens
 from modalens.engine.representations import Representation, representations
-from modalens.engine.run import Run
+from modalens.engine.run import LearnedFeatures, Run
 from modalens.errors import ModalensError
+from modalens.features import SparseAutoencoder
+from modalens.features.sharing import load_features
 from modalens.studies.removal import removal
 from modalens.studies.result import RESULT_NAME, StudyResult
+from modalens.studies.stability import Retrained, stability
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +56,33 @@ def _removal(each: Representation, config: StudyConfig, source: Mapping[str, Any
     )
 
 
+def _stability(each: Representation, config: StudyConfig, source: Mapping[str, Any]) -> StudyResult:
+    others = {}
+    # Only features with a decoder can be recognised in another training.
+    if each.directions is not None and each.embeddings is not None:
+        for where in LearnedFeatures(each.folder).seeds():
+            model = load_features(where.folder)
+            if isinstance(model, SparseAutoencoder):
+                image, text = (
+                    model.encode(getattr(each.embeddings, side).pick(each.rows), side)
+                    for side in ("image", "text")
+                )
+                others[f"seed {where.name}"] = Retrained(image, text, model.W_dec.numpy())
+    return stability(
+        each.image,
+        each.text,
+        groups=each.groups(),
+        decoder=each.directions,
+        others=others,
+        seed=config.seed,
+        source=source,
+    )
+
+
 # Studies of one representation at a time.
 STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any]], StudyResult]] = {
     "removal": _removal,
+    "stability": _stability,
 }
 
 
