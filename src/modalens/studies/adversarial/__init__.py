@@ -1,0 +1,1 @@
+"""Texts smuggled into images: the attack, the defence on chosen features, victims and judges."""

@@ -1,0 +1,167 @@
+"""A client for chat servers that speak OpenAI's protocol: patient with busy ones, clear about dead ones."""
+
+import http.client
+import json
+import logging
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from modalens.errors import ModalensError
+
+logger = logging.getLogger(__name__)
+
+_BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
+_LONGEST_REPLY = 16 * 2**20  # bytes
+
+
+class _UnansweredError(Exception):
+    """One failed call: why, and how long the server asks to wait before the next."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class ChatServer:
+    """An OpenAI-compatible server: OpenAI's own, vLLM, llama.cpp, Ollama and others.
+
+    Attributes
+    ----------
+    url
+        Its address up to the version, such as ``http://localhost:8000/v1``.
+    model
+        The name it has for the model.
+    key
+        Sent as a bearer token, and kept nowhere; None for servers that want none.
+    timeout
+        Seconds to wait for an answer.
+    retries
+        Further calls after one that failed in a way that may pass: no connection, no answer in time, a busy or
+        failing server, an answer that is not in the protocol.
+    pause
+        Seconds before the first of these; twice as long before each next one, and at least as long as the server
+        asks for (``Retry-After``).
+    longest_pause
+        Seconds that no pause exceeds.
+    """
+
+    url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+    timeout: float = 120.0
+    retries: int = 5
+    pause: float = 1.0
+    longest_pause: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise ModalensError(f"A server's address starts with http:// or https://, not {self.url!r}.")
+        if not self.model:
+            raise ModalensError(f"Name the model to ask at {self.url}.")
+        if self.timeout <= 0 or self.retries < 0 or self.pause < 0 or self.longest_pause < 0:
+            raise ModalensError("A server's timeout must be over 0, and retries and pauses not under 0.")
+
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        seed: int = 0,
+        temperature: float = 1.0,
+        max_tokens: int = 128,
+    ) -> str:
+        """One answer to a conversation.
+
+        Parameters
+        ----------
+        messages
+            As the protocol has them: a role and a content each.
+        seed, temperature, max_tokens
+            Of the sampling; servers that know no seed ignore it.
+
+        Raises
+        ------
+        ModalensError
+            If the server refuses the call, or still gives no answer after all retries.
+        """
+        body = {
+            "model": self.model,
+            "messages": list(messages),
+            "seed": seed,
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+        }
+        reason = ""
+        for attempt in range(self.retries + 1):
+            try:
+                return self._call(body)
+            except _UnansweredError as failure:
+                reason = str(failure)
+                if attempt < self.retries:
+                    wait = min(max(self.pause * 2**attempt, failure.wait), self.longest_pause)
+                    logger.warning("%s: %s; trying again in %.3g s", self.url, reason, wait)
+                    time.sleep(wait)
+        raise ModalensError(
+            f"The server {self.url} gave no answer in {self.retries + 1} calls (the last time: {reason}); see that it "
+            "runs, then run again."
+        )
+
+    def _call(self, body: Mapping[str, Any]) -> str:
+        request = urllib.request.Request(
+            f"{self.url.rstrip('/')}/chat/completions",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        if self.key:  # never passed on to where the server might redirect
+            request.add_unredirected_header("Authorization", f"Bearer {self.key}")
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as reply:
+                return _answer(reply.read(_LONGEST_REPLY))
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code in _BUSY:
+                    raise _UnansweredError(f"status {error.code}", _retry_after(error.headers)) from error
+                raise ModalensError(
+                    f"The server {self.url} refused the call with status {error.code}; see that the address, the "
+                    f"model {self.model!r} and the key are right."
+                ) from error
+        except TimeoutError as error:
+            raise _UnansweredError(f"no answer within {self.timeout:g} s") from error
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, TimeoutError):
+                raise _UnansweredError(f"no connection within {self.timeout:g} s") from error
+            raise _UnansweredError(f"no connection: {error.reason}") from error
+        except (http.client.HTTPException, OSError) as error:
+            raise _UnansweredError(f"the connection broke: {error!r}") from error
+
+
+def _answer(reply: bytes) -> str:
+    """The text of the first choice; a refusal is an answer too."""
+    try:
+        message = json.loads(reply)["choices"][0]["message"]
+        content = message.get("content") or message.get("refusal") or ""
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _UnansweredError("a reply that is no chat completion") from error
+    if not isinstance(content, str):
+        raise _UnansweredError("a reply whose content is no text")
+    return content
+
+
+def _retry_after(headers: Message) -> float:
+    """Seconds that a server asks to wait, given as a number or as a date; 0 if it does not say."""
+    value = headers.get("Retry-After", "")
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return 0.0
