@@ -148,9 +148,10 @@ def _studies(run: Run, name: str) -> list[StudyOf]:
     runs = [(name, run)] + [(_BASELINES.get(kind, (kind,))[0], each) for kind, each in run.baselines()]
     found = []
     for encoder, each in runs:
-        for folder in sorted(each.folder.glob(f"studies/*/*/{RESULT_NAME}")):
-            kind = folder.parent.name
-            found.append(StudyOf(_NAMES.get(kind, kind), encoder, StudyResult.load(folder.parent)))
+        folders = [path.parent for path in each.folder.glob(f"studies/*/*/{RESULT_NAME}")]
+        for folder in sorted(folders, key=lambda path: (path.parent.name, _place(path.name), path.name)):
+            kind = folder.name
+            found.append(StudyOf(_NAMES.get(kind, kind), encoder, StudyResult.load(folder)))
     return found
 
 
@@ -174,8 +175,11 @@ def _interpreted(found: Sequence[Representation]) -> list[InterpretedResult]:
 
 def _in_order(found: Sequence[Representation]) -> list[Representation]:
     """The embeddings, the demo's features, then others by name."""
-    order = list(_NAMES)
-    return sorted(found, key=lambda each: order.index(each.name) if each.name in order else len(order))
+    return sorted(found, key=lambda each: _place(each.name))
+
+
+def _place(name: str) -> int:
+    return list(_NAMES).index(name) if name in _NAMES else len(_NAMES)
 
 
 def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:

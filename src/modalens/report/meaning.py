@@ -147,8 +147,8 @@ def verdict_statements(data: ReportData) -> list[str]:
         chance = sum(found.shuffled_verdicts[side]["split"] for side in data.modalities)
         sentences.append(
             f"Of {count(one_sided)} one-sided {found.name} features, {count(totals['split'])} are halves of a split "
-            f"concept (with pairs shuffled: {count(chance)}), {count(totals['private'])} look private to their "
-            f"modality, and {count(totals['unclear'])} stay unclear."
+            f"concept (with pairs shuffled: {count(chance)}); for {count(totals['private'])} no other half was found "
+            f"beyond chance, which calls them private, and {count(totals['unclear'])} stay unclear."
         )
     return sentences
 
