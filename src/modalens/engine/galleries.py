@@ -92,7 +92,9 @@ def _thumbnails(store: PairStore, names: set[str]) -> Mapping[str, bytes]:
     if source is None or not names:
         return found
     stored = "image_path" in store.columns
-    keys = dict(zip(store.ids, store.read_metadata(["image_path"])["image_path"], strict=True)) if stored else {}
+    keys = (
+        dict(zip(store.ids, store.read_metadata(["image_path"])["image_path"], strict=True)) if stored else {}
+    )
     try:
         pairs = load_pairs(str(source))
         with progress_bar("Drawing thumbnails", len(names)) as advance:
