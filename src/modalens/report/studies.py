@@ -81,7 +81,7 @@ def joined(members: Sequence[StudyOf], table: str) -> pd.DataFrame:
     for each in members:
         if table in each.result.tables and len(each.result.tables[table]):
             frame = each.result.tables[table].copy()
-            frame.insert(0, "features", each.features)
+            frame.insert(0, "representation", each.features)
             frame.insert(1, "encoder", each.encoder)
             frames.append(frame)
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
