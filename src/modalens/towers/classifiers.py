@@ -1,0 +1,183 @@
+"""Image classifiers that label pairs whose data carries no label."""
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+
+from modalens.errors import ModalensError
+from modalens.towers.cards import files_sha256, versions
+from modalens.towers.compute import full_precision, pick_device
+from modalens.towers.hub import fetch
+from modalens.towers.quiet import quiet_transformers
+from modalens.towers.reading import readable, weight_files
+from modalens.towers.samples.base import embed_in_batches
+from modalens.towers.torchvision_check import check_torchvision
+
+logger = logging.getLogger(__name__)
+
+# The classifier of the published study of gender, and the probability over which it kept an image.
+PUBLISHED = "touchtech/fashion-images-gender-age-vit-large-patch16-224-in21k-v3"
+THRESHOLD = 0.9
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class ImageClassifier:
+    """An image-classification model of transformers.
+
+    Attributes
+    ----------
+    name
+        What the user called it.
+    classes
+        Names of its classes, by number.
+    """
+
+    def __init__(self, name: str, model: Any, image_processor: Any, origin: Mapping[str, Any]) -> None:
+        self.name = name
+        self.classes: tuple[str, ...] = tuple(
+            str(model.config.id2label[number]) for number in range(model.config.num_labels)
+        )
+        self._model = model
+        self._image_processor = image_processor
+        self._origin = dict(origin)
+
+    def probabilities(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n c"]:
+        """Probability of each class for RGB images, any number of them; rows sum to 1."""
+        return embed_in_batches(self._one_batch, images, len(self.classes))
+
+    def label(
+        self,
+        images: Sequence[Image.Image],
+        value_of: Callable[[str], str | None],
+        threshold: float = THRESHOLD,
+    ) -> list[str | None]:
+        """The value of each image that the classifier is sure of, else None.
+
+        Parameters
+        ----------
+        images
+            RGB images.
+        value_of
+            The value that the name of a class stands for, None for no value; the probabilities of classes with
+            one value are added up (``adult-female`` and ``young-female``).
+        threshold
+            A value is given where its probability is over this, in [0.5, 1).
+
+        Raises
+        ------
+        ModalensError
+            If the threshold is out of range or no two classes stand for different values.
+        """
+        if not 0.5 <= threshold < 1:
+            raise ModalensError(f"The threshold must lie between 0.5 and 1, not {threshold!r}.")
+        members: defaultdict[str, list[int]] = defaultdict(list)
+        for number, name in enumerate(self.classes):
+            if value := value_of(name):
+                members[value].append(number)
+        if len(members) < 2:
+            raise ModalensError(
+                f"The classes of {self.name} ({', '.join(self.classes[:8])}) do not stand for two values to tell "
+                "apart; name another classifier or another attribute."
+            )
+        found = self.probabilities(images)
+        values = list(members)
+        summed = np.stack([found[:, members[value]].sum(axis=1) for value in values], axis=1)
+        return [values[row.argmax()] if row.max() > threshold else None for row in summed]
+
+    def card(self) -> dict[str, Any]:
+        """Where the weights come from, the class, its labels, the preprocessing and the versions."""
+        return {
+            "model": self.name,
+            **self._origin,
+            "class": type(self._model).__name__,
+            "classes": list(self.classes),
+            "preprocessing": self._image_processor.to_dict(),
+            "versions": versions("torch", "transformers", "pillow"),
+        }
+
+    @torch.inference_mode()
+    def _one_batch(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "b c"]:
+        # Told outright, since an image three pixels high or wide looks like one with channels there.
+        inputs = self._image_processor(list(images), return_tensors="pt", input_data_format="channels_last")
+        with full_precision(self._model.device):
+            logits = self._model(**inputs.to(self._model.device)).logits
+        probabilities: np.ndarray = logits.float().softmax(dim=1).cpu().numpy()
+        return probabilities
+
+
+def load_image_classifier(
+    name: str = PUBLISHED, *, device: str | None = None, revision: str | None = None
+) -> ImageClassifier:
+    """Load an image classifier.
+
+    Parameters
+    ----------
+    name
+        Hub id of an image-classification model of transformers (the published one by default), or a folder
+        with one as ``save_pretrained`` writes it, for which no network is touched.
+    device
+        PyTorch's name of a device; by default the GPU if there is one, else the CPU.
+    revision
+        Branch, tag or commit of a hub id.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such model, it cannot be reached or read, or it classifies no images.
+    """
+    folder = Path(name).expanduser()
+    local = bool(name) and folder.is_dir()
+    if revision is not None and local:
+        raise ModalensError(f"A revision was given for {name}, which has none; leave it out.")
+    if not local:
+        if not _HUB_ID.fullmatch(name):
+            raise ModalensError(
+                f"There is no classifier {name!r}; name a folder with an image-classification model of "
+                f"transformers, or its hub id (such as {PUBLISHED})."
+            )
+        check_torchvision()
+        folder = fetch(name, revision)
+        # The hub's cache names the folder of a snapshot after its commit.
+        return _load(name, folder, device, {"revision": folder.name})
+    check_torchvision()
+    return _load(name, folder, device, {"weights_sha256": files_sha256(weight_files(name, folder))})
+
+
+def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]) -> ImageClassifier:
+    chosen = pick_device(device)
+    transformers: Any = import_module("transformers")
+    with quiet_transformers():
+        with readable(name, "weights"):
+            model, report = transformers.AutoModelForImageClassification.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=weight_files(name, folder)[0].suffix == ".safetensors",
+                weights_only=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        with readable(name, "image processor"):
+            # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
+            image_processor = transformers.AutoImageProcessor.from_pretrained(
+                folder, backend="pil", local_files_only=True
+            )
+    if missing := sorted(report["missing_keys"]):
+        raise ModalensError(
+            f"The weights of {name} lack {len(missing)} tensors that a {type(model).__name__} has, {missing[0]} "
+            "first, so it was not trained to classify images; name a classifier."
+        )
+    classifier = ImageClassifier(name, model.to(chosen).eval().requires_grad_(False), image_processor, origin)
+    with readable(name, "output for an image"):
+        classifier.probabilities([Image.new("RGB", (32, 32), "grey")])
+    logger.info("Loaded %s, a %s, on %s.", name, type(model).__name__, chosen)
+    return classifier
