@@ -140,6 +140,12 @@ def test_features_without_any_partner_give_an_empty_row(rng):
     assert "not defined for seed 1" in result.statements[1]
 
 
+def test_dead_features_leave_nothing_to_compare():
+    result = stability(np.zeros((20, 4)), np.zeros((20, 4)))
+    assert (result.tables["stability"]["features"] == 0).all()
+    assert result.statements[0].endswith("not defined for normalised; 1 is full agreement.")
+
+
 def test_the_answer_does_not_depend_on_blocks_or_the_kind_of_matrix(monkeypatch, rng):
     image, text = planted()
     silent = rng.random(image.shape) < 0.5

@@ -253,10 +253,10 @@ def _statements(table: pd.DataFrame, matches: Sequence[Mapping[str, Any]]) -> li
             else f"{row['kappa']:.2f} ({row['kappa_low']:.2f} to {row['kappa_high']:.2f}) for {row['comparison']}"
             for row in rows
         ]
-        chance = np.nanmax([row["kappa_chance_high"] for row in rows] + [0.0])
+        chances = [row["kappa_chance_high"] for row in rows if not np.isnan(row["kappa"])]
+        beside = f", and permuted classes stay under {max(chances):.2f} in 97.5 % of draws" if chances else ""
         said.append(
-            f"Under {rule}, Cohen's kappa between classes is {', '.join(told)}; 1 is full agreement, and permuted "
-            f"classes stay under {chance:.2f} in 97.5 % of draws."
+            f"Under {rule}, Cohen's kappa between classes is {', '.join(told)}; 1 is full agreement{beside}."
         )
     said += [
         f"{match['matched']:,} of {match['features']:,} live features have a partner in {match['other']} with a cosine "
