@@ -28,6 +28,8 @@ class DifferentiableImages(Protocol):
 
     side: int
     """Height and width of the square images that the tower itself sees."""
+    device: torch.device
+    """Where it computes."""
 
     def embed(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """Embeddings, on the CPU, of RGB images of one size with values in [0, 1].
@@ -63,6 +65,7 @@ class DemoImages:
 
     def __init__(self, vlm: DemoVLM) -> None:
         self._vlm = vlm
+        self.device = vlm._device
 
     def embed(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """Unit vectors."""
@@ -75,7 +78,8 @@ class DemoImages:
             Image.Resampling.BICUBIC,
             (left, top, left + square, top + square),
         )
-        return self._vlm.encode_pixels((resized - 127) / 128)
+        with full_precision(self.device):
+            return self._vlm.encode_pixels((resized - 127) / 128)
 
 
 class TransformersImages:
@@ -94,14 +98,14 @@ class TransformersImages:
                 "take a CLIP or the first SigLIP."
             )
         self._model = vlm._model
+        self.device: torch.device = self._model.device
         self._settings: dict[str, Any] = vlm._image_processor.to_dict()
         self.side = int(self._model.config.vision_config.image_size)
 
     def embed(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """Projected and pooled, not normalised."""
-        device = self._model.device
-        with full_precision(device):
-            found: Any = self._model.get_image_features(pixel_values=self.preprocess(pixels.to(device)))
+        with full_precision(self.device):
+            found: Any = self._model.get_image_features(pixel_values=self.preprocess(pixels.to(self.device)))
         pooled: Tensor = found if isinstance(found, Tensor) else found.pooler_output
         return pooled.float().cpu()
 

@@ -1,1 +1,28 @@
 """Texts smuggled into images: the attack, the defence on chosen features, victims and judges."""
+
+from modalens.studies.adversarial.attack import Optimisation, attack
+from modalens.studies.adversarial.canaries import Request, canaries, load_requests
+from modalens.studies.adversarial.defence import defend
+from modalens.studies.adversarial.judges import ExactJudge, ModelJudge
+from modalens.studies.adversarial.servers import ChatServer
+from modalens.studies.adversarial.study import AdversarialConfig, adversarial
+from modalens.studies.adversarial.text_images import write_text
+from modalens.studies.adversarial.victims import DualEncoderVictim, ServerVictim, TransformersVictim
+
+__all__ = [
+    "AdversarialConfig",
+    "ChatServer",
+    "DualEncoderVictim",
+    "ExactJudge",
+    "ModelJudge",
+    "Optimisation",
+    "Request",
+    "ServerVictim",
+    "TransformersVictim",
+    "adversarial",
+    "attack",
+    "canaries",
+    "defend",
+    "load_requests",
+    "write_text",
+]

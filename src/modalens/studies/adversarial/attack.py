@@ -16,7 +16,8 @@ from modalens.towers.compute import map_batches
 from modalens.towers.differentiable import DifferentiableImages
 
 OPTIMISERS = ("adam", "pgd")
-_RECORDS = 10
+_RECORDS = 10  # at most so many embeddings along the way, and the last
+_BATCH = 16  # on a GPU
 
 # From embeddings to the features that are compared; both (n, ...), gradients flow through.
 Encode = Callable[[Tensor], Tensor]
@@ -37,21 +38,16 @@ class Optimisation:
     budget
         How far a pixel may move from where it started, from 1/255 to 1 of its range (L-infinity); None for any
         distance. What lies between two steps of 8 bits is cut off.
-    batch
-        Images in one pass.
     """
 
     steps: int = 100
     optimiser: str = "adam"
-    rate: float = 0.03
+    rate: float = 0.01
     budget: float | None = None
-    batch: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ModalensError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise ModalensError(f"steps must be a whole number of at least 1, not {self.steps!r}.")
         if self.optimiser not in OPTIMISERS:
             raise ModalensError(
                 f"There is no optimiser {self.optimiser!r}; there are {', '.join(OPTIMISERS)}."
@@ -148,7 +144,9 @@ def approach(
         raise ModalensError(f"There are {len(images)} images and {len(target)} targets; give one each.")
     if len({image.size for image in images}) > 1:
         raise ModalensError("The images differ in size; bring them to one size first.")
-    batches = [slice(start, start + config.batch) for start in range(0, len(images), config.batch)]
+    # On the CPU a batch is no faster than its images one by one, and these keep every core busy.
+    size = 1 if tower.device.type == "cpu" else _BATCH
+    batches = [slice(start, start + size) for start in range(0, len(images), size)]
 
     def run(rows: slice) -> list[Optimised]:
         goal = torch.from_numpy(np.ascontiguousarray(target[rows], dtype=np.float32))
@@ -157,8 +155,7 @@ def approach(
             advance(len(done))
         return done
 
-    # Towers hand their embeddings to the CPU; where they compute is theirs to know.
-    return [each for batch in map_batches(run, batches, torch.device("cpu")) for each in batch]
+    return [each for batch in map_batches(run, batches, tower.device) for each in batch]
 
 
 def embed(tower: DifferentiableImages, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
@@ -205,8 +202,8 @@ def _optimise(
     steps, recorded = [], []
     for step in range(config.steps + 1):
         embedded = tower.embed(pixels)
-        # The square has the same minimum, and a gradient that fades on the way there.
-        loss = distance(encode(embedded), goal, chosen, squared=True)
+        # Not its square: with that, Adam's steps fade with the gradient, and twice the distance is left at the end.
+        loss = distance(encode(embedded), goal, chosen)
         nearer = loss.detach() < least
         least = torch.where(nearer, loss.detach(), least)
         best[nearer] = pixels.detach()[nearer]

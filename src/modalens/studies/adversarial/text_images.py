@@ -1,5 +1,6 @@
 """Write a text into an image, as large as it fits."""
 
+from bisect import bisect_left
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -57,19 +58,29 @@ def _fitted(
     words: list[str], room: tuple[float, float], font: str | Path | None, rimmed: bool
 ) -> tuple[str, ImageFont.FreeTypeFont, int]:
     """The wrapped text, the largest font in which it fits, and the width of its rim."""
-    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     _require_letters(words, _font(font, 16))
-    for size in range(max(int(room[1]), _SMALLEST), _SMALLEST - 1, -1):
-        letters = _font(font, size)
-        rim = max(size // 10, 1) if rimmed else 0
+
+    def fits(size: int) -> bool:
+        letters, rim = _font(font, size), _rim(size, rimmed)
         lines = _wrapped(words, letters, room[0])
         left, top, right, bottom = draw.multiline_textbbox((0, 0), lines, font=letters, stroke_width=rim)
-        if right - left <= room[0] and bottom - top <= room[1]:
-            return lines, letters, rim
-    raise ModalensError(
-        f"A text of {len(' '.join(words))} letters does not fit a picture of this size; shorten it or take a "
-        "larger picture."
-    )
+        return right - left <= room[0] and bottom - top <= room[1]
+
+    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    sizes = range(_SMALLEST, max(int(room[1]), _SMALLEST) + 1)
+    found = bisect_left(sizes, True, key=lambda size: not fits(size))  # the first too large
+    if found == 0:
+        raise ModalensError(
+            f"A text of {len(' '.join(words))} letters does not fit a picture of this size; shorten it or take a "
+            "larger picture."
+        )
+    size = sizes[found - 1]
+    letters = _font(font, size)
+    return _wrapped(words, letters, room[0]), letters, _rim(size, rimmed)
+
+
+def _rim(size: int, rimmed: bool) -> int:
+    return max(size // 10, 1) if rimmed else 0
 
 
 def _wrapped(words: list[str], letters: ImageFont.FreeTypeFont, width: float) -> str:
