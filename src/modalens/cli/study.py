@@ -9,12 +9,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="removal or stability.")],
+    name: Annotated[str, typer.Argument(help="removal, stability or gender.")],
     run: Annotated[Path, typer.Argument(help="Folder of a run, or a store.")] = Path("runs/demo"),
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results (default: studies/NAME in the run).")
     ] = None,
     label: Annotated[str, typer.Option(help="Metadata column that classifiers read.")] = "category",
+    attribute: Annotated[
+        str, typer.Option(help="Metadata column that the gender study tells apart, say skin_tone.")
+    ] = "gender",
     rule: Annotated[str, typer.Option(help="Class rule: twofold or mu_sigma (published).")] = "twofold",
     draws: Annotated[int, typer.Option(help="Random control sets.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
@@ -26,14 +29,17 @@ def study(
     """Run a study on every representation of a run, beside its controls and baselines.
 
     removal: what a classifier loses without the features of one class. stability: how the classes hold across
-    resamples, estimators, halves of the data, seeds and normalisation.
+    resamples, estimators, halves of the data, seeds and normalisation. gender: how well an attribute of the pairs
+    is told from their features without one class, and which samples and words lean to a class.
     """
     from modalens.cli.output import print_json
     from modalens.engine.run import Run
     from modalens.engine.studies import StudyConfig, run_study
 
     found = Run.find(run)
-    results = run_study(found, name, StudyConfig(label, rule, draws, seed), out=out, baselines=baselines)
+    results = run_study(
+        found, name, StudyConfig(label, attribute, rule, draws, seed), out=out, baselines=baselines
+    )
     where = found.study(name) if out is None else out
     if json:
         print_json({"results": str(where), **{kind: _as_json(result) for kind, result in results.items()}})

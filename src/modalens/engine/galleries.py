@@ -2,14 +2,15 @@
 
 import io
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from modalens.engine.interpreting import Interpretation
 from modalens.errors import ModalensError
-from modalens.pairs import Pair, load_pairs
+from modalens.pairs import load_pairs
 from modalens.progress import progress_bar
 from modalens.report.gallery import FeatureCard, Gallery
 from modalens.store import PairStore
@@ -17,6 +18,7 @@ from modalens.store import PairStore
 logger = logging.getLogger(__name__)
 
 _THUMBNAIL = (96, 96)
+_SHOWN = (256, 256)
 _QUALITY = 75
 # Keeps a page of three representations well under 30 MB.
 MOST = 2000
@@ -84,11 +86,27 @@ def collect_pictures(store: PairStore, galleries: Iterable[Gallery]) -> dict[str
     return {name: (pictures.get(name), text) for name, text in texts.items()}
 
 
+def pictures_of(store: PairStore, names: Sequence[str]) -> list[Image.Image | None]:
+    """Pictures of some pairs by id, at most 256 pixels wide and high; None for those that are gone."""
+    found = _find(store, set(names), _SHOWN)
+    return [found.get(name) for name in names]
+
+
 def _thumbnails(store: PairStore, names: set[str]) -> Mapping[str, bytes]:
-    """Small pictures of some pairs, from the source that the store names."""
+    """Small pictures of some pairs, as the page holds them."""
+    found = {}
+    for name, image in _find(store, names, _THUMBNAIL).items():
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=_QUALITY)
+        found[name] = buffer.getvalue()
+    return found
+
+
+def _find(store: PairStore, names: set[str], size: tuple[int, int]) -> dict[str, Image.Image]:
+    """Pictures of some pairs, from the source that the store names, shrunk to a size."""
     manifest = store.manifest
     source = None if manifest is None else manifest.source.get("source")
-    found: dict[str, bytes] = {}
+    found: dict[str, Image.Image] = {}
     if source is None or not names:
         return found
     stored = "image_path" in store.columns
@@ -101,25 +119,18 @@ def _thumbnails(store: PairStore, names: set[str]) -> Mapping[str, bytes]:
             for pair in pairs:
                 if pair.id not in names or (keys and pair.ref.key != keys[pair.id]):
                     continue  # not shown, or no longer the picture that was embedded
-                if picture := _thumbnail(pair):
-                    found[pair.id] = picture
-                    advance(1)
-                    if len(found) == len(names):
-                        break
+                try:
+                    image = pair.image
+                except (ModalensError, OSError):
+                    continue  # it was embedded once; a picture that went bad since must not cost the page
+                image.thumbnail(size)
+                found[pair.id] = image
+                advance(1)
+                if len(found) == len(names):
+                    break
     except ModalensError as error:
         logger.warning("The galleries show no pictures: %s", error)
     return found
-
-
-def _thumbnail(pair: Pair) -> bytes | None:
-    try:
-        image = pair.image
-    except (ModalensError, OSError):
-        return None  # it was embedded once; a picture that went bad since must not cost the page
-    image.thumbnail(_THUMBNAIL)
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=_QUALITY)
-    return buffer.getvalue()
 
 
 def _card(found: Interpretation, feature: int, top: int) -> FeatureCard:

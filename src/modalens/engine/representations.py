@@ -89,10 +89,18 @@ class Representation:
 
     def groups(self) -> np.ndarray | None:
         """One label a scored pair, of pairs that are drawn together; None where all are independent."""
+        everyone = self.all_groups()
+        return None if everyone is None else everyone[self.rows]
+
+    def all_groups(self) -> np.ndarray | None:
+        """The same for every pair of the store, scored or not."""
         name = self.scores.config.groups
         if name is None:
             name = "image_path" if "image_path" in self.store.columns else None
-        return None if name is None else self.column(name)
+        if name is None:
+            return None
+        values: np.ndarray = self.store.read_metadata([name])[name].to_numpy(dtype=object)
+        return values
 
     def about(self) -> Mapping[str, Any]:
         """What tells it from every other representation."""

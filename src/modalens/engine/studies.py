@@ -2,17 +2,22 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import modalens
+from modalens.engine.galleries import pictures_of
 from modalens.engine.representations import Representation, representations
 from modalens.engine.run import LearnedFeatures, Run
 from modalens.errors import ModalensError
 from modalens.features import SparseAutoencoder
 from modalens.features.sharing import load_features
+from modalens.studies.attributes import attributes
+from modalens.studies.gender import CAVEATS
 from modalens.studies.removal import removal
 from modalens.studies.result import RESULT_NAME, StudyResult
 from modalens.studies.stability import Retrained, stability
@@ -28,6 +33,8 @@ class StudyConfig:
     ----------
     label
         Metadata column that classifiers read.
+    attribute
+        Metadata column that the gender study tells apart.
     rule
         Class rule of the index sets.
     draws
@@ -37,6 +44,7 @@ class StudyConfig:
     """
 
     label: str = "category"
+    attribute: str = "gender"
     rule: str = "twofold"
     draws: int = 20
     seed: int = 0
@@ -79,8 +87,34 @@ def _stability(each: Representation, config: StudyConfig, source: Mapping[str, A
     )
 
 
+def _gender(each: Representation, config: StudyConfig, source: Mapping[str, Any]) -> StudyResult:
+    store = each.store
+    tested = np.zeros(len(store), dtype=bool)
+    tested[each.rows] = True
+    captions = store.read_metadata(["caption"])["caption"].to_numpy() if "caption" in store.columns else None
+    manifest = store.manifest
+    origin = "" if manifest is None else str(manifest.source.get("source", ""))
+    return attributes(
+        store.image,
+        store.text,
+        store.read_metadata([config.attribute])[config.attribute].to_numpy(dtype=object),
+        each.mds,
+        attribute=config.attribute,
+        rule=config.rule,
+        tested=None if tested.all() else tested,
+        groups=each.all_groups(),
+        captions=captions,
+        pictures=lambda rows: pictures_of(store, store.ids[np.asarray(rows)]),
+        draws=config.draws,
+        seed=config.seed,
+        caveats=[text for name, text in CAVEATS.items() if name == origin],
+        source=source,
+    )
+
+
 # Studies of one representation at a time.
 STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any]], StudyResult]] = {
+    "gender": _gender,
     "removal": _removal,
     "stability": _stability,
 }
@@ -117,18 +151,40 @@ def run_study(
     if name not in STUDIES:
         raise ModalensError(f"There is no study {name!r}; there are {', '.join(STUDIES)}.")
     config = config or StudyConfig()
+    called = config.attribute if name == "gender" else name
     own = representations(run)
-    if baselines:
-        for kind, baseline in run.baselines():
-            for each in representations(baseline, own[0].scores.config):
-                logger.info("Study %s of %s, %s", name, each.name, kind)
-                _kept_or_made(name, each, config, baseline.study(name) / each.name)
-    folder = run.study(name) if out is None else out
-    found = {}
-    for each in own:
-        logger.info("Study %s of %s", name, each.name)
-        found[each.name] = _kept_or_made(name, each, config, folder / each.name)
+    found, failed = _study_all(name, own, config, run.study(called) if out is None else out)
+    if not found:
+        raise next(iter(failed.values()))
+    title = next(iter(found.values())).title
+    _note_failures(called, title, failed, run.study(called) if out is None else out)
+    for kind, baseline in run.baselines() if baselines else ():
+        logger.info("Study %s of the baseline %s", name, kind)
+        others = representations(baseline, own[0].scores.config)
+        _, failed = _study_all(name, others, config, baseline.study(called))
+        _note_failures(called, title, failed, baseline.study(called))
     return found
+
+
+def _study_all(
+    name: str, found: Sequence[Representation], config: StudyConfig, folder: Path
+) -> tuple[dict[str, StudyResult], dict[str, ModalensError]]:
+    """Results by representation, and why others could not be studied (a class without members, say)."""
+    results, failed = {}, {}
+    for each in found:
+        logger.info("Study %s of %s", name, each.name)
+        try:
+            results[each.name] = _kept_or_made(name, each, config, folder / each.name)
+        except ModalensError as error:
+            failed[each.name] = error
+    return results, failed
+
+
+def _note_failures(name: str, title: str, failed: Mapping[str, ModalensError], folder: Path) -> None:
+    """Keep a result without tables that says why there are none."""
+    for kind, error in failed.items():
+        logger.warning("%s was not studied: %s", kind, error)
+        StudyResult(name.replace("_", "-"), title, {}, [f"Not studied: {error}"], {}).save(folder / kind)
 
 
 def _kept_or_made(name: str, each: Representation, config: StudyConfig, folder: Path) -> StudyResult:
