@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,6 +174,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
     nested = {name: value for name, value in provenance.items() if isinstance(value, Mapping) and value}
     estimator_rows = tables.estimator_table(data.main, data.estimator).to_dict("records")
     live = int((~np.isnan(scores.score)).sum())
+    shown_studies = studies.shown_studies(data)
     return environment.get_template("report.html.j2").render(
         data=data,
         naming=naming,
@@ -214,7 +215,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
         published=PUBLISHED,
         role_of={naming.label(role): role for role in ROLES},
         naming_short=naming.short,
-        studies=studies.shown_studies(data),
+        studies=shown_studies,
         retrieval=views.recalls(data),
         ranks=sorted(data.main.retrieval.chance) if data.main.retrieval else [],
         chance=data.main.retrieval.chance if data.main.retrieval else {},
@@ -226,7 +227,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
             "nested": nested,
         },
         most_skipped=MAX_SKIPPED_ROWS,
-        sections=_sections(data),
+        sections=_sections(data, shown_studies),
         metrics=METRICS,
         roles=ROLES,
         rules=RULES,
@@ -249,14 +250,20 @@ def _hash(script: str) -> Markup:
     return Markup("sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
 
 
-def _sections(data: ReportData) -> dict[str, str]:
-    """Headings of the page by anchor."""
+def _sections(data: ReportData, shown_studies: Sequence[studies.ShownStudy]) -> dict[str, str]:
+    """Headings of the page by anchor; studies stand before the table of features."""
     empty = {
         "learned": not learned.names(data),
         "gallery": not data.galleries,
         "meaning": not meaning.names(data),
     }
-    return {name: heading for name, heading in SECTIONS.items() if not empty.get(name)}
+    found: dict[str, str] = {}
+    for name, heading in SECTIONS.items():
+        if name == "features":
+            found |= {study.anchor: study.title for study in shown_studies}
+        if not empty.get(name):
+            found[name] = heading
+    return found
 
 
 def _environment(naming: Naming) -> Environment:

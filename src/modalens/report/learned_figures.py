@@ -124,7 +124,8 @@ def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
             range(len(encoders)), [shortened(each.name, 14 if narrow else 24) for each in encoders]
         )
         axes.set_ylim(len(encoders) - 0.5, -0.5)
-        axes.set_xlim(left=0)
+        if axes.dataLim.x0 >= 0:  # EmbSim, and Mono with it, may be negative
+            axes.set_xlim(left=0)
         axes.grid(axis="x", linewidth=0.5)
         axes.tick_params(axis="x", labelsize=8)
         axes.spines["bottom"].set_visible(False)
@@ -165,7 +166,8 @@ def mono_along_training(data: ReportData, naming: Naming, *, narrow: bool = Fals
                 )
         axes.set_title(f"{kind}: Mono along training", fontweight="bold")
         axes.set_xlabel("steps")
-        axes.set_ylim(bottom=0)
+        if axes.dataLim.y0 >= 0:
+            axes.set_ylim(bottom=0)
         axes.grid(axis="y")
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(handles), handlelength=1.4)

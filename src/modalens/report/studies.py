@@ -3,8 +3,10 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from modalens.report.data import ReportData, StudyOf
@@ -49,7 +51,8 @@ def shown_studies(data: ReportData) -> list[ShownStudy]:
             for sentence in each.result.statements
         ]
         tables, pictures = {}, {}
-        for encoder in dict.fromkeys(each.encoder for each in members):
+        encoders = dict.fromkeys(each.encoder for each in members)
+        for encoder in sorted(encoders, key=lambda encoder: encoder != data.main.name):
             own = [each for each in members if each.encoder == encoder]
             frames = {
                 key: joined(own, key)
@@ -102,15 +105,15 @@ def study_tables(data: ReportData) -> dict[str, pd.DataFrame]:
 def shown_table(frame: pd.DataFrame, caption: str) -> ShownTable:
     """Shape a frame for people: ``x``, ``x_low`` and ``x_high`` become one cell with its interval."""
     heads, columns, numeric = [], [], []
-    for name in frame.columns:
-        if any(name == f"{other}{end}" for other in frame.columns for end in ("_low", "_high")):
-            continue
+    ends = {name: (f"{name}_low", f"{name}_high") for name in frame.columns}
+    ends = {name: pair for name, pair in ends.items() if {*pair} <= {*frame.columns}}
+    for name in frame.columns.drop([end for pair in ends.values() for end in pair]):
         values = frame[name]
         is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
         small = [""] * len(frame)
-        if f"{name}_low" in frame and f"{name}_high" in frame:
-            ends = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
-            small = ["" if pd.isna(low) else interval(float(low), float(high)) for low, high in ends]
+        if name in ends:
+            bounds = zip(*(frame[end] for end in ends[name]), strict=True)
+            small = ["" if pd.isna(low) else interval(float(low), float(high)) for low, high in bounds]
         heads.append(capitalised(str(name).replace("_", " ")))
         whole = pd.api.types.is_integer_dtype(values)
         columns.append([(_cell(value, whole), note) for value, note in zip(values, small, strict=True)])
@@ -119,10 +122,10 @@ def shown_table(frame: pd.DataFrame, caption: str) -> ShownTable:
 
 
 def _cell(value: Any, whole: bool) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    if pd.isna(value):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return number(None)
-    return count(value) if whole else number(float(value))
+    if not isinstance(value, Real):
+        return str(value)
+    return count(float(value)) if whole or isinstance(value, Integral) else number(float(value))

@@ -1,0 +1,370 @@
+"""How interpretable features are, in the report: beside chance and baselines, without missing numbers as numbers."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modalens.interpret import PUBLISHED
+from modalens.report import InterpretedResult, ReportData, learned_figures, meaning, write_report
+from modalens.report.naming import Naming, interval, number
+from modalens.report.rendering import drawing, to_svg
+from modalens.report.tables import write_tables
+from tests.interpreted import Part, make_interpreted, quick_page
+
+EVIL = "<script>alert(1)</script>$\\frac{x$"
+
+
+@pytest.fixture(scope="module")
+def meant(data: ReportData) -> ReportData:
+    """Two representations of the main encoder, one of the first baseline, none of the second."""
+    untrained, closed = data.baselines
+    main = dataclasses.replace(
+        data.main,
+        interpreted=[
+            make_interpreted("Raw", meaningful=False),
+            make_interpreted("SAE", seed=1, steps=(1, 2, 3)),
+        ],
+    )
+    untrained = dataclasses.replace(
+        untrained, interpreted=[make_interpreted("SAE", meaningful=False, seed=2, steps=(1, 2))]
+    )
+    return dataclasses.replace(data, main=main, baselines=[untrained, closed])
+
+
+def unscored(found: InterpretedResult) -> InterpretedResult:
+    """The same with no feature scored in texts, and no one-sided feature."""
+    fidelity = found.fidelity
+    nothing = dict.fromkeys(("mean", "low", "high", "median", "chance"), np.nan)
+    averages = [
+        dataclasses.replace(each, features=0, **nothing) if each.modality == "text" else each
+        for each in fidelity.averages
+    ]
+    missing = dict.fromkeys(("value", "low", "high", "null_mean", "null_low", "null_high", "p"), np.nan)
+    fidelities = [dataclasses.replace(each, **missing) for each in fidelity.fidelities]
+    none = {side: dict.fromkeys(meaning.VERDICTS, 0) for side in ("image", "text")}
+    return dataclasses.replace(
+        found,
+        fidelity=dataclasses.replace(fidelity, averages=tuple(averages), fidelities=tuple(fidelities)),
+        verdicts=none,
+        shuffled_verdicts=none,
+    )
+
+
+def negative(found: InterpretedResult) -> InterpretedResult:
+    """The same with averages under 0."""
+    averages = [dataclasses.replace(each, mean=-0.5, low=-0.7, high=-0.3) for each in found.fidelity.averages]
+    return dataclasses.replace(
+        found,
+        fidelity=dataclasses.replace(found.fidelity, averages=tuple(averages)),
+        along=found.along.assign(mono=-0.5, low=-0.7, high=-0.3),
+    )
+
+
+def only(data: ReportData, *found: InterpretedResult) -> ReportData:
+    baselines = [dataclasses.replace(each, interpreted=[]) for each in data.baselines]
+    main = dataclasses.replace(data.main, interpreted=found)
+    return dataclasses.replace(data, main=main, baselines=baselines)
+
+
+# Tables
+
+
+def test_representations_stand_beside_their_baselines(meant: ReportData) -> None:
+    listed = [(name, encoder.name) for name, encoder, _ in meaning.interpreted(meant)]
+    assert listed == [("Raw", "Main"), ("SAE", "Main"), ("SAE", "Untrained twin")]
+    tables = meaning.meaning_tables(meant)
+    assert list(tables["monosemanticity"])[:3] == ["representation", "encoder", "rule"]
+    for table in ("monosemanticity", "fidelity"):
+        pairs = tables[table][["representation", "encoder"]].drop_duplicates()
+        assert pairs.to_numpy().tolist() == [list(each) for each in listed]
+        assert set(tables[table]["rule"]) == {"twofold"}
+    assert list(tables["published_monosemanticity"]["model"]) == list(PUBLISHED)
+    assert tables["published_monosemanticity"].set_index("model").loc["CLIP+SAE", "embsim_text"] == 0.74
+
+
+def test_tables_hold_the_numbers(meant: ReportData) -> None:
+    tables = meaning.meaning_tables(meant)
+    fidelity = meant.main.interpreted[1].fidelity
+    row = tables["monosemanticity"].query(
+        "representation == 'SAE' and encoder == 'Main' and metric == 'mono' and modality == 'image' "
+        "and label == 'cross'"
+    )
+    assert row["mean"].item() == fidelity.average("mono", "image", "cross").mean
+    assert row["features"].item() == 10
+    along = tables["monosemanticity_along_training"]
+    assert along.groupby("encoder")["step"].apply(lambda steps: sorted(set(steps))).to_dict() == {
+        "Main": [1, 2, 3],
+        "Untrained twin": [1, 2],
+    }
+    assert set(along["representation"]) == {"SAE"}
+
+
+def test_rows_of_the_page_follow_the_classes(meant: ReportData) -> None:
+    rows = meaning.average_rows(meant.main, meant.modalities)
+    assert [(row["features"], row["label"]) for row in rows] == [
+        (name, label) for name in ("Raw", "SAE") for label in ("all", "image", "cross", "text")
+    ]
+    for row, found in zip(
+        rows, [meant.main.interpreted[0]] * 4 + [meant.main.interpreted[1]] * 4, strict=True
+    ):
+        assert row["averages"] == [
+            found.fidelity.average(metric, side, row["label"])
+            for side in ("image", "text")
+            for metric in ("mono", "embsim", "winrate")
+        ]
+    assert [row["features"] for row in meaning.fidelity_rows(meant.main, meant.modalities)] == ["Raw", "SAE"]
+
+
+def test_verdicts_stand_beside_those_of_shuffled_pairs(meant: ReportData) -> None:
+    rows = meaning.verdict_rows(meant)
+    assert [(row["features"], row["encoder"], row["label"]) for row in rows] == [
+        (*each, side)
+        for each in (("Raw", "Main"), ("SAE", "Main"), ("SAE", "Untrained twin"))
+        for side in ("image", "text")
+    ]
+    for row in rows:
+        assert sum(row[verdict] for verdict in meaning.VERDICTS) == 10
+        assert sum(row[f"{verdict}_shuffled"] for verdict in meaning.VERDICTS) == 10
+    assert sum(row["split"] for row in rows) > sum(row["split_shuffled"] for row in rows)
+
+
+def test_the_overview_is_elementwise_as_published(meant: ReportData) -> None:
+    for row, found in zip(meaning.overview_rows(meant), meant.main.interpreted, strict=True):
+        names = [(each.metric, each.modality, each.label) for each in row["averages"]]
+        assert names == [
+            (metric, side, "all")
+            for metric in ("embsim_elementwise", "winrate")
+            for side in ("image", "text")
+        ]
+        assert row["fidelities"][3] == found.fidelity.fidelity("winrate", "text")
+
+
+def test_nothing_interpreted_gives_no_tables(data: ReportData, tmp_path: Path) -> None:
+    assert meaning.names(data) == []
+    assert meaning.meaning_tables(data) == {}
+    assert meaning.meaning_statements(data) == meaning.verdict_statements(data) == []
+    write_tables(only(data, make_interpreted()), tmp_path)
+    names = {path.stem for path in tmp_path.glob("*.csv")}
+    assert {"monosemanticity", "fidelity", "verdicts", "published_monosemanticity"} <= names
+    assert "monosemanticity_along_training" not in names  # nothing was trained
+    frame = pd.read_parquet(tmp_path / "fidelity.parquet")
+    assert list(frame["representation"].unique()) == ["SAE"]
+
+
+# Sentences
+
+
+def test_sentences_stand_beside_chance_and_baselines(meant: ReportData) -> None:
+    sentences = meaning.meaning_statements(meant)
+    raw, sae = (
+        next(each for each in sentences if f"images of {name} features" in each) for name in ("Raw", "SAE")
+    )
+    average = meant.main.interpreted[1].fidelity.average("mono", "image")
+    twin = meant.baselines[0].interpreted[0].fidelity.average("mono", "image")
+    assert average.low > average.chance
+    assert sae == (
+        f"The strongest images of SAE features are more alike than random ones: Mono {number(average.mean)} "
+        f"({interval(average.low, average.high)}), by chance {number(average.chance)}; "
+        f"it is {number(twin.mean)} in the untrained twin."
+    )
+    assert "no more alike than random ones" in raw
+    assert "twin" not in raw
+
+
+def test_fidelity_is_told_with_what_permuted_classes_give(meant: ReportData) -> None:
+    found = meant.main.interpreted[1]
+
+    def told(value: float, low: float, high: float) -> list[str]:
+        fidelities = [
+            dataclasses.replace(each, value=value, low=low, high=high) for each in found.fidelity.fidelities
+        ]
+        fidelity = dataclasses.replace(found.fidelity, fidelities=tuple(fidelities))
+        data = only(meant, dataclasses.replace(found, fidelity=fidelity))
+        return [each for each in meaning.meaning_statements(data) if "fidelity" in each]
+
+    visual, textual = told(0.2, 0.1, 0.3)
+    assert visual.startswith("Visual fidelity of SAE is 0.200 (0.100 to 0.300; with classes permuted ")
+    assert visual.endswith("features of the image side mean more in images than those of the other side.")
+    assert textual.endswith("features of the text side mean more in texts than those of the other side.")
+    assert "mean less in images" in told(-0.2, -0.3, -0.1)[0]
+    assert "no clear difference between the classes in texts" in told(0.1, -0.1, 0.3)[1]
+    assert told(np.nan, np.nan, np.nan) == []
+
+
+def test_what_has_no_score_is_said(meant: ReportData) -> None:
+    data = only(meant, unscored(meant.main.interpreted[1]))
+    sentences = meaning.meaning_statements(data)
+    assert "No SAE feature fires for enough texts to be scored." in sentences
+    assert len(sentences) == 2
+    assert meaning.verdict_statements(data) == ["SAE has no one-sided features under twofold."]
+
+
+def test_verdicts_are_counted_over_both_sides(meant: ReportData) -> None:
+    found = dataclasses.replace(
+        meant.main.interpreted[0],
+        verdicts={
+            "image": {"split": 3, "private": 4, "unclear": 5},
+            "text": {"split": 1000, "private": 30, "unclear": 2},
+        },
+        shuffled_verdicts={
+            "image": {"split": 1, "private": 9, "unclear": 2},
+            "text": {"split": 1, "private": 1031, "unclear": 0},
+        },
+    )
+    (sentence,) = meaning.verdict_statements(only(meant, found))
+    assert sentence.startswith("Of 1,044 one-sided Raw features, 1,003 are halves of a split concept")
+    assert "(with pairs shuffled: 2)" in sentence
+    assert "for 34 no other half was found" in sentence
+    assert sentence.endswith("and 7 stay unclear.")
+
+
+# The page
+
+
+@pytest.fixture(scope="module")
+def page(meant: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(meant, tmp_path_factory.mktemp("meaning"))
+
+
+def test_the_section_shows_every_number(meant: ReportData, page: Path) -> None:
+    part = Part(page.read_text(encoding="utf-8"), "meaning")
+    overview, averages, fidelity, *rest = part.tables
+    assert [row[0] for row in overview] == [
+        "Features",
+        "Raw",
+        "SAE",
+        *(f"{name}, published" for name in PUBLISHED),
+    ]
+    assert overview[-1][1:5] == ["0.17", "0.74", "0.60", "0.61"]
+    found = meant.main.interpreted[1].fidelity.average("mono", "image", "image")
+    (row,) = [row for row in averages if row[:2] == ["SAE", "ImgD"]]
+    assert row[2] == str(found.features)
+    assert row[3] == (f"{number(found.mean)} / {number(found.chance)} | {interval(found.low, found.high)}")
+    assert all(len(row) == len(table[0]) for table in part.tables for row in table)
+    assert [row[0] for row in fidelity[1:]] == ["Raw", "SAE"]
+    assert part.folded == [False, False, False, True, True, False]  # the twin's tables are folded
+    assert "The same for the untrained twin" in part.text
+    assert "The same for the closed twin" not in part.text
+    verdicts = rest[-1]
+    assert [row[0] for row in verdicts[1:]] == ["Raw, Main"] * 2 + ["SAE, Main"] * 2 + [
+        "SAE, Untrained twin"
+    ] * 2
+    counts = meant.main.interpreted[0]
+    split = f"{counts.verdicts['image']['split']} | {counts.shuffled_verdicts['image']['split']}"
+    assert verdicts[1][1:3] == ["ImgD", split]
+
+
+def test_figures_are_files(page: Path) -> None:
+    names = {path.name for path in (page.parent / "figures").iterdir()}
+    assert {"mono.png", "mono.svg", "mono_training.png", "mono_training.svg"} <= names
+
+
+def test_without_interpretations_there_is_no_section(data: ReportData, tmp_path: Path) -> None:
+    markup = quick_page(data, tmp_path)
+    assert 'id="meaning' not in markup
+    assert "#meaning" not in markup
+
+
+def test_missing_numbers_are_dashes(meant: ReportData, tmp_path: Path) -> None:
+    data = only(meant, unscored(meant.main.interpreted[1]))
+    part = Part(quick_page(data, tmp_path), "meaning")
+    assert not re.search(r"\b(nan|NaN|None|inf)\b", part.text)
+    (row,) = [row for row in part.tables[1] if row[:2] == ["SAE", "all"]]
+    assert row[6:8] == ["0", "— / — | —"]
+
+
+def test_names_stay_names(meant: ReportData, tmp_path: Path) -> None:
+    found = [dataclasses.replace(each, name=each.name + EVIL) for each in meant.main.interpreted]
+    twin = dataclasses.replace(
+        meant.baselines[0],
+        name=f"Twin{EVIL}",
+        interpreted=[
+            dataclasses.replace(each, name=each.name + EVIL) for each in meant.baselines[0].interpreted
+        ],
+    )
+    main = dataclasses.replace(meant.main, name=f"Main{EVIL}", interpreted=found)
+    data = dataclasses.replace(meant, main=main, baselines=[twin])
+    markup = quick_page(data, tmp_path)
+    assert "<script>alert" not in markup
+    part = Part(markup, "meaning")
+    assert "script" not in part.tags
+    assert part.tables[0][1][0] == f"Raw{EVIL}"
+    with drawing():
+        for draw in (learned_figures.mono, learned_figures.mono_along_training):
+            svg = to_svg(draw(data, Naming(*data.modalities)))
+            assert "<script" not in svg
+            assert "&lt;script" in svg
+
+
+def test_other_modalities_read_right(data: ReportData, encoder, tmp_path: Path) -> None:
+    modalities = ("audio", "text")
+    main = dataclasses.replace(
+        encoder("CLAP", modalities=modalities), interpreted=[make_interpreted(modalities=modalities)]
+    )
+    part = Part(quick_page(ReportData("Sounds", "Few.", main), tmp_path), "meaning")
+    assert "Mono, audios" in part.tables[1][0]
+    assert [row[1] for row in part.tables[1][1:]] == ["all", "AudioD", "CrossD", "TextD"]
+
+
+# Figures
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_dots_are_the_averages(meant: ReportData, narrow: bool) -> None:
+    figure = learned_figures.mono(meant, Naming(*meant.modalities), narrow=narrow)
+    titles = [axes.get_title("left") or axes.get_title() for axes in figure.axes]
+    assert titles == [f"{kind}, {side}s" for kind in ("Raw", "SAE") for side in ("image", "text")]
+    for axes, title in zip(figure.axes, titles, strict=True):
+        kind, side = title.removesuffix("s").split(", ")
+        expected = []
+        for encoder in (meant.main, meant.baselines[0]):
+            found = meaning.find(encoder, kind)
+            if found is not None:
+                expected += [
+                    found.fidelity.average("mono", side, label) for label in ("image", "cross", "text")
+                ]
+        dots = [line for line in axes.lines if line.get_marker() == "o" and line.get_markersize() == 6]
+        hollow = [line for line in axes.lines if line.get_marker() == "o" and line.get_markersize() == 4]
+        spans = [line for line in axes.lines if line.get_marker() != "o"]
+        for shown, values in (
+            (dots, [(each.mean,) for each in expected]),
+            (hollow, [(each.chance,) for each in expected]),
+            (spans, [(each.low, each.high) for each in expected]),
+        ):
+            np.testing.assert_array_equal([line.get_xdata() for line in shown], values)
+        assert axes.get_xlim()[0] == 0
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["Main", "Untrained twin"]  # the twin without interpretations has no row
+
+
+def test_what_is_under_zero_is_in_sight(meant: ReportData) -> None:
+    data = only(meant, negative(meant.main.interpreted[1]))
+    for axes in learned_figures.mono(data, Naming("image", "text")).axes:
+        assert axes.get_xlim()[0] < -0.7
+    (axes,) = learned_figures.mono_along_training(data, Naming("image", "text")).axes
+    assert axes.get_ylim()[0] < -0.7
+
+
+def test_features_without_scores_leave_a_panel_empty(meant: ReportData, tmp_path: Path) -> None:
+    figure = learned_figures.mono(only(meant, unscored(meant.main.interpreted[1])), Naming("image", "text"))
+    assert figure.axes[1].get_xlim()[0] == 0
+    figure.savefig(tmp_path / "mono.png")
+
+
+def test_lines_follow_the_training(meant: ReportData) -> None:
+    assert meaning.trained(meant) == ["SAE"]
+    (axes,) = learned_figures.mono_along_training(meant, Naming(*meant.modalities)).axes
+    strong = {line.get_label(): line for line in axes.lines if line.get_linewidth() == 2.4}
+    assert set(strong) == {"on images", "on texts"}
+    for place, side in enumerate(("images", "texts")):
+        line = strong[f"on {side}"]
+        assert line.get_xdata().tolist() == [1, 2, 3]
+        np.testing.assert_allclose(line.get_ydata(), [0.1 + place, 0.2 + place, 0.3 + place])
+    thin = [line.get_xdata().tolist() for line in axes.lines if line.get_linewidth() == 1.0]
+    assert thin == [[1, 2]] * 2
+    dotted = [line for line in axes.lines if line.get_linestyle() == ":"]
+    assert [set(line.get_ydata()) for line in dotted] == [{0.2}] * 2
