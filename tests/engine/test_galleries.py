@@ -219,7 +219,8 @@ def test_only_what_is_shown_is_collected(store, interpreted) -> None:
 
 def test_a_source_that_moved_away_costs_the_pictures_alone(store, galleries, pictures: Path, caplog) -> None:
     whole = collect_pictures(store, galleries)
-    with moved(pictures), caplog.at_level(logging.WARNING):
+    with moved(pictures), caplog.at_level(logging.WARNING, logger="modalens"):
+        caplog.clear()
         found = collect_pictures(store, galleries)
     assert found == {name: (None, text) for name, (_, text) in whole.items()}
     assert [record.message for record in caplog.records] == [

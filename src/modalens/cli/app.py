@@ -52,16 +52,21 @@ def _common(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
+    studies: Annotated[
+        bool, typer.Option("--studies", help="Run every study, not only the tests of the classes.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Train the demo encoder on OpenMoji, score it beside its twins, and write the report.
+    """Train the demo encoder on OpenMoji, learn and interpret features beside its twins', and write the report.
 
     Takes a few minutes the first time and asks no model hub: everything comes from installed packages.
     """
     from modalens.cli.output import print_json, print_scores, summarise
-    from modalens.engine.demo import run_demo
+    from modalens.engine.demo import DemoPlan, run_demo
+    from modalens.engine.studies import STUDIES
 
-    run, scores, report = run_demo(out)
+    plan = DemoPlan(studies=tuple(STUDIES)) if studies else DemoPlan()
+    run, scores, report = run_demo(out, plan)
     dominance = scores.dominance["mean_ratio"]
     assert not isinstance(dominance, str)  # only signed_ratio can be undefined
     summary = summarise(scores, dominance)
