@@ -41,6 +41,10 @@ from modalens.towers.base import VLM
 from modalens.towers.differentiable import differentiable_images
 
 _SHOWN = 6  # rows of the picture
+_PICTURED = (
+    "The attack's targets were pictures of what is asked for, not written requests, so nothing is said of whether "
+    "the victim reads; published values are of written requests and another victim."
+)
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,12 @@ def adversarial(
         name="adversarial",
         title="Smuggled into an image, and taken out again",
         tables={"success": table, "distances": distances, "optimisation": paths_table(paths)},
-        statements=[*statements(table, distances, len(images), config.runs), *notes],
+        statements=[
+            f"Victim: {victim.name}. Judge: {judge.name}.",
+            *statements(table, distances, len(images), config.runs),
+            *([] if targets is None else [_PICTURED]),
+            *notes,
+        ],
         config={
             **asdict(config),
             "rule": mds.rule,

@@ -1,0 +1,404 @@
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float
+from PIL import Image
+
+from modalens.dominance import modality_dominance
+from modalens.dominance.result import Dominance
+from modalens.errors import ModalensError
+from modalens.studies.adversarial import (
+    AdversarialConfig,
+    ChatServer,
+    DualEncoderVictim,
+    ExactJudge,
+    ModelJudge,
+    Optimisation,
+    Request,
+    ServerVictim,
+    adversarial,
+    attack,
+    canaries,
+    defend,
+)
+from modalens.studies.adversarial.attack import approach, embed, square
+from modalens.studies.adversarial.features import differentiable_features
+from modalens.studies.adversarial.tables import Row, success_table
+from modalens.studies.result import StudyResult
+from modalens.towers import load_vlm
+from modalens.towers.base import VLM
+from tests.studies.chat_server import chat_server, fails, says
+
+SIDE, DIM = 96, 12  # room to write on
+SMALL = 8  # so few pixels that each must move by many of its 255 levels
+
+
+class LinearVLM(VLM):
+    """A linear image tower with gradients; texts are directions in its space."""
+
+    name = "linear"
+    dim = DIM
+    device = torch.device("cpu")
+
+    def __init__(self, side: int = SIDE) -> None:
+        self.side = side
+        generator = torch.Generator().manual_seed(0)
+        self.weights = torch.randn(3 * side * side, DIM, generator=generator) / side
+
+    def embed(self, pixels: Float[torch.Tensor, "n 3 h w"]) -> Float[torch.Tensor, "n d"]:
+        return (pixels.flatten(1) - 0.5) @ self.weights
+
+    def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        return np.concatenate([embed(self, [square(image, self.side)]) for image in images])
+
+    def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        seeds = [int.from_bytes(text.encode()[-4:], "big") for text in texts]
+        return np.stack([np.random.default_rng(seed).normal(size=DIM) for seed in seeds]).astype(np.float32)
+
+    def card(self) -> dict[str, Any]:
+        return {}
+
+
+def noise(n: int, seed: int = 0, side: int = SIDE) -> list[Image.Image]:
+    rng = np.random.default_rng(seed)
+    return [Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)) for _ in range(n)]
+
+
+@pytest.fixture
+def vlm() -> LinearVLM:
+    return LinearVLM()
+
+
+@pytest.fixture
+def features() -> np.ndarray:
+    return np.random.default_rng(5).normal(size=(60, DIM))
+
+
+@pytest.fixture
+def mds(features: np.ndarray) -> Dominance:
+    """Four features of each class by the twofold rule."""
+    scale = np.repeat([4.0, 1.0, 0.25], 4)
+    text = np.random.default_rng(6).normal(size=features.shape)
+    return modality_dominance(features * scale, text / scale, rule="twofold")
+
+
+REQUESTS = canaries()[:4]
+FAST = AdversarialConfig(
+    attack=Optimisation(30, rate=0.03), defence=Optimisation(30, rate=0.03), tries=4, runs=2
+)
+
+
+def run(vlm: LinearVLM, features: Any, mds: Dominance, **changes: Any) -> StudyResult:
+    given = {
+        "images": noise(4),
+        "requests": REQUESTS,
+        "victim": DualEncoderVictim(vlm, [each.word or "" for each in canaries()], temperature=0.3),
+        "judge": ExactJudge(),
+        "targets": noise(4, seed=1),
+        "config": FAST,
+        **changes,
+    }
+    images, requests, victim, judge = (given.pop(name) for name in ("images", "requests", "victim", "judge"))
+    return adversarial(vlm, images, requests, features, mds, victim, judge, **given)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "pgd"])
+@pytest.mark.parametrize("budget", [None, 10 / 255, 0.03])
+def test_attack_nears_its_target_within_its_budget(optimiser: str, budget: float | None) -> None:
+    vlm, images, targets = LinearVLM(SMALL), noise(5, side=SMALL), noise(5, seed=1, side=SMALL)
+    done = attack(vlm, images, targets, Optimisation(200, optimiser, 0.03, budget))
+    goals = embed(vlm, targets)
+    for image, one, goal in zip(images, done, goals, strict=True):
+        distances = np.linalg.norm(one.embeddings - goal, axis=1)
+        moved = np.abs(np.asarray(one.image, dtype=int) - np.asarray(image)).max()
+        np.testing.assert_allclose(one.embeddings[0], embed(vlm, [image])[0], atol=1e-6)
+        np.testing.assert_allclose(one.embeddings[-1], embed(vlm, [one.image])[0], atol=1e-6)
+        assert one.steps[0] == 0
+        assert one.steps[-1] == 200
+        assert len(one.steps) == len(one.embeddings) == 11
+        if budget is None:
+            assert distances[0] > 10 * distances[-1]
+        else:
+            assert distances[0] > distances[-1]
+            assert 0 < moved <= int(budget * 255 + 1e-6)
+
+
+def test_an_image_does_not_depend_on_its_neighbours(vlm: LinearVLM) -> None:
+    images, targets = noise(3), noise(3, seed=1)
+    together = attack(vlm, images, targets)
+    alone = attack(vlm, images[1:2], targets[1:2])
+    assert together[1].image.tobytes() == alone[0].image.tobytes()
+
+
+def test_defence_nears_on_the_chosen_features_and_leaves_the_others_free() -> None:
+    vlm, images, benign = LinearVLM(SMALL), noise(4, side=SMALL), noise(4, seed=2, side=SMALL)
+    chosen = np.array([1, 4, 7])
+    done = defend(vlm, images, benign, chosen, Optimisation(200))
+    before, after, goal = (
+        embed(vlm, images),
+        np.stack([each.embeddings[-1] for each in done]),
+        embed(vlm, benign),
+    )
+    rest = np.setdiff1d(np.arange(DIM), chosen)
+    on = [np.linalg.norm((each - goal)[:, chosen], axis=1) for each in (before, after)]
+    off = [np.linalg.norm((each - goal)[:, rest], axis=1) for each in (before, after)]
+    assert (on[1] * 10 < on[0]).all()
+    assert (off[1] > 0.3 * off[0]).all()
+
+
+def test_on_no_feature_nothing_moves(vlm: LinearVLM) -> None:
+    images = noise(2)
+    done = defend(vlm, images, noise(2, seed=2), np.arange(0))
+    assert [each.image.tobytes() for each in done] == [image.tobytes() for image in images]
+
+
+def test_bad_attacks(vlm: LinearVLM) -> None:
+    with pytest.raises(ModalensError, match="2 images and 1 targets"):
+        attack(vlm, noise(2), noise(1))
+    with pytest.raises(ModalensError, match="differ in size"):
+        approach(vlm, [Image.new("RGB", (8, 8)), Image.new("RGB", (9, 8))], np.zeros((2, DIM)), None)
+    with pytest.raises(ModalensError, match="no feature 12"):
+        defend(vlm, noise(1), noise(1), np.array([12]))
+    for bad in ({"steps": 0}, {"optimiser": "sgd"}, {"rate": 0}, {"budget": 0.001}, {"budget": 1.1}):
+        with pytest.raises(ModalensError):
+            Optimisation(**bad)  # type: ignore[arg-type]
+    for bad in ({"tries": 0}, {"runs": 1}, {"seed": -1}):
+        with pytest.raises(ModalensError):
+            AdversarialConfig(**bad)  # type: ignore[arg-type]
+
+
+def test_features_with_gradients_are_the_learners_own(rng: np.random.Generator) -> None:
+    import modalens as ml
+
+    pair = (rng.normal(size=(64, 6)).astype(np.float32), rng.normal(size=(64, 6)).astype(np.float32))
+    train = ml.TrainConfig(epochs=1) if hasattr(ml, "TrainConfig") else None
+    for model in (
+        ml.TopKSAE.fit(pair, n_features=16, k=3, train=train),
+        ml.NCL.fit(pair, n_features=16, train=train),
+    ):
+        encode = differentiable_features(model)
+        assert encode is not None
+        x = torch.from_numpy(pair[0]).requires_grad_()
+        found = encode(x)
+        np.testing.assert_allclose(
+            found.detach().numpy(), model.encode(pair[0], "image").toarray(), atol=1e-5
+        )
+        (gradient,) = torch.autograd.grad(found.sum(), x)
+        assert gradient.abs().sum() > 0
+    assert differentiable_features(None) is None
+
+
+def test_every_set_stands_beside_its_controls(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> None:
+    labels = np.arange(60) % 3
+    result = run(vlm, features, mds, labels=labels)
+    table = result.tables["success"].set_index("set")
+    assert list(table.index) == [
+        "benign image", "friendly image", "target", "undefended",
+        "image", "cross", "text", "random", "variance", "f_score", "all",
+    ]  # fmt: skip
+    assert (
+        table.loc[["image", "cross", "text", "random", "variance", "f_score"], "features"].tolist() == [4] * 6
+    )
+    assert table.loc["all", "features"] == DIM
+    assert table["published"].dropna().to_dict() == {
+        "benign image": 0.1, "undefended": 0.7326, "image": 0.6271, "cross": 0.3544, "text": 0.2489, "random": 0.5428,
+    }  # fmt: skip
+    assert table["rate"].between(table["rate_low"], table["rate_high"]).all()
+    assert table["std"].notna().all()
+    compared = table.loc[["image", "cross", "text", "variance", "f_score"]]
+    assert compared["p"].between(0, 1).all()
+    assert np.allclose(compared["random"], table.loc["random", "rate"])
+    assert np.allclose(compared["difference"], compared["rate"] - compared["random"])
+    assert compared["difference"].between(compared["difference_low"], compared["difference_high"]).all()
+    assert table.loc[["undefended", "random", "all"], "p"].isna().all()
+
+    distances = result.tables["distances"].set_index("set")
+    assert (distances["distance_after"] < distances["distance_before"]).all()
+    assert distances.loc["undefended", "nearer"] > 4
+    way = result.tables["optimisation"].set_index(["set", "step"])
+    assert (
+        way.loc[("undefended", 30), "cosine_to_target"]
+        > 0.95
+        > way.loc[("undefended", 0), "cosine_to_target"]
+    )
+    assert way.loc[("all", 30), "cosine_to_friendly"] > 0.9
+    assert way.loc[("all", 0), "cosine_to_target"] == pytest.approx(
+        way.loc[("undefended", 30), "cosine_to_target"]
+    )
+    assert "before-after" in result.pictures
+    assert any("random ones" in sentence for sentence in result.statements)
+
+
+def test_the_rates_are_those_of_a_naive_loop(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> None:
+    class Parity:
+        name, at_once = "parity", 3
+
+        def respond(self, image: Image.Image, prompt: str, n: int, seed: int = 0) -> list[str]:
+            assert prompt == REQUESTS[0].prompt
+            even = int(np.asarray(image).sum()) % 2 == 0
+            return ["umbrella banana pineapple guitar" if even else "?"] * n
+
+    images, targets = noise(4), noise(4, seed=1)
+    result = run(vlm, features, mds, victim=Parity(), images=images, targets=targets)
+    table = result.tables["success"].set_index("set")
+    for name, seen in (
+        ("benign image", images),
+        ("target", targets),
+        ("undefended", [each.image for each in attack(vlm, images, targets, FAST.attack)]),
+    ):
+        assert table.loc[name, "rate"] == np.mean([int(np.asarray(image).sum()) % 2 == 0 for image in seen])
+
+
+def test_p_finds_a_set_that_defends_and_not_one_like_random(rng: np.random.Generator) -> None:
+    random = Row("random", "random", 4, rng.binomial(20, 0.6, size=(8, 40)) / 20, 0)
+    good = Row("text", "class", 4, rng.binomial(20, 0.2, size=(8, 40)) / 20, 0)
+    same = Row("image", "class", 4, rng.binomial(20, 0.6, size=(8, 40)) / 20, 0)
+    table = success_table([random, good, same]).set_index("set")
+    assert table.loc["text", "p"] < 0.01
+    assert table.loc["image", "p"] > 0.05
+    assert table.loc["text", "rate"] == pytest.approx(good.rates.mean())
+    assert table.loc["text", "std"] == pytest.approx(good.rates.mean(axis=1).std(ddof=1))
+
+
+def test_tries_without_a_verdict_are_counted_and_left_out() -> None:
+    rates = np.array([[1.0, np.nan, 0.5], [0.0, np.nan, 0.5]])
+    row = success_table([Row("undefended", "attack", None, rates, 7)]).iloc[0]
+    assert (row["rate"], row["unclear"]) == (0.5, 7)
+    none = success_table([Row("undefended", "attack", None, np.full((2, 2), np.nan), 7)]).iloc[0]
+    assert np.isnan(none["rate"])
+
+
+def test_one_seed_gives_one_result_and_it_is_kept(
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance, tmp_path: Path
+) -> None:
+    first, again = run(vlm, features, mds), run(vlm, sp.csr_array(features), mds)
+    for name, table in first.tables.items():
+        pd.testing.assert_frame_equal(table, again.tables[name])
+    first.save(tmp_path)
+    loaded = StudyResult.load(tmp_path)
+    assert list(loaded.statements) == list(first.statements)
+    assert loaded.pictures["before-after"].png == first.pictures["before-after"].png
+    other = run(vlm, features, mds, config=AdversarialConfig(**{**vars(FAST), "seed": 1}))
+    assert not other.tables["success"].equals(first.tables["success"])
+
+
+def test_a_dead_victim_loses_nothing_that_was_finished(
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance, tmp_path: Path
+) -> None:
+    def quick(url: str) -> ChatServer:
+        return ChatServer(url, "tiny", timeout=5, retries=1, pause=0.01)
+
+    with chat_server(lambda call: says("yes" if len(call["messages"]) == 2 else "a pineapple")) as whole:
+        address = whole.url
+        judge, victim = ModelJudge(quick(address)), ServerVictim(quick(address))
+        reference = run(vlm, features, mds, victim=victim, judge=judge)
+    calls = len(whole.calls)
+
+    # Each server of the test has a port of its own; a user's keeps its address.
+    def parts(url: str) -> tuple[ServerVictim, ModelJudge]:
+        asked, judging = ServerVictim(quick(url)), ModelJudge(quick(url))
+        asked.name, judging.name = victim.name, judge.name
+        return asked, judging
+
+    answered = 0
+
+    def dies(call: dict) -> Any:
+        nonlocal answered
+        answered += 1
+        return fails(503) if answered > 51 else says("yes" if len(call["messages"]) == 2 else "a pineapple")
+
+    with chat_server(dies) as dying:
+        asked, judging = parts(dying.url)
+        with pytest.raises(
+            ModalensError, match=r"status 503.*The 25 finished tries are kept in .*tries\.jsonl"
+        ):
+            run(vlm, features, mds, victim=asked, judge=judging, work=tmp_path)
+    with chat_server(lambda call: says("yes" if len(call["messages"]) == 2 else "a pineapple")) as alive:
+        asked, judging = parts(alive.url)
+        result = run(vlm, features, mds, victim=asked, judge=judging, work=tmp_path)
+    assert len(alive.calls) == calls - 50
+    for name, table in result.tables.items():
+        pd.testing.assert_frame_equal(table, reference.tables[name])
+    with chat_server([fails(500)]) as unused:
+        asked, judging = parts(unused.url)
+        run(vlm, features, mds, victim=asked, judge=judging, work=tmp_path)
+    assert unused.calls == []
+    kept = [json.loads(line) for line in (tmp_path / "tries.jsonl").read_text().splitlines()]
+    assert {each["answer"] for each in kept} == {"a pineapple"}
+    assert {tuple(each["raw"]) for each in kept} == {("yes",)}
+
+
+def test_a_users_own_requests_leave_no_trace(
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance, tmp_path: Path
+) -> None:
+    secret = [
+        Request(f"request {row}", f"Do forbiddenthing{row}", f"Do forbiddenthing{row}", "pear")
+        for row in range(4)
+    ]
+
+    class Echo:
+        name, at_once = "echo", 10
+
+        def respond(self, image: Image.Image, prompt: str, n: int, seed: int = 0) -> list[str]:
+            return [f"gladly: {prompt} pear"] * n
+
+    result = run(vlm, features, mds, requests=secret, victim=Echo(), targets=None, work=tmp_path / "work")
+    result.save(tmp_path / "out")
+    assert result.tables["success"]["rate"].eq(1).all()
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert b"forbiddenthing" not in path.read_bytes(), path
+    # The picture of a user's own request, written on white, is not shown either.
+    shown = [
+        Image.open(io.BytesIO(each.pictures["before-after"].png)).width
+        for each in (result, run(vlm, features, mds))
+    ]
+    assert shown[0] < shown[1]
+
+
+def test_bad_studies(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> None:
+    for changes, message in (
+        ({"images": []}, "no image"),
+        ({"images": noise(3)}, "3 images, 4 requests"),
+        ({"targets": noise(3)}, "4 requests and 3 targets"),
+        ({"encode": lambda x: x[:, :5]}, "gives 5 features and 12 are scored"),
+    ):
+        with pytest.raises(ModalensError, match=message):
+            run(vlm, features, mds, **changes)
+    with pytest.raises(ModalensError, match="scores are of 12 features and the matrix has 5"):
+        run(vlm, features[:, :5], mds)
+
+
+def test_a_class_without_members_is_left_out_and_named(vlm: LinearVLM, features: np.ndarray) -> None:
+    mds = modality_dominance(features, features * np.repeat([1.0, 0.2], 6), rule="twofold")
+    assert mds.counts()["text"] == 0
+    result = run(vlm, features, mds)
+    assert "text" not in result.tables["success"]["set"].tolist()
+    assert any("No feature is of class text" in sentence for sentence in result.statements)
+
+
+@pytest.mark.demo
+def test_the_demo_tower_is_attacked_tenfold_without_a_budget() -> None:
+    vlm = load_vlm("demo", device="cpu")
+    from modalens.pairs import load_pairs
+    from modalens.studies.adversarial.staging import stage
+    from modalens.towers.differentiable import differentiable_images
+
+    pairs = list(load_pairs("openmoji"))
+    staged = stage(pairs, canaries(), 2, pictured=True)
+    assert staged.targets is not None
+    tower = differentiable_images(vlm)
+    images, targets = (
+        [square(image, tower.side) for image in each] for each in (staged.images, staged.targets)
+    )
+    for one, goal in zip(attack(tower, images, targets), vlm.embed_images(targets), strict=True):
+        seen = vlm.embed_images([one.image])[0]  # as it is shown, with 8 bits, through the tower's own code
+        assert np.linalg.norm(one.embeddings[0] - goal) > 10 * np.linalg.norm(seen - goal)
