@@ -72,7 +72,7 @@ def test_studies_of_one_kind_are_one_and_the_main_encoder_comes_first(studied: R
     removal, gender = studies.shown_studies(studied)
     assert (removal.anchor, removal.title) == ("study-removal", "A study of removal")
     assert list(removal.tables) == list(removal.pictures) == ["Main", "Untrained twin"]
-    assert removal.statements == ["Raw: It is 0.5.", "SAE: It is 0.625."]  # a twin's are not repeated
+    assert removal.statements == {"Raw": ["It is 0.5."], "SAE": ["It is 0.625."]}  # a twin's are not repeated
     assert list(gender.tables) == ["Main"]
     main, rest = removal.tables["Main"]
     assert (main.caption, rest.caption) == ("Removal", "Left out pairs")
@@ -89,7 +89,7 @@ def test_a_study_of_a_baseline_alone_is_shown(data: ReportData) -> None:
     alone = dataclasses.replace(data, studies=[StudyOf("SAE", "Closed twin", study())])
     (found,) = studies.shown_studies(alone)
     assert list(found.tables) == ["Closed twin"]
-    assert found.statements == []
+    assert found.statements == {}
 
 
 def test_tables_that_some_lack_and_empty_ones(data: ReportData) -> None:

@@ -25,14 +25,14 @@ class ShownTable:
 
 @dataclass(frozen=True)
 class ShownStudy:
-    """One study: its anchor, title, sentences, and its tables and pictures by encoder, the main one first.
+    """One study: its sentences by representation, its tables and pictures by encoder, the main one first.
 
     A picture is (address, caption), its bytes written into the address.
     """
 
     anchor: str
     title: str
-    statements: Sequence[str]
+    statements: Mapping[str, Sequence[str]]
     tables: Mapping[str, Sequence[ShownTable]]
     pictures: Mapping[str, Sequence[tuple[str, str]]]
 
@@ -44,12 +44,11 @@ def shown_studies(data: ReportData) -> list[ShownStudy]:
         found.setdefault(each.result.name, []).append(each)
     shown = []
     for name, members in found.items():
-        statements = [
-            f"{each.features}: {sentence}"
+        statements = {
+            each.features: each.result.statements
             for each in members
-            if each.encoder == data.main.name
-            for sentence in each.result.statements
-        ]
+            if each.encoder == data.main.name and each.result.statements
+        }
         tables, pictures = {}, {}
         encoders = dict.fromkeys(each.encoder for each in members)
         for encoder in sorted(encoders, key=lambda encoder: encoder != data.main.name):
