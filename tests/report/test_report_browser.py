@@ -155,7 +155,7 @@ def test_strange_words_are_text_wherever_they_stand(browser: Browser, page: Path
     assert SCRIPT in alts
     assert set(STRANGE.values()) <= set(texts(browser, "#study-words tbody th, #study-words tbody td"))
     assert texts(browser, "#study-words h2") == [f"Words {SCRIPT}"]
-    assert f"SAE: The word {SCRIPT} is first." in texts(browser, "#study-words li")
+    assert f"The word {SCRIPT} is first." in texts(browser, "#study-words li")
     assert texts(browser, "#study-words figcaption") == [f"SAE: {SCRIPT}"] * 2
     assert any(f"SAE {IMAGE}" in each for each in texts(browser, "#meaning tbody th"))
     assert texts(browser, ".samples span") == list(STRANGE.values())
@@ -168,7 +168,7 @@ def test_studies_and_meaning_of_baselines_unfold(browser: Browser) -> None:
     for section in ("meaning", "study-words"):
         hidden = f"#{section} details table"
         assert ask(browser, "document.querySelector(arguments[0]).checkVisibility()", hidden) is False
-        browser.driver.find_element("css selector", f"#{section} details summary").click()
+        browser.driver.find_element("css selector", f"#{section} details:has(table) summary").click()
         assert ask(browser, "document.querySelector(arguments[0]).checkVisibility()", hidden) is True
     ask(browser, "document.querySelector('#study-words details img').scrollIntoView()")
     until(
