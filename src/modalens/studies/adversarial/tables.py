@@ -15,6 +15,7 @@ from modalens.edit.index_sets import CLASS, RANDOM
 from modalens.studies.controls import against_random
 
 REFERENCE, ATTACK, ALL = "reference", "attack", "all"
+_NEAREST = 1000.0  # an image that arrives is infinitely nearer
 UNDEFENDED = "undefended"
 BENIGN = "benign image"
 
@@ -109,14 +110,15 @@ def paths_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
 def distances_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
     """One row a set: how near its images came, on the features that were compared, and what it cost in pixels.
 
-    ``nearer`` is the geometric mean over images of distance before / distance after; NaN where there was no
-    distance to begin with. ``largest_change`` is the mean over images of the largest change of a pixel, in [0, 1].
+    ``nearer`` is the geometric mean over images of distance before / distance after, each at most 1000; NaN where
+    there was no distance to begin with. ``largest_change`` is the mean over images of the largest change
+    of a pixel, in [0, 1].
     """
     rows = []
     for path in paths:
         before, after = path.distance[0], path.distance[-1]
         there = before > 0
-        logs = np.log(before[there] / np.maximum(after[there], 1e-12))
+        logs = np.log(np.minimum(before[there] / np.maximum(after[there], 1e-12), _NEAREST))
         nearer = _mean("nearer", logs, (-np.inf, np.inf)) if there.any() else {"nearer": nan}
         rows.append(
             {
@@ -207,8 +209,8 @@ def _success(row: Row, random: Row | None) -> dict[str, Any]:
             found |= {
                 "random": float(random.rates[:, usable].mean()),
                 "difference": against.difference,
-                "difference_low": against.low,
-                "difference_high": against.high,
+                "difference_low": max(against.low, -1.0),
+                "difference_high": min(against.high, 1.0),
                 "p": against.p,
             }
     return found
