@@ -90,7 +90,7 @@ def test_pixels_and_embeddings_are_those_of_the_processor(
     for size in SIZES:
         image = noise(*size)
         pixels = (as_values(image) / 255).requires_grad_()
-        seen = vlm._image_processor([image], return_tensors="pt", input_data_format="channels_last")  # type: ignore[attr-defined]
+        seen = vlm.processor([image], return_tensors="pt", input_data_format="channels_last")  # type: ignore[attr-defined]
         assert (images.preprocess(pixels) - seen["pixel_values"]).abs().max() < 1e-4
         embedded = images.embed(pixels)
         np.testing.assert_allclose(embedded.detach().numpy(), vlm.embed_images([image]), rtol=1e-3, atol=1e-4)

@@ -22,7 +22,7 @@ def http_error(kind: type[errors.HfHubHTTPError], status: int) -> errors.HfHubHT
 def test_unknown_names_list_what_exists(name: str, no_network: None) -> None:
     with pytest.raises(ModalensError) as caught:
         load_vlm(name)
-    for known in ("demo", "demo:untrained", "demo:shuffled", "demo:learnt-temperature", "CLIP or SigLIP"):
+    for known in ("demo", "demo:untrained", "demo:shuffled", "demo:learnt-temperature", "CLIP, SigLIP"):
         assert known in str(caught.value)
 
 

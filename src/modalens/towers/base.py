@@ -18,6 +18,8 @@ class VLM(ABC):
     name: str
     """What :func:`load_vlm` was asked for."""
     dim: int
+    modalities: tuple[str, str] = ("image", "text")
+    """What the two sides are; whatever the first is called, ``embed_images`` embeds it."""
 
     @abstractmethod
     def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:

@@ -14,7 +14,7 @@ from modalens.towers.base import VLM
 from modalens.towers.compute import full_precision
 from modalens.towers.demo import DemoVLM
 from modalens.towers.frozen import IMAGE_SIDE
-from modalens.towers.transformers_clip import TransformersVLM
+from modalens.towers.transformers_dual import TransformersVLM
 
 # left, top, right, bottom, in pixels and parts of pixels.
 Box = tuple[float, float, float, float]
@@ -51,10 +51,11 @@ def differentiable_images(vlm: VLM) -> DifferentiableImages:
         return vlm
     if isinstance(vlm, DemoVLM):
         return DemoImages(vlm)
-    if isinstance(vlm, TransformersVLM):
+    if isinstance(vlm, TransformersVLM) and vlm.modalities[0] == "image":
         return TransformersImages(vlm)
     raise ModalensError(
-        f"No gradients reach the pixels of {vlm.name}; take the demo encoder, or a CLIP or SigLIP of transformers."
+        f"No gradients reach the pixels of {vlm.name}; take the demo encoder, or a CLIP, SigLIP, BLIP or ALIGN of "
+        "transformers."
     )
 
 
@@ -92,22 +93,22 @@ class TransformersImages:
     """
 
     def __init__(self, vlm: TransformersVLM) -> None:
-        if vlm._model.config.model_type in _NO_PATCHES:
+        if vlm.model.config.model_type in _NO_PATCHES:
             raise ModalensError(
                 f"{vlm.name} cuts images of any shape into patches, through which no gradients are sent here; "
                 "take a CLIP or the first SigLIP."
             )
-        self._model = vlm._model
-        self.device: torch.device = self._model.device
-        self._settings: dict[str, Any] = vlm._image_processor.to_dict()
-        self.side = int(self._model.config.vision_config.image_size)
+        self._vlm = vlm
+        self.device: torch.device = vlm.model.device
+        self._settings: dict[str, Any] = vlm.processor.to_dict()
+        self.side = int(vlm.model.config.vision_config.image_size)
 
     def embed(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         """Projected and pooled, not normalised."""
         with full_precision(self.device):
-            found: Any = self._model.get_image_features(pixel_values=self.preprocess(pixels.to(self.device)))
-        pooled: Tensor = found if isinstance(found, Tensor) else found.pooler_output
-        return pooled.float().cpu()
+            return (
+                self._vlm.image_features(pixel_values=self.preprocess(pixels.to(self.device))).float().cpu()
+            )
 
     def preprocess(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 s s"]:
         """What the image processor makes of images with values in [0, 1]."""
@@ -120,12 +121,14 @@ class TransformersImages:
             crop = settings["crop_size"]
             values = centre_crop(values, (int(crop["height"]), int(crop["width"])))
         if settings.get("do_rescale"):
-            values = values * settings["rescale_factor"]
+            values = values * settings["rescale_factor"] - (1 if settings.get("rescale_offset") else 0)
         if settings.get("do_normalize"):
             mean, std = (
                 values.new_tensor(settings[name]).view(3, 1, 1) for name in ("image_mean", "image_std")
             )
             values = (values - mean) / std
+        if settings.get("include_top"):  # EfficientNet's, which divides once more
+            values = values / values.new_tensor(settings["image_std"]).view(3, 1, 1)
         return values
 
 

@@ -18,8 +18,8 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
     ----------
     name
         ``demo`` or a twin of it (``demo:untrained``, ``demo:shuffled``, ``demo:learnt-temperature``); the
-        hub id of a CLIP or SigLIP for transformers, e.g. ``openai/clip-vit-base-patch32``; or a folder
-        holding one as ``save_pretrained`` writes it, for which no network is touched. ``untrained:`` before
+        hub id of a CLIP, SigLIP, BLIP or ALIGN for transformers, e.g. ``openai/clip-vit-base-patch32``; or a
+        folder holding one as ``save_pretrained`` writes it, for which no network is touched. ``untrained:`` before
         an id or folder gives the same model with random weights, the baseline of every score.
     device
         PyTorch's name of a device; by default the GPU if there is one, else the CPU.
@@ -39,7 +39,7 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
 
         return load_demo(name, device=device)
 
-    from modalens.towers.transformers_clip import load_folder, load_hub
+    from modalens.towers.transformers_load import load_folder, load_hub
 
     untrained = name.startswith(_UNTRAINED)
     wanted, name = name, name.removeprefix(_UNTRAINED)
@@ -54,7 +54,7 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
         raise ModalensError(f"The model folder {name} does not exist.")
     if not _HUB_ID.fullmatch(name):
         raise ModalensError(
-            f"There is no model {name!r}; there are {', '.join(RECIPES)}, any CLIP or SigLIP of transformers by hub "
-            "id (such as openai/clip-vit-base-patch32), and local folders with one."
+            f"There is no model {name!r}; there are {', '.join(RECIPES)}, any CLIP, SigLIP, BLIP or ALIGN of "
+            "transformers by hub id (such as openai/clip-vit-base-patch32), and local folders with one."
         )
     return load_hub(wanted, name, revision=revision, device=device, untrained=untrained)

@@ -1,0 +1,134 @@
+"""Load a dual encoder of transformers, from the hub or a local folder."""
+
+import json
+import logging
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modalens.errors import ModalensError
+from modalens.towers.cards import files_sha256
+from modalens.towers.compute import pick_device
+from modalens.towers.hub import fetch
+from modalens.towers.quiet import quiet_transformers
+from modalens.towers.reading import readable, weight_files
+from modalens.towers.torchvision_check import check_torchvision
+from modalens.towers.transformers_align import AlignVLM
+from modalens.towers.transformers_blip import BlipVLM
+from modalens.towers.transformers_clip import ClipVLM, Siglip2VLM, SiglipVLM
+from modalens.towers.transformers_dual import TransformersVLM
+
+logger = logging.getLogger(__name__)
+
+# By the model_type that config.json names.
+FAMILIES: Mapping[str, type[TransformersVLM]] = {
+    "clip": ClipVLM,
+    "siglip": SiglipVLM,
+    "siglip2": Siglip2VLM,
+    "blip": BlipVLM,
+    "align": AlignVLM,
+}
+
+
+def load_hub(
+    name: str, hub_id: str, *, revision: str | None, device: str | None, untrained: bool = False
+) -> TransformersVLM:
+    """Load a model from the hub, or from its local copy of an earlier download.
+
+    Raises
+    ------
+    ModalensError
+        If it cannot be fetched or is no supported model.
+    """
+    check_torchvision()
+    folder = fetch(hub_id, revision)
+    # The hub's cache names the folder of a snapshot after its commit.
+    return _load(name, folder, device, {"revision": folder.name}, untrained)
+
+
+def load_folder(name: str, folder: Path, *, device: str | None, untrained: bool = False) -> TransformersVLM:
+    """Load a model from a folder written by ``save_pretrained``, without any network.
+
+    Raises
+    ------
+    ModalensError
+        If the folder holds no supported model or parts of it are missing or damaged.
+    """
+    check_torchvision()
+    origin = {} if untrained else {"weights_sha256": files_sha256(weight_files(name, folder))}
+    return _load(name, folder, device, origin, untrained)
+
+
+def _load(
+    name: str, folder: Path, device: str | None, origin: Mapping[str, Any], untrained: bool
+) -> TransformersVLM:
+    chosen = pick_device(device)
+    transformers: Any = import_module("transformers")
+    family = _family(name, folder)
+    with quiet_transformers():
+        with readable(name, "image processor"):
+            processor = family.load_processor(transformers, folder)
+        _require_vocabulary(name, folder)
+        with readable(name, "tokenizer"):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        with readable(name, "weights"):
+            if untrained:
+                model = _random_model(transformers, family, folder)
+                origin = {**origin, "weights": "random, seed 0"}
+            else:
+                model = _trained_model(transformers, name, family, folder)
+    model = model.to(chosen).eval().requires_grad_(False)
+    logger.info("Loaded %s, a %s, on %s.", name, family.model_class, chosen)
+    return family(name, model, processor, tokenizer, origin)
+
+
+def _trained_model(transformers: Any, name: str, family: type[TransformersVLM], folder: Path) -> Any:
+    weights = weight_files(name, folder)
+    model, report = getattr(transformers, family.model_class).from_pretrained(
+        folder,
+        dtype=torch.float32,
+        use_safetensors=weights[0].suffix == ".safetensors",
+        weights_only=True,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ModalensError(
+            f"The weights of {name} lack {len(missing)} tensors that a {family.model_class} has, {missing[0]} first; "
+            f"name a whole one, such as {family.example}."
+        )
+    return model
+
+
+def _random_model(transformers: Any, family: type[TransformersVLM], folder: Path) -> Any:
+    """The model's initial state, as its makers' training started from it."""
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return getattr(transformers, family.model_class)(config).float()
+
+
+def _family(name: str, folder: Path) -> type[TransformersVLM]:
+    if not (folder / "config.json").is_file():
+        raise ModalensError(f"{name} has no config.json, so it is no model of transformers.")
+    with readable(name, "config.json"):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        model_type = str(config["model_type"])
+    if model_type not in FAMILIES:
+        raise ModalensError(
+            f"{name} is a model of type {model_type!r}; modalens reads {', '.join(FAMILIES)} through transformers."
+        )
+    return FAMILIES[model_type]
+
+
+def _require_vocabulary(name: str, folder: Path) -> None:
+    """Without this check transformers makes a tokenizer that knows no word, and says nothing."""
+    files = ("tokenizer.json", "vocab.json", "vocab.txt")
+    if not any((folder / file).is_file() for file in files) and not any(folder.glob("*.model")):
+        raise ModalensError(
+            f"{name} has no tokenizer: neither {', '.join(files)} nor a .model file is there."
+        )
