@@ -1,0 +1,118 @@
+"""Load a pipeline of diffusers, from the hub or from a folder."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modalens.errors import ModalensError
+from modalens.towers.cards import file_sha256
+from modalens.towers.compute import pick_device
+from modalens.towers.hub import fetch
+from modalens.towers.quiet import quiet_transformers
+from modalens.towers.reading import readable
+from modalens.towers.torchvision_check import check_torchvision
+
+_INDEX = "model_index.json"
+# A pipeline's parts lie in folders of their own; other copies of the weights, such as fp16's, are left out.
+_PARTS = [
+    _INDEX,
+    "*/*.json",
+    "*/merges.txt",
+    "*/model.safetensors",
+    "*/model-*.safetensors",
+    "*/diffusion_pytorch_model.safetensors",
+    "*/diffusion_pytorch_model-0*.safetensors",
+]
+
+
+def load_pipeline(
+    name: str, pipeline_class: str, *, revision: str | None = None, device: str | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """Load a pipeline in float32 on the CPU and in float16 on a GPU.
+
+    Parameters
+    ----------
+    name
+        Hub id, or a folder as ``save_pretrained`` writes it, for which no network is touched.
+    pipeline_class
+        The class of diffusers that it must be of.
+    revision
+        Branch, tag or commit of a hub id.
+    device
+        PyTorch's name of a device; by default the GPU if there is one, else the CPU.
+
+    Returns
+    -------
+    pipeline
+        Without gradients and without progress bars.
+    origin
+        What the card says about where the weights come from.
+
+    Raises
+    ------
+    ModalensError
+        If diffusers is missing, or there is no such pipeline or it cannot be fetched or read.
+    """
+    check_torchvision()
+    chosen = pick_device(device)
+    diffusers = _diffusers(name)
+    folder = Path(name).expanduser()
+    local = bool(name) and folder.is_dir()
+    if local and revision is not None:
+        raise ModalensError(f"A revision was given for the folder {name}, which has none; leave it out.")
+    if not local:
+        folder = fetch(name, revision, _PARTS)
+    _require_class(name, folder, pipeline_class)
+    with quiet_transformers(), _quiet(diffusers), readable(name, "pipeline"):
+        pipeline = getattr(diffusers, pipeline_class).from_pretrained(
+            folder,
+            torch_dtype=torch.float16 if chosen.type == "cuda" else torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+        pipeline = pipeline.to(chosen)
+    pipeline.set_progress_bar_config(disable=True)
+    # The hub's cache names the folder of a snapshot after its commit.
+    return pipeline, {"weights_sha256": _checksums(folder)} if local else {"revision": folder.name}
+
+
+def _diffusers(name: str) -> Any:
+    try:
+        return import_module("diffusers")
+    except ImportError as error:
+        raise ModalensError(
+            f"{name} needs the package diffusers; install it with pip install 'modalens[text-to-image]'."
+        ) from error
+
+
+def _require_class(name: str, folder: Path, pipeline_class: str) -> None:
+    if not (folder / _INDEX).is_file():
+        raise ModalensError(f"{name} has no {_INDEX}, so it is no pipeline of diffusers.")
+    with readable(name, _INDEX):
+        found = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["_class_name"]
+    if found != pipeline_class:
+        raise ModalensError(f"{name} is a {found}, not a {pipeline_class}; name one of those.")
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    files = sorted(folder.glob("*/*.safetensors"))
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+
+
+@contextmanager
+def _quiet(diffusers: Any) -> Iterator[None]:
+    log = diffusers.utils.logging
+    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()
