@@ -9,7 +9,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="removal, stability or gender.")],
+    name: Annotated[str, typer.Argument(help="removal, stability, gender or adversarial.")],
     run: Annotated[Path, typer.Argument(help="Folder of a run, or a store.")] = Path("runs/demo"),
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results (default: studies/NAME in the run).")
@@ -21,6 +21,20 @@ def study(
     rule: Annotated[str, typer.Option(help="Class rule: twofold or mu_sigma (published).")] = "twofold",
     draws: Annotated[int, typer.Option(help="Random control sets.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
+    representation: Annotated[
+        str | None, typer.Option(help="Study one alone: raw, or the folder of learned features, such as sae.")
+    ] = None,
+    victim: Annotated[
+        str, typer.Option(help="Whom adversarial images meet: self, URL#MODEL of a server, or a hub id.")
+    ] = "self",
+    judge: Annotated[
+        str, typer.Option(help="Who says whether a request was followed: exact, or URL#MODEL.")
+    ] = "exact",
+    requests: Annotated[
+        Path | None, typer.Option(help="JSON file of requests to smuggle (default: harmless canaries).")
+    ] = None,
+    images: Annotated[int, typer.Option(help="Images to attack.")] = 4,
+    runs: Annotated[int, typer.Option(help="Repetitions of the adversarial study.")] = 3,
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Study the run's baselines too.")
     ] = True,
@@ -30,16 +44,28 @@ def study(
 
     removal: what a classifier loses without the features of one class. stability: how the classes hold across
     resamples, estimators, halves of the data, seeds and normalisation. gender: how well an attribute of the pairs
-    is told from their features without one class, and which samples and words lean to a class.
+    is told from their features without one class, and which samples and words lean to a class. adversarial: requests
+    smuggled into images, and how far aligning the image on one class takes them out again.
     """
     from modalens.cli.output import print_json
     from modalens.engine.run import Run
     from modalens.engine.studies import StudyConfig, run_study
 
     found = Run.find(run)
-    results = run_study(
-        found, name, StudyConfig(label, attribute, rule, draws, seed), out=out, baselines=baselines
+    config = StudyConfig(
+        label=label,
+        attribute=attribute,
+        rule=rule,
+        draws=draws,
+        seed=seed,
+        representation=representation,
+        victim=victim,
+        judge=judge,
+        requests=None if requests is None else str(requests),
+        images=images,
+        runs=runs,
     )
+    results = run_study(found, name, config, out=out, baselines=baselines)
     where = found.study(name) if out is None else out
     if json:
         print_json({"results": str(where), **{kind: _as_json(result) for kind, result in results.items()}})

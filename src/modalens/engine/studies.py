@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import modalens
+from modalens.engine.adversarial import EXACT, SELF, study_adversarial
 from modalens.engine.galleries import pictures_of
 from modalens.engine.representations import Representation, representations
 from modalens.engine.run import LearnedFeatures, Run
@@ -41,6 +42,11 @@ class StudyConfig:
         Random control sets.
     seed
         Seed of every draw.
+    representation
+        Study this one alone. By default all are studied, except that the adversarial study, which takes minutes,
+        is done on ``sae`` where there is one and else on the embeddings.
+    victim, judge, requests, images, runs
+        For the adversarial study: see :func:`modalens.engine.adversarial.study_adversarial`.
     """
 
     label: str = "category"
@@ -48,9 +54,16 @@ class StudyConfig:
     rule: str = "twofold"
     draws: int = 20
     seed: int = 0
+    representation: str | None = None
+    victim: str = SELF
+    judge: str = EXACT
+    requests: str | None = None
+    images: int = 4
+    runs: int = 3
 
 
-def _removal(each: Representation, config: StudyConfig, source: Mapping[str, Any]) -> StudyResult:
+def _removal(each: Representation, config: StudyConfig, source: Mapping[str, Any], work: Path) -> StudyResult:
+    del work
     return removal(
         each.image,
         each.text,
@@ -64,7 +77,10 @@ def _removal(each: Representation, config: StudyConfig, source: Mapping[str, Any
     )
 
 
-def _stability(each: Representation, config: StudyConfig, source: Mapping[str, Any]) -> StudyResult:
+def _stability(
+    each: Representation, config: StudyConfig, source: Mapping[str, Any], work: Path
+) -> StudyResult:
+    del work
     others = {}
     # Only features with a decoder can be recognised in another training.
     if each.directions is not None and each.embeddings is not None:
@@ -87,7 +103,8 @@ def _stability(each: Representation, config: StudyConfig, source: Mapping[str, A
     )
 
 
-def _gender(each: Representation, config: StudyConfig, source: Mapping[str, Any]) -> StudyResult:
+def _gender(each: Representation, config: StudyConfig, source: Mapping[str, Any], work: Path) -> StudyResult:
+    del work
     store = each.store
     tested = np.zeros(len(store), dtype=bool)
     tested[each.rows] = True
@@ -112,8 +129,30 @@ def _gender(each: Representation, config: StudyConfig, source: Mapping[str, Any]
     )
 
 
-# Studies of one representation at a time.
-STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any]], StudyResult]] = {
+def _adversarial(
+    each: Representation, config: StudyConfig, source: Mapping[str, Any], work: Path
+) -> StudyResult:
+    return study_adversarial(
+        each,
+        source,
+        work,
+        victim=config.victim,
+        judge=config.judge,
+        requests=None if config.requests is None else Path(config.requests),
+        images=config.images,
+        runs=config.runs,
+        rule=config.rule,
+        labels=each.column(config.label).astype(str) if config.label in each.store.columns else None,
+        seed=config.seed,
+    )
+
+
+# What is done with a run's own encoder says nothing of its baselines.
+_OWN_ONLY = ("adversarial",)
+
+# Studies of one representation at a time; each gets a folder for what it keeps between two runs.
+STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any], Path], StudyResult]] = {
+    "adversarial": _adversarial,
     "gender": _gender,
     "removal": _removal,
     "stability": _stability,
@@ -153,17 +192,29 @@ def run_study(
     config = config or StudyConfig()
     called = config.attribute if name == "gender" else name
     own = representations(run)
+    own = _chosen(name, own, config.representation)
     found, failed = _study_all(name, own, config, run.study(called) if out is None else out)
     if not found:
         raise next(iter(failed.values()))
     title = next(iter(found.values())).title
     _note_failures(called, title, failed, run.study(called) if out is None else out)
-    for kind, baseline in run.baselines() if baselines else ():
+    for kind, baseline in run.baselines() if baselines and name not in _OWN_ONLY else ():
         logger.info("Study %s of the baseline %s", name, kind)
         others = representations(baseline, own[0].scores.config)
+        others = [each for each in others if each.name in {one.name for one in own}]
         _, failed = _study_all(name, others, config, baseline.study(called))
         _note_failures(called, title, failed, baseline.study(called))
     return found
+
+
+def _chosen(name: str, own: list[Representation], wanted: str | None) -> list[Representation]:
+    """The representations to study."""
+    known = {each.name: each for each in own}
+    if wanted is None:
+        return [known.get("sae", own[0])] if name in _OWN_ONLY else own
+    if wanted not in known:
+        raise ModalensError(f"The run has no features {wanted!r}; it has {', '.join(known)}.")
+    return [known[wanted]]
 
 
 def _study_all(
@@ -194,6 +245,6 @@ def _kept_or_made(name: str, each: Representation, config: StudyConfig, folder: 
         result = StudyResult.load(folder)
         if result.source == source:
             return result
-    result = STUDIES[name](each, config, source)
+    result = STUDIES[name](each, config, source, folder / "work")
     result.save(folder)
     return result
