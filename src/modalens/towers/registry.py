@@ -1,6 +1,8 @@
 """From the name of a model to the model."""
 
 import re
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from modalens.errors import ModalensError
@@ -8,6 +10,11 @@ from modalens.towers.base import VLM
 from modalens.towers.recipes import RECIPES
 
 _UNTRAINED = "untrained:"
+# What stands before the first colon of a name: module and function that load the rest, and how it is written.
+_KINDS: Mapping[str, tuple[str, str, str]] = {
+    "open_clip": ("modalens.towers.openclip", "load_open_clip", "open_clip:NAME/TAG"),
+    "declip": ("modalens.towers.declip", "load_declip", "declip:FILE"),
+}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -17,14 +24,20 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
     Parameters
     ----------
     name
-        ``demo`` or a twin of it (``demo:untrained``, ``demo:shuffled``, ``demo:learnt-temperature``); the
-        hub id of a CLIP, SigLIP, BLIP or ALIGN for transformers, e.g. ``openai/clip-vit-base-patch32``; or a
-        folder holding one as ``save_pretrained`` writes it, for which no network is touched. ``untrained:`` before
-        an id or folder gives the same model with random weights, the baseline of every score.
+        One of
+
+        - ``demo`` or a twin of it (``demo:untrained``, ``demo:shuffled``, ``demo:learnt-temperature``);
+        - the hub id of a CLIP, SigLIP, BLIP or ALIGN for transformers, e.g. ``openai/clip-vit-base-patch32``, or
+          a folder holding one as ``save_pretrained`` writes it, for which no network is touched;
+        - ``open_clip:NAME/TAG`` with an architecture and pretrained tag of open_clip, e.g.
+          ``open_clip:ViT-H-14/laion2b_s32b_b79k``, or ``open_clip:NAME/FILE`` with a checkpoint's file;
+        - ``declip:FILE`` with a checkpoint of DeCLIP.
+
+        ``untrained:`` before any but ``demo`` gives the same model with random weights, the baseline of every score.
     device
         PyTorch's name of a device; by default the GPU if there is one, else the CPU.
     revision
-        Branch, tag or commit of a hub id.
+        Branch, tag or commit of what lies on the hub.
 
     Raises
     ------
@@ -39,10 +52,18 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
 
         return load_demo(name, device=device)
 
-    from modalens.towers.transformers_load import load_folder, load_hub
-
     untrained = name.startswith(_UNTRAINED)
     wanted, name = name, name.removeprefix(_UNTRAINED)
+    kind, colon, rest = name.partition(":")
+    if colon and kind in _KINDS:
+        module, function, _ = _KINDS[kind]
+        loaded: VLM = getattr(import_module(module), function)(
+            wanted, rest, revision=revision, device=device, untrained=untrained
+        )
+        return loaded
+
+    from modalens.towers.transformers_load import load_folder, load_hub
+
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         if revision is not None:
@@ -55,6 +76,7 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
     if not _HUB_ID.fullmatch(name):
         raise ModalensError(
             f"There is no model {name!r}; there are {', '.join(RECIPES)}, any CLIP, SigLIP, BLIP or ALIGN of "
-            "transformers by hub id (such as openai/clip-vit-base-patch32), and local folders with one."
+            "transformers by hub id (such as openai/clip-vit-base-patch32), local folders with one, "
+            f"{', '.join(example for *_, example in _KINDS.values())}."
         )
     return load_hub(wanted, name, revision=revision, device=device, untrained=untrained)

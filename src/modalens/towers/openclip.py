@@ -1,0 +1,233 @@
+"""Every architecture and pretrained tag of open_clip."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from modalens.errors import ModalensError
+from modalens.towers.base import VLM
+from modalens.towers.cards import file_sha256, versions
+from modalens.towers.compute import full_precision, pick_device
+from modalens.towers.reading import readable
+from modalens.towers.torchvision_check import check_torchvision
+
+logger = logging.getLogger(__name__)
+
+
+class OpenClipVLM(VLM):
+    """A dual encoder of open_clip; embeddings are projected, not normalised.
+
+    Parameters
+    ----------
+    name
+        What the user called it.
+    model
+        As open_clip builds it.
+    transform
+        From an RGB image to the model's pixels.
+    tokenizer
+        From texts to the model's tokens.
+    dim
+        Features of the shared space.
+    description
+        What the card says besides.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        transform: Callable[[Image.Image], Tensor],
+        tokenizer: Any,
+        dim: int,
+        description: Mapping[str, Any],
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.transform = transform
+        self.dim = dim
+        self._tokenizer = tokenizer
+        self._device = next(model.parameters()).device
+        self._description = dict(description)
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Embed RGB images as one batch."""
+        if not images:
+            return np.empty((0, self.dim), dtype=np.float32)
+        return self._numpy(self.model.encode_image, torch.stack([self.transform(image) for image in images]))
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """Embed texts as one batch; what is longer than the model's context is cut."""
+        if not texts:
+            return np.empty((0, self.dim), dtype=np.float32)
+        return self._numpy(self.model.encode_text, self._tokenizer(list(texts)))
+
+    def card(self) -> dict[str, Any]:
+        """Where the weights come from, the class, the preprocessing and the versions."""
+        card = {
+            "model": self.name,
+            **self._description,
+            "class": type(self.model).__name__,
+            "dim": self.dim,
+            "normalised": False,
+            "versions": versions("torch", "torchvision", "open_clip_torch", "pillow"),
+        }
+        # As it reads back from a manifest: open_clip's settings have tuples.
+        as_read: dict[str, Any] = json.loads(json.dumps(card))
+        return as_read
+
+    def _numpy(self, encode: Callable[..., Tensor], inputs: Tensor) -> Float[np.ndarray, "n d"]:
+        with full_precision(self._device):
+            # Told outright, since CoCa normalises unless told not to.
+            return encode(inputs.to(self._device), normalize=False).float().cpu().numpy()
+
+
+def load_open_clip(
+    name: str, asked: str, *, revision: str | None, device: str | None, untrained: bool
+) -> OpenClipVLM:
+    """Load what open_clip lists.
+
+    Parameters
+    ----------
+    name
+        What the user called it.
+    asked
+        ``NAME/TAG``, an architecture and a pretrained tag of it; or ``NAME/FILE`` with a checkpoint of one.
+    revision
+        Branch, tag or commit of the repository on the Hugging Face hub that holds the weights.
+    device, untrained
+        As :func:`modalens.load_vlm` reads them.
+
+    Raises
+    ------
+    ModalensError
+        If open_clip is missing, knows no such architecture or tag, or the weights cannot be fetched or read, or
+        they were trained with another activation than the architecture has.
+    """
+    open_clip = import_open_clip()
+    chosen = pick_device(device)
+    architecture, _, tag = asked.partition("/")
+    config = open_clip.get_model_config(architecture)
+    if config is None:
+        raise ModalensError(
+            f"open_clip has no architecture {architecture!r}; write open_clip:NAME/TAG, such as "
+            "open_clip:ViT-H-14/laion2b_s32b_b79k, with a NAME of open_clip.list_models()."
+        )
+    file = Path(tag).expanduser()
+    pretrained: Mapping[str, Any] = open_clip.get_pretrained_cfg(architecture, tag)
+    if not pretrained and not (tag and file.is_file()):
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        raise ModalensError(
+            f"open_clip has no weights {tag!r} for {architecture}; its tags are {', '.join(tags) or 'none'}, and a "
+            "checkpoint's file will do too."
+        )
+    _check_activation(architecture, tag, config, pretrained)
+    origin: dict[str, Any]
+    if untrained:
+        weights, origin = None, {"weights": "random, seed 0"}
+    elif pretrained:
+        weights = _fetch(open_clip, name, pretrained, revision)
+        origin = _origin(weights)
+    elif revision is not None:
+        raise ModalensError(f"A revision was given for the file {file}, which has none; leave it out.")
+    else:
+        weights, origin = file, {"weights_sha256": {file.name: file_sha256(file)}}
+    with readable(name, "weights"), torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.create_model(
+            architecture,
+            pretrained=weights and str(weights),
+            pretrained_text=False,
+            force_preprocess_cfg=dict(pretrained),
+        )
+    with readable(name, "tokenizer"):
+        tokenizer = open_clip.get_tokenizer(architecture)
+    model = model.to(chosen).eval().requires_grad_(False)
+    preprocessing = open_clip.get_model_preprocess_cfg(model)
+    transform = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**preprocessing), is_train=False
+    )
+    logger.info("Loaded %s, a %s, on %s.", name, type(model).__name__, chosen)
+    description = {
+        **origin,
+        "architecture": architecture,
+        "quick_gelu": bool(config.get("quick_gelu")),
+        "preprocessing": {"image": preprocessing, "text": describe_tokenizer(tokenizer)},
+    }
+    return OpenClipVLM(name, model, transform, tokenizer, int(config["embed_dim"]), description)
+
+
+def import_open_clip() -> Any:
+    """The package.
+
+    Raises
+    ------
+    ModalensError
+        If it is not installed, or a torchvision is that does not match torch.
+    """
+    check_torchvision()
+    try:
+        return import_module("open_clip")
+    except ImportError as error:
+        raise ModalensError(
+            "Models of open_clip and DeCLIP need the package open_clip; install it with pip install "
+            "'modalens[open-clip]'."
+        ) from error
+
+
+def describe_tokenizer(tokenizer: Any) -> dict[str, Any]:
+    """What a card says about a tokenizer of open_clip."""
+    return {"tokenizer": type(tokenizer).__name__, "tokens": int(tokenizer.context_length)}
+
+
+def _check_activation(
+    architecture: str, tag: str, config: Mapping[str, Any], pretrained: Mapping[str, Any]
+) -> None:
+    """Weights load into either activation without complaint and embed wrongly in the other one.
+
+    The reverse, an architecture with QuickGELU whose tag does not mention it, is listed once, for a model that
+    was trained from that very architecture file.
+    """
+    if pretrained.get("quick_gelu") and not config.get("quick_gelu"):
+        raise ModalensError(
+            f"The weights {tag} were trained with QuickGELU, which the architecture {architecture} does not have; "
+            f"name open_clip:{architecture}-quickgelu/{tag}."
+        )
+
+
+def _fetch(open_clip: Any, name: str, pretrained: Mapping[str, Any], revision: str | None) -> Path:
+    hub = open_clip.pretrained
+    try:
+        if revision is None:
+            return Path(hub.download_pretrained(dict(pretrained)))
+        if not pretrained.get("hf_hub"):
+            raise ModalensError(f"A revision was given for {name}, which has none; leave it out.")
+        repository, file = os.path.split(pretrained["hf_hub"])
+        return Path(hub.download_pretrained_from_hf(repository, filename=file or None, revision=revision))
+    except ModalensError:
+        raise
+    except Exception as error:  # connections fail in as many ways as there are libraries below
+        at = f" at revision {revision!r}" if revision else ""
+        raise ModalensError(
+            f"The weights of {name}{at} could not be fetched ({type(error).__name__}); check the network and the "
+            "revision, or name a file with them: open_clip:NAME/FILE."
+        ) from error
+
+
+def _origin(weights: Path) -> dict[str, Any]:
+    """The commit, which the hub's cache names a snapshot's folder after; else a hash of the file."""
+    if weights.parent.parent.name == "snapshots":
+        return {"revision": weights.parent.name}
+    return {"weights_sha256": {weights.name: file_sha256(weights)}}

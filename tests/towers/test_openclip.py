@@ -1,0 +1,268 @@
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from modalens.errors import ModalensError
+from modalens.towers import load_vlm
+from tests.openclip import open_clip_or_skip
+
+open_clip = open_clip_or_skip()
+pytestmark = pytest.mark.usefixtures("no_network")
+
+TEXTS = ["a photo of the cat", "dog", "red sun and blue sea", "", "the red cat and the blue dog " * 30]
+TEXT = {"context_length": 24, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
+VISION = {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8}
+CLIP = {"embed_dim": 40, "vision_cfg": VISION, "text_cfg": TEXT}
+COCA = {
+    "embed_dim": 64,
+    "vision_cfg": {**VISION, "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True},
+    "text_cfg": {**TEXT, "embed_cls": True, "output_tokens": True},
+    "multimodal_cfg": {
+        "context_length": 24,
+        "vocab_size": 49408,
+        "width": 64,
+        "heads": 2,
+        "layers": 1,
+        "attn_pooler_heads": 2,
+    },
+    "custom_text": True,
+}
+ARCHITECTURES = {
+    "tiny": CLIP,
+    "tiny-quickgelu": {**CLIP, "quick_gelu": True},
+    "tiny-custom": {**CLIP, "custom_text": True},
+    "tiny-coca": COCA,
+}
+IMAGENET = {
+    "mean": (0.4, 0.5, 0.6),
+    "std": (0.2, 0.3, 0.4),
+    "interpolation": "bilinear",
+    "resize_mode": "squash",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("open_clip")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def listed(folder: Path) -> Iterator[None]:
+    """Tiny architectures and tags in open_clip's own lists."""
+    from open_clip import factory, pretrained
+
+    configs, tags = copy.deepcopy(factory._MODEL_CONFIGS), dict(pretrained._PRETRAINED)
+    for name, config in ARCHITECTURES.items():
+        (folder / f"{name}.json").write_text(json.dumps(config))
+        open_clip.add_model_config(folder / f"{name}.json")
+    for name in ARCHITECTURES:
+        torch.manual_seed(1)
+        model = open_clip.create_model(name)
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.15)
+        torch.save(model.state_dict(), folder / f"{name}.pt")
+        entry = {"url": "", "hf_hub": "", "file": str(folder / f"{name}.pt")}
+        pretrained._PRETRAINED[name] = {
+            "plain": {**entry, **IMAGENET, "quick_gelu": "quickgelu" in name},
+            "hub": {"url": "", "hf_hub": "org/tiny/", **IMAGENET},
+        }
+    pretrained._PRETRAINED["tiny"]["quick"] = {**entry, **IMAGENET, "quick_gelu": True}
+    yield
+    factory._MODEL_CONFIGS = configs
+    del factory._MODEL_CONFIG_PATHS[-len(ARCHITECTURES) :]
+    pretrained._PRETRAINED.clear()
+    pretrained._PRETRAINED.update(tags)
+
+
+@torch.no_grad()
+def by_hand(name: str, pretrained: str | None, photos: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+    """As open_clip's README embeds."""
+    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+    tokenizer = open_clip.get_tokenizer(name)
+    model.eval()
+    image = [model.encode_image(preprocess(photo)[None]).numpy() for photo in photos]
+    text = [model.encode_text(tokenizer([each])).numpy() for each in TEXTS]
+    return np.concatenate(image), np.concatenate(text)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-quickgelu", "tiny-custom"])
+def test_embeddings_are_those_of_open_clip(name: str, photos: list[Image.Image]) -> None:
+    vlm = load_vlm(f"open_clip:{name}/plain", device="cpu")
+    image, text = by_hand(name, "plain", photos)
+    assert vlm.dim == image.shape[1] == 40
+    found_image, found_text = vlm.embed_images(photos), vlm.embed_texts(TEXTS)
+    assert found_image.dtype == found_text.dtype == np.float32
+    np.testing.assert_allclose(found_image, image, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found_text, text, rtol=1e-4, atol=1e-4)
+    assert vlm.embed_images([]).shape == vlm.embed_texts([]).shape == (0, 40)
+
+
+def test_coca_comes_without_its_normalisation(photos: list[Image.Image]) -> None:
+    vlm = load_vlm("open_clip:tiny-coca/plain", device="cpu")
+    image, text = by_hand("tiny-coca", "plain", photos)
+    for found, expected in ((vlm.embed_images(photos), image), (vlm.embed_texts(TEXTS), text)):
+        np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-5)
+        assert not np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-2)
+        np.testing.assert_allclose(unit(found), expected, atol=1e-5)
+    assert vlm.card()["class"] == "CoCa"
+
+
+def test_the_activation_changes_what_is_embedded(photos: list[Image.Image]) -> None:
+    gelu = load_vlm("open_clip:tiny/plain", device="cpu").embed_images(photos)
+    quick = load_vlm("open_clip:tiny-quickgelu/plain", device="cpu").embed_images(photos)
+    assert np.abs(gelu - quick).max() > 1e-3, "the two files hold the same weights"
+
+
+def test_weights_of_the_other_activation_are_refused() -> None:
+    with pytest.raises(
+        ModalensError,
+        match=r"weights quick were trained with QuickGELU, .* name open_clip:tiny-quickgelu/quick\.$",
+    ):
+        load_vlm("open_clip:tiny/quick")
+
+
+class ReachedFetchError(Exception):
+    pass
+
+
+def test_every_listed_model_is_fetched_or_another_name_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*args: object, **kwargs: object) -> Path:
+        raise ReachedFetchError
+
+    monkeypatch.setattr("modalens.towers.openclip._fetch", stop)
+    listed = {pair for pair in open_clip.list_pretrained() if not pair[0].startswith("tiny")}
+    assert len(listed) > 150
+    refused = set()
+    for architecture, tag in sorted(listed):
+        try:
+            load_vlm(f"open_clip:{architecture}/{tag}", device="cpu")
+        except ReachedFetchError:
+            continue
+        except ModalensError as error:
+            refused.add((architecture, tag, str(error)))
+    for architecture, tag, sentence in refused:
+        assert f"name open_clip:{architecture}-quickgelu/{tag}." in sentence
+        assert (f"{architecture}-quickgelu", tag) in listed
+    names = {pair[:2] for pair in refused}
+    assert ("ViT-B-32", "openai") in names
+    assert ("ViT-H-14", "laion2b_s32b_b79k") not in names
+
+
+def test_a_checkpoint_of_ones_own(folder: Path, photos: list[Image.Image]) -> None:
+    name = f"open_clip:tiny/{folder / 'tiny.pt'}"
+    vlm = load_vlm(name, device="cpu")
+    image, _ = by_hand("tiny", str(folder / "tiny.pt"), photos)
+    np.testing.assert_allclose(vlm.embed_images(photos), image, rtol=1e-4, atol=1e-4)
+    assert list(vlm.card()["weights_sha256"]) == ["tiny.pt"]
+    with pytest.raises(ModalensError, match="has none; leave it out"):
+        load_vlm(name, revision="main")
+
+
+def test_a_commit_of_the_hub_is_pinned(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    snapshot = tmp_path / "snapshots" / "0123abcd"
+    snapshot.mkdir(parents=True)
+    weights = snapshot / "open_clip_pytorch_model.bin"
+    weights.write_bytes((folder / "tiny.pt").read_bytes())
+    asked: list[Any] = []
+
+    def download(*, repo_id: str, filename: str, revision: str | None, cache_dir: None) -> str:
+        asked.append((repo_id, filename, revision))
+        if filename.endswith(".safetensors"):
+            raise FileNotFoundError
+        return str(weights)
+
+    monkeypatch.setattr("open_clip.pretrained.hf_hub_download", download)
+    for revision in ("v1", None):
+        vlm = load_vlm("open_clip:tiny/hub", device="cpu", revision=revision)
+        assert asked[-1] == ("org/tiny", "open_clip_pytorch_model.bin", revision)
+        assert vlm.card()["revision"] == "0123abcd"
+    plain = load_vlm("open_clip:tiny/plain", device="cpu")
+    np.testing.assert_array_equal(vlm.embed_images(photos), plain.embed_images(photos))
+
+
+def test_card() -> None:
+    vlm = load_vlm("open_clip:tiny-quickgelu/plain", device="cpu")
+    card = vlm.card()
+    assert card == json.loads(json.dumps(card))
+    assert card["model"] == vlm.name == "open_clip:tiny-quickgelu/plain"
+    assert card["architecture"] == "tiny-quickgelu"
+    assert card["quick_gelu"] is True
+    assert card["normalised"] is False
+    assert card["preprocessing"]["image"]["mean"] == [0.4, 0.5, 0.6]
+    assert card["preprocessing"]["image"]["resize_mode"] == "squash"
+    assert card["preprocessing"]["text"]["tokens"] == 24
+    assert {"torch", "torchvision", "open_clip_torch"} <= card["versions"].keys()
+
+
+def test_an_untrained_twin(photos: list[Image.Image]) -> None:
+    trained = load_vlm("open_clip:tiny/plain", device="cpu")
+    state = torch.get_rng_state()
+    twins = [load_vlm("untrained:open_clip:tiny/plain", device="cpu") for _ in range(2)]
+    assert torch.equal(state, torch.get_rng_state())
+    first, second = (twin.embed_images(photos) for twin in twins)
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, trained.embed_images(photos))
+    card = twins[0].card()
+    assert card["weights"] == "random, seed 0"
+    assert "weights_sha256" not in card
+    assert card["preprocessing"] == trained.card()["preprocessing"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ViT-Z/openai", "no architecture 'ViT-Z'; write open_clip:NAME/TAG"),
+        ("", "no architecture ''"),
+        ("tiny", r"no weights '' for tiny; its tags are plain, hub, quick"),
+        ("tiny/nothing", "no weights 'nothing' for tiny"),
+        ("ViT-B-32/no.pt", "its tags are openai, .* and a checkpoint's file will do too"),
+    ],
+)
+def test_what_is_not_listed(name: str, sentence: str) -> None:
+    with pytest.raises(ModalensError, match=sentence):
+        load_vlm(f"open_clip:{name}")
+
+
+def test_pickled_code_is_never_run(tmp_path: Path) -> None:
+    marker = tmp_path / "was-run"
+
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (marker,))
+
+    torch.save({"logit_scale": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(ModalensError, match=r"weights of .* cannot be read") as caught:
+        load_vlm(f"open_clip:tiny/{tmp_path / 'evil.pt'}", device="cpu")
+    assert "\n" not in str(caught.value)
+    assert not marker.exists()
+
+
+def test_weights_of_another_shape(folder: Path) -> None:
+    with pytest.raises(ModalensError, match=r"weights of .* cannot be read"):
+        load_vlm(f"open_clip:tiny-coca/{folder / 'tiny.pt'}", device="cpu")
+
+
+def test_weights_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**kwargs: object) -> str:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("open_clip.pretrained.hf_hub_download", fail)
+    for revision in (None, "v9"):
+        with pytest.raises(
+            ModalensError, match=r"could not be fetched .*FileNotFoundError.*open_clip:NAME/FILE"
+        ):
+            load_vlm("open_clip:tiny/hub", device="cpu", revision=revision)
