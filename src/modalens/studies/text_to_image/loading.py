@@ -70,12 +70,9 @@ def load_pipeline(
     _require_class(name, folder, pipeline_class)
     with quiet_transformers(), _quiet(diffusers), readable(name, "pipeline"):
         pipeline = getattr(diffusers, pipeline_class).from_pretrained(
-            folder,
-            torch_dtype=torch.float16 if chosen.type == "cuda" else torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
+            folder, use_safetensors=True, local_files_only=True
         )
-        pipeline = pipeline.to(chosen)
+        pipeline = pipeline.to(chosen, torch.float16 if chosen.type == "cuda" else torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     # The hub's cache names the folder of a snapshot after its commit.
     return pipeline, {"weights_sha256": _checksums(folder)} if local else {"revision": folder.name}

@@ -1,12 +1,12 @@
 """The grid of pictures: a row a set of features, a column a strength (the papers' Figure 8)."""
 
+import io
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
 from modalens.edit import IndexSet
 from modalens.edit.index_sets import RANDOM
-from modalens.studies.adversarial.kept import png_bytes
 from modalens.studies.result import Picture
 from modalens.studies.text_to_image.sweep import TILE, Sweep
 
@@ -38,7 +38,9 @@ def grid_picture(sweep: Sweep, number: int, reference: Image.Image, prompt: str,
         f"“{prompt}”, moved towards the reference at the upper left on the features of a row with the strength "
         f"of a column; reference {number + 1}, seed {seed}."
     )
-    return Picture(png_bytes(sheet), caption)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", optimize=True)
+    return Picture(buffer.getvalue(), caption)
 
 
 def _first_random(sets: Sequence[IndexSet]) -> list[int]:

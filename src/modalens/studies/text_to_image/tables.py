@@ -6,14 +6,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.stats import false_discovery_control
 
 from modalens.edit.index_sets import CLASS, RANDOM
-from modalens.studies.text_to_image.measures import COLOUR, EDGES, REFERENCE
+from modalens.studies.text_to_image.measures import COLOUR, EDGES, REFERENCE, UNEDITED
 from modalens.studies.text_to_image.slopes import against_random_sets, mean_of, slope_of
 from modalens.studies.text_to_image.sweep import ALL, Sweep
 
 CONTENT_SHARE, SURFACE_SHARE, BALANCE = "content_share", "surface_share", "content_less_surface"
-SHARES = (CONTENT_SHARE, SURFACE_SHARE, BALANCE)
+_WORDS = {
+    REFERENCE: "cosine to the reference",
+    COLOUR: "distance in colours",
+    EDGES: "distance in edges",
+    UNEDITED: "cosine to the unedited picture",
+}
+_COMPARED = (*_WORDS, BALANCE)
+# What a slope above and one below that of random sets says.
+_READINGS = {
+    REFERENCE: ("more of the reference's content", "less of the reference's content"),
+    COLOUR: ("less of its colours", "more of its colours"),
+    EDGES: ("less of its edges", "more of its edges"),
+    UNEDITED: ("a smaller change of the picture", "a larger change of the picture"),
+    BALANCE: ("a balance that leans to content", "a balance that leans to surface"),
+}
 
 
 def cells_table(sweep: Sweep, seed: int) -> pd.DataFrame:
@@ -37,7 +52,8 @@ def slopes_table(sweep: Sweep, seed: int) -> pd.DataFrame:
 
     ``slope`` is the mean over references and seeds with a 95 % interval. ``random`` is the mean over random
     sets of that size, ``difference`` = slope - random with its 95 % interval, and ``p`` two-sided, of the
-    hypothesis that the class is one more random set.
+    hypothesis that the class is one more random set; ``p_corrected`` counts in that all classes are compared in
+    all measures that sentences speak of (Benjamini and Hochberg 1995).
 
     Three measures are made of the others' slopes, each as a share of what all features together do on average:
     ``content_share`` of ``to_reference``, ``surface_share`` the mean of that of ``colour_distance`` and
@@ -67,7 +83,12 @@ def slopes_table(sweep: Sweep, seed: int) -> pd.DataFrame:
                     "p": against.p,
                 }
             rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    compared = table["measure"].isin(_COMPARED) & table["p"].notna()
+    table["p_corrected"] = np.nan
+    if compared.any():
+        table.loc[compared, "p_corrected"] = false_discovery_control(table.loc[compared, "p"])
+    return table
 
 
 def statements(slopes: pd.DataFrame, sweep: Sweep, judge: str) -> list[str]:
@@ -94,30 +115,16 @@ def statements(slopes: pd.DataFrame, sweep: Sweep, judge: str) -> list[str]:
             "All features together do not bring pictures reliably nearer to the references in content, colours and "
             "edges alike, so the content and the surface that a class carries are not set against each other."
         )
-    tested = [measure for measure in (REFERENCE, COLOUR, EDGES, BALANCE) if (measure, ALL) in by_key]
+    compared = [measure for measure in _COMPARED if (measure, ALL) in by_key]
     for each in classes:
-        said.append(_of_class(each.name, [by_key[measure, each.name] for measure in tested]))
-    count = len(classes) * len(tested)
+        said.append(_of_class(each.name, [by_key[measure, each.name] for measure in compared]))
     if references > 1:
         said.append(
-            f"Each p compares a class with {randoms} random sets of its size and is not corrected: of {count}, "
-            f"{0.05 * count:.2g} would fall under 0.05 by chance."
+            f"Each p compares a class with {randoms} random sets of its size and is corrected for there being "
+            f"{len(classes) * len(compared)} of them; a class counts as told from random features where it is under "
+            "0.05."
         )
     return said
-
-
-_WORDS = {
-    REFERENCE: "cosine to the reference",
-    COLOUR: "distance in colours",
-    EDGES: "distance in edges",
-}
-# What a slope above and one below that of random sets says.
-_READINGS = {
-    REFERENCE: ("more of the reference's content", "less of the reference's content"),
-    COLOUR: ("less of its colours", "more of its colours"),
-    EDGES: ("less of its edges", "more of its edges"),
-    BALANCE: ("content rather than surface", "surface rather than content"),
-}
 
 
 def _of_class(name: str, rows: Sequence[Mapping[Any, Any]]) -> str:
@@ -128,10 +135,12 @@ def _of_class(name: str, rows: Sequence[Mapping[Any, Any]]) -> str:
     )
     if np.isnan(rows[0]["p"]):
         return f"The {name} class: {numbers}."
-    found = [_READINGS[row["measure"]][int(row["difference"] < 0)] for row in rows if row["p"] < 0.05]
-    verdict = f"it carries {', '.join(found)}" if found else "it cannot be told from random features"
-    beside = " than random features do" if found else ""
-    return f"The {name} class: {numbers}: {verdict}{beside}."
+    found = [
+        _READINGS[row["measure"]][int(row["difference"] < 0)] for row in rows if row["p_corrected"] < 0.05
+    ]
+    if not found:
+        return f"The {name} class: {numbers}: it cannot be told from random features."
+    return f"The {name} class: {numbers}: beside random features it brings {', '.join(found)}."
 
 
 def _beside(row: Mapping[Any, Any]) -> str:
@@ -139,7 +148,7 @@ def _beside(row: Mapping[Any, Any]) -> str:
     if np.isnan(row["p"]):
         return random
     between = f"{_signed(row['difference_low'])} to {_signed(row['difference_high'])}"
-    return f"{random}, difference {between}, p = {row['p']:.2g}"
+    return f"{random}, difference {between}, p = {row['p_corrected']:.2g}"
 
 
 def _shares(
