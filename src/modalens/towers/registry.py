@@ -14,6 +14,7 @@ _UNTRAINED = "untrained:"
 _KINDS: Mapping[str, tuple[str, str, str]] = {
     "open_clip": ("modalens.towers.openclip", "load_open_clip", "open_clip:NAME/TAG"),
     "declip": ("modalens.towers.declip", "load_declip", "declip:FILE"),
+    "hidden": ("modalens.towers.hidden", "load_hidden", "hidden:MODEL?layer=N"),
 }
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -31,7 +32,9 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
           a folder holding one as ``save_pretrained`` writes it, for which no network is touched;
         - ``open_clip:NAME/TAG`` with an architecture and pretrained tag of open_clip, e.g.
           ``open_clip:ViT-H-14/laion2b_s32b_b79k``, or ``open_clip:NAME/FILE`` with a checkpoint's file;
-        - ``declip:FILE`` with a checkpoint of DeCLIP.
+        - ``declip:FILE`` with a checkpoint of DeCLIP;
+        - ``hidden:MODEL?layer=N`` with a generative model of transformers, by hub id or folder, e.g.
+          ``hidden:llava-hf/llava-1.5-7b-hf?layer=16``: the states of one layer, averaged over tokens.
 
         ``untrained:`` before any but ``demo`` gives the same model with random weights, the baseline of every score.
     device
