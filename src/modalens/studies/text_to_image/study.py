@@ -22,6 +22,10 @@ from modalens.towers.base import VLM
 from modalens.towers.samples.base import SampleEmbedder
 
 _STRENGTHS = tuple(step / 10 for step in range(10))
+_PUBLISHED = (
+    "The papers measure nothing here; looking at pictures of Stable Diffusion 2 they say that TextD carries the main "
+    "subject, and ImgD low-level detail and, when strong, distortion."
+)
 # A reference this many times as long as the prompt, or as much shorter, changes its length more than its meaning.
 _MUCH_LONGER = 2.0
 
@@ -143,6 +147,7 @@ def text_to_image(
             *caveats,
             *statements(slopes, sweep, judge.name),
             *_lengths(prompted.prompt_length, length),
+            _PUBLISHED,
             *notes,
         ],
         config={
