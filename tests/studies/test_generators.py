@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.studies.generators import EmbeddedGenerator, RetrievalGenerator
-from modalens.studies.generators.drawings import Drawings
-from modalens.studies.generators.embedded import CARD, WEIGHTS, draw
+from modalens.studies.generators.drawings import Drawings, emoji_drawings
+from modalens.studies.generators.embedded import CARD, SHIPPED, WEIGHTS, draw
 from modalens.studies.generators.network import Network, NetworkConfig
-from modalens.studies.generators.recognition import ranks_of_own, share_within
+from modalens.studies.generators.recognition import measure_recognition, ranks_of_own, share_within
 from modalens.studies.generators.training import CHECKPOINT, Trainer, TrainingRecipe
+from modalens.towers import load_vlm
 
 SMALL = NetworkConfig(
     dim=8,
@@ -263,3 +265,23 @@ class TestRecognition:
         assert value == 0.5
         assert 0.14 < low < 0.16
         assert 0.84 < high < 0.86
+
+
+@pytest.mark.demo
+class TestShipped:
+    def test_it_draws_emoji_that_the_encoder_recognises(self) -> None:
+        vlm = load_vlm("demo")
+        generator = EmbeddedGenerator.load()
+        found = measure_recognition(generator, vlm, emoji_drawings(vlm, 64), n=40, seed=1)
+        for condition in ("image", "text"):
+            assert found["training"][condition]["5"][0] >= 0.6
+        assert found["training"]["shrunk"]["5"][0] >= found["training"]["image"]["5"][0] - 0.1
+        assert found["training"]["image"]["5"][0] > found["held-out"]["image"]["5"][0]
+
+    def test_its_card_says_where_it_comes_from(self) -> None:
+        assert (SHIPPED / WEIGHTS).stat().st_size < 12e6
+        card = json.loads((SHIPPED / CARD).read_text())
+        assert card["training_data"]["license"] == "CC BY-SA 4.0"
+        assert "OpenMoji" in card["training_data"]["attribution"]
+        assert card["recognition"]["training"]["n"] == 200
+        assert card["recognition"]["training"]["image"]["5"][0] >= 0.7

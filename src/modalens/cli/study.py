@@ -9,7 +9,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="removal, stability, gender or adversarial.")],
+    name: Annotated[str, typer.Argument(help="removal, stability, gender, adversarial or text-to-image.")],
     run: Annotated[Path, typer.Argument(help="Folder of a run, or a store.")] = Path("runs/demo"),
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results (default: studies/NAME in the run).")
@@ -23,6 +23,14 @@ def study(
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     representation: Annotated[
         str | None, typer.Option(help="Study one alone: raw, or the folder of learned features, such as sae.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="What the text-to-image study draws.")] = "an animal",
+    generator: Annotated[
+        str,
+        typer.Option(help="Who draws: self, or a Stable Diffusion or unCLIP pipeline by hub id or folder."),
+    ] = "self",
+    reference: Annotated[
+        list[Path] | None, typer.Option(help="Image file to move the prompt towards; may be repeated.")
     ] = None,
     victim: Annotated[
         str, typer.Option(help="Whom adversarial images meet: self, URL#MODEL of a server, or a hub id.")
@@ -45,7 +53,8 @@ def study(
     removal: what a classifier loses without the features of one class. stability: how the classes hold across
     resamples, estimators, halves of the data, seeds and normalisation. gender: how well an attribute of the pairs
     is told from their features without one class, and which samples and words lean to a class. adversarial: requests
-    smuggled into images, and how far aligning the image on one class takes them out again.
+    smuggled into images, and how far aligning the image on one class takes them out again. text-to-image: what
+    moving one class of a prompt's features towards reference images does to the picture.
     """
     from modalens.cli.output import print_json
     from modalens.engine.run import Run
@@ -59,6 +68,9 @@ def study(
         draws=draws,
         seed=seed,
         representation=representation,
+        prompt=prompt,
+        generator=generator,
+        references=tuple(str(path) for path in reference or ()),
         victim=victim,
         judge=judge,
         requests=None if requests is None else str(requests),

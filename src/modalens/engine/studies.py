@@ -14,6 +14,7 @@ from modalens.engine.adversarial import EXACT, SELF, study_adversarial
 from modalens.engine.galleries import pictures_of
 from modalens.engine.representations import Representation, representations
 from modalens.engine.run import LearnedFeatures, Run
+from modalens.engine.text_to_image import study_text_to_image
 from modalens.errors import ModalensError
 from modalens.features import SparseAutoencoder
 from modalens.features.sharing import load_features
@@ -43,10 +44,12 @@ class StudyConfig:
     seed
         Seed of every draw.
     representation
-        Study this one alone. By default all are studied, except that the adversarial study, which takes minutes,
-        is done on ``sae`` where there is one and else on the embeddings.
+        Study this one alone. By default all are studied, except that the adversarial and the text-to-image study,
+        which take minutes, are done on ``sae`` where there is one and else on the embeddings.
     victim, judge, requests, images, runs
         For the adversarial study: see :func:`modalens.engine.adversarial.study_adversarial`.
+    prompt, generator, references
+        For the text-to-image study: see :func:`modalens.engine.text_to_image.study_text_to_image`.
     """
 
     label: str = "category"
@@ -55,6 +58,9 @@ class StudyConfig:
     draws: int = 20
     seed: int = 0
     representation: str | None = None
+    prompt: str = "an animal"
+    generator: str = SELF
+    references: tuple[str, ...] = ()
     victim: str = SELF
     judge: str = EXACT
     requests: str | None = None
@@ -147,8 +153,23 @@ def _adversarial(
     )
 
 
+def _text_to_image(
+    each: Representation, config: StudyConfig, source: Mapping[str, Any], work: Path
+) -> StudyResult:
+    return study_text_to_image(
+        each,
+        source,
+        work,
+        prompt=config.prompt,
+        generator=config.generator,
+        references=[Path(name) for name in config.references],
+        rule=config.rule,
+        seed=config.seed,
+    )
+
+
 # What is done with a run's own encoder says nothing of its baselines.
-_OWN_ONLY = ("adversarial",)
+_OWN_ONLY = ("adversarial", "text-to-image")
 
 # Studies of one representation at a time; each gets a folder for what it keeps between two runs.
 STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any], Path], StudyResult]] = {
@@ -156,6 +177,7 @@ STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any], Pat
     "gender": _gender,
     "removal": _removal,
     "stability": _stability,
+    "text-to-image": _text_to_image,
 }
 
 

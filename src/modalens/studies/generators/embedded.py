@@ -22,8 +22,11 @@ WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
 SHIPPED = Path(__file__).parent / "weights"
 
-# Euler steps from noise to picture.
-STEPS = 20
+# Euler steps from noise to picture; 20 draw nothing better.
+STEPS = 8
+# Paper and lines come out a little grey and grainy, and the image tower minds: of 150 emoji it found 71 % within
+# 5 without this, 89 % with it. Values are stretched by so much around mid-grey, then cut off at white and black.
+CONTRAST = 1.1
 # What the demo's image tower looks at. Sharpened, because a picture enlarged from 64 pixels is softer than a
 # drawing: of 200 emoji themselves shrunk to 64 pixels, 91 % are found within 5 when sharpened, 86 % when not.
 SHOWN_SIDE = 224
@@ -34,6 +37,11 @@ _BATCH = 16
 
 class EmbeddedGenerator(Generator):
     """Draws an emoji from an embedding of the demo encoder, of an image or a text alike.
+
+    It has learnt the training emoji by heart and draws those; from other embeddings it draws a near relative
+    where it knows one, else a jumble. The demo encoder is trained anew on each machine, which moves its
+    embeddings by 3e-6 (measured over instruction sets), where 99 % of the emoji are 2e-2 or more from any
+    other: nothing has to be aligned.
 
     Parameters
     ----------
@@ -139,5 +147,5 @@ def enlarge(pixels: UInt8[np.ndarray, "p p 3"]) -> Image.Image:
 
 
 def _bytes(pixels: Float[Tensor, "n 3 p p"]) -> UInt8[np.ndarray, "n p p 3"]:
-    values = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    values = (((pixels * CONTRAST).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return values.permute(0, 2, 3, 1).numpy()

@@ -60,7 +60,7 @@ class TrainingRecipe:
     """
 
     sketch_steps: int = 12_000
-    steps: int = 6000
+    steps: int = 3800
     sketch_batch: int = 256
     batch: int = 64
     lr: float = 1e-3
@@ -277,6 +277,8 @@ def train_generator(
             "training_data": {**drawings.source, "training_pairs": int(drawings.training.sum())},
             "terms": TERMS,
             "recipe": asdict(recipe),
+            "command": f"python -m {__spec__.name} --out FOLDER --sketch-steps {recipe.sketch_steps} "
+            f"--steps {recipe.steps} --seed {recipe.seed}",
             "training_seconds": round(trainer.seconds),
             "versions": versions("torch", "diffusers"),
         },
