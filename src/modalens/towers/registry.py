@@ -29,7 +29,8 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
 
         - ``demo`` or a twin of it (``demo:untrained``, ``demo:shuffled``, ``demo:learnt-temperature``);
         - the hub id of a CLIP, SigLIP, BLIP or ALIGN for transformers, e.g. ``openai/clip-vit-base-patch32``, or
-          a folder holding one as ``save_pretrained`` writes it, for which no network is touched;
+          of a CLAP, which takes sounds where the others take images, or a folder holding one as
+          ``save_pretrained`` writes it, for which no network is touched;
         - ``open_clip:NAME/TAG`` with an architecture and pretrained tag of open_clip, e.g.
           ``open_clip:ViT-H-14/laion2b_s32b_b79k``, or ``open_clip:NAME/FILE`` with a checkpoint's file;
         - ``declip:FILE`` with a checkpoint of DeCLIP;
@@ -78,7 +79,7 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
         raise ModalensError(f"The model folder {name} does not exist.")
     if not _HUB_ID.fullmatch(name):
         raise ModalensError(
-            f"There is no model {name!r}; there are {', '.join(RECIPES)}, any CLIP, SigLIP, BLIP or ALIGN of "
+            f"There is no model {name!r}; there are {', '.join(RECIPES)}, any CLIP, SigLIP, BLIP, ALIGN or CLAP of "
             "transformers by hub id (such as openai/clip-vit-base-patch32), local folders with one, "
             f"{', '.join(example for *_, example in _KINDS.values())}."
         )

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from modalens.towers.base import VLM
@@ -68,7 +67,7 @@ class TransformersVLM(VLM):
         """Tokens of a text that are read."""
         return int(config.text_config.max_position_embeddings)
 
-    def preprocess(self, images: Sequence[Image.Image]) -> Any:
+    def preprocess(self, images: Sequence[Any]) -> Any:
         """Tensors of RGB images, as the model's call takes them."""
         # Told outright, since an image three pixels high or wide looks like one with channels there.
         return self.processor(list(images), return_tensors="pt", input_data_format="channels_last")
@@ -83,7 +82,7 @@ class TransformersVLM(VLM):
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Any]) -> Float[np.ndarray, "n d"]:
-        """Embed RGB images as one batch."""
+        """Embed RGB images, or what the family has in their place, as one batch."""
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
         return self._numpy(self.image_features, self.preprocess(images))
@@ -122,8 +121,9 @@ class TransformersVLM(VLM):
         }
 
     def _numpy(self, features: Any, inputs: Any) -> Float[np.ndarray, "n d"]:
-        with full_precision(self.model.device):
-            found: Tensor = features(**inputs.to(self.model.device))
+        device = self.model.device
+        with full_precision(device):
+            found: Tensor = features(**{key: value.to(device) for key, value in inputs.items()})
         return found.float().cpu().numpy()
 
 
@@ -132,14 +132,14 @@ class TwoCallsVLM(TransformersVLM):
 
     def image_features(self, **inputs: Tensor) -> Float[Tensor, "n d"]:
         """What ``get_image_features`` gives."""
-        return _pooled(self.model.get_image_features(**inputs))
+        return pooled(self.model.get_image_features(**inputs))
 
     def text_features(self, **inputs: Tensor) -> Float[Tensor, "n d"]:
         """What ``get_text_features`` gives."""
-        return _pooled(self.model.get_text_features(**inputs))
+        return pooled(self.model.get_text_features(**inputs))
 
 
-def _pooled(output: Any) -> Tensor:
+def pooled(output: Any) -> Tensor:
     """The embedding itself, which earlier releases of transformers gave alone."""
-    pooled: Tensor = output if isinstance(output, Tensor) else output.pooler_output
-    return pooled
+    found: Tensor = output if isinstance(output, Tensor) else output.pooler_output
+    return found

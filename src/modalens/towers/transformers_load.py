@@ -18,6 +18,7 @@ from modalens.towers.reading import readable, weight_files
 from modalens.towers.torchvision_check import check_torchvision
 from modalens.towers.transformers_align import AlignVLM
 from modalens.towers.transformers_blip import BlipVLM
+from modalens.towers.transformers_clap import ClapVLM
 from modalens.towers.transformers_clip import ClipVLM, Siglip2VLM, SiglipVLM
 from modalens.towers.transformers_dual import TransformersVLM
 
@@ -30,6 +31,7 @@ FAMILIES: Mapping[str, type[TransformersVLM]] = {
     "siglip2": Siglip2VLM,
     "blip": BlipVLM,
     "align": AlignVLM,
+    "clap": ClapVLM,
 }
 
 
@@ -69,7 +71,7 @@ def _load(
     transformers: Any = import_module("transformers")
     family = _family(name, folder)
     with quiet_transformers():
-        with readable(name, "image processor"):
+        with readable(name, f"{family.modalities[0]} processor"):
             processor = family.load_processor(transformers, folder)
         _require_vocabulary(name, folder)
         with readable(name, "tokenizer"):
