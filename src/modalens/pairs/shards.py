@@ -1,17 +1,17 @@
-"""Images and captions in WebDataset tar shards on this machine's disk."""
+"""Images and captions in WebDataset tar shards, on this machine's disk or behind a URL."""
 
 import json
-import os
 import tarfile
-from collections import Counter
-from collections.abc import Iterator
-from glob import glob
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import BytesImage
+from modalens.pairs.locations import expand_shards, name_shards
+from modalens.pairs.remote import RemoteFile, is_url, public_url
 from modalens.pairs.text import UnusableError, clean_caption, decode_caption, escape_name
 
 Sample = dict[str, Any]  # suffix -> bytes, and WebDataset's own "__key__" and "__url__"
@@ -36,28 +36,37 @@ class WebDatasetPairs(Pairs):
     Parameters
     ----------
     location
-        Paths of shards, with braces (``data/{0000..0012}.tar``) or wildcards (``data/*.tar``), plain or
-        compressed; several patterns are joined by ``::``.
+        Paths or URLs (``s3://``, ``https://``, whatever fsspec knows) of shards, with braces
+        (``data/{0000..0012}.tar``) or wildcards (``data/*.tar``), plain or compressed; several patterns are
+        joined by ``::``. A read behind a URL that fails is repeated. The location is kept in the manifests
+        of what is made of it, so credentials belong into fsspec's settings.
+
+    Attributes
+    ----------
+    retries : int
+        Reads that failed and were repeated since the source was opened.
 
     Raises
     ------
     ModalensError
-        If the pattern is malformed, or a shard does not exist; while walking, if a shard is damaged or
-        cut short, naming it and the place.
+        If the pattern is malformed, or a shard does not exist (behind URLs, the first or the last of a
+        pattern); while walking, if a shard is damaged or cut short, naming it and the place, or stays out
+        of reach.
     """
 
     example = "wds:shards/{0000..0012}.tar"
 
     def __init__(self, location: str) -> None:
         self.name = f"wds:{location}"
-        self.shards = _expand(location)
-        self._shard_names = _name(self.shards)
+        self.shards = expand_shards(location)
+        self._shard_names = name_shards(self.shards)
+        self.retries = 0
 
     def scan(self) -> Iterator[Pair | Skipped]:
         """Walk over the shards' samples, holding one sample at a time."""
         for shard, shard_name in zip(self.shards, self._shard_names, strict=True):
             seen: set[str] = set()
-            for number, sample in enumerate(_samples(shard), start=1):
+            for number, sample in enumerate(_samples(shard, self._count_retry), start=1):
                 for item in _pairs(f"{shard_name}/{escape_name(sample['__key__'])}", sample):
                     if item.id in seen:
                         reason = "The shard has an earlier sample of the same key."
@@ -70,50 +79,25 @@ class WebDatasetPairs(Pairs):
         """Name, and the shards' names in order."""
         return {"source": self.name, "shards": self._shard_names}
 
-
-def _expand(location: str) -> list[str]:
-    """Paths of the shards a pattern stands for."""
-    from webdataset.shardlists import expand_urls  # brings torch along, so only where it is used
-
-    try:
-        patterns = [str(Path(pattern).expanduser()) for pattern in expand_urls(location) if pattern]
-    except (ValueError, AssertionError) as error:
-        raise ModalensError(f"The shards '{location}' cannot be expanded: {error}.") from error
-    shards: list[str] = []
-    for pattern in patterns:
-        found = [pattern] if Path(pattern).is_file() else sorted(glob(pattern))  # noqa: PTH207 (patterns may be absolute)
-        if not found:
-            raise ModalensError(f"There is no shard '{pattern}', which '{location}' stands for.")
-        shards += found
-    if not shards:
-        raise ModalensError(f"No shards are given; give some as in {WebDatasetPairs.example}.")
-    if repeated := [shard for shard, times in Counter(shards).items() if times > 1]:
-        raise ModalensError(f"The shard '{repeated[0]}' is given twice by '{location}'.")
-    return shards
+    def _count_retry(self) -> None:
+        self.retries += 1
 
 
-def _name(shards: list[str]) -> list[str]:
-    """Names of shards for ids: the file's without suffix, or with its folder where two would be alike."""
-    names = [Path(shard).name.partition(".tar")[0] for shard in shards]
-    if len(set(names)) < len(names):
-        common = os.path.commonpath([Path(shard).absolute().parent for shard in shards])
-        names = [Path(shard).absolute().relative_to(common).as_posix() for shard in shards]
-    return [escape_name(name) for name in names]
-
-
-def _samples(shard: str) -> Iterator[Sample]:
+def _samples(shard: str, on_retry: Callable[[], None]) -> Iterator[Sample]:
     """Samples of one shard, their parts undecoded."""
     from webdataset.tariterators import group_by_keys
 
     try:
-        yield from group_by_keys(_files(shard))
+        yield from group_by_keys(_files(shard, on_retry))
     except ValueError as error:
         if isinstance(error, ModalensError):
             raise
-        raise ModalensError(f"The shard '{shard}' has two files of one name ({error.args[0]}).") from error
+        raise ModalensError(
+            f"The shard '{_spoken(shard)}' has two files of one name ({error.args[0]})."
+        ) from error
 
 
-def _files(shard: str) -> Iterator[Sample]:
+def _files(shard: str, on_retry: Callable[[], None]) -> Iterator[Sample]:
     """Files of one shard in order.
 
     The webdataset library's own reader takes a shard that was cut short, or damaged between two files,
@@ -121,7 +105,10 @@ def _files(shard: str) -> Iterator[Sample]:
     """
     place = "at its start"
     try:
-        with tarfile.open(shard, mode="r|*", tarinfo=_StrictTarInfo) as archive:
+        with (
+            _open(shard, on_retry) as stream,
+            tarfile.open(fileobj=stream, mode="r|*", tarinfo=_StrictTarInfo) as archive,
+        ):
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # else it grows with the shard
                 place = f"in the file '{escape_name(member.name)}' at byte {member.offset}"
@@ -131,8 +118,16 @@ def _files(shard: str) -> Iterator[Sample]:
                 place = f"after the file '{escape_name(member.name)}' at byte {archive.offset}"
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ModalensError(
-            f"The shard '{shard}' is damaged or cut short {place} ({error}); write or download it again."
+            f"The shard '{_spoken(shard)}' is damaged or cut short {place} ({error}); write or download it again."
         ) from error
+
+
+def _open(shard: str, on_retry: Callable[[], None]) -> AbstractContextManager[Any]:
+    return RemoteFile(shard, on_retry) if is_url(shard) else Path(shard).open("rb")
+
+
+def _spoken(shard: str) -> str:
+    return public_url(shard) if is_url(shard) else shard
 
 
 class _StrictTarInfo(tarfile.TarInfo):

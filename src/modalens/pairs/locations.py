@@ -1,0 +1,71 @@
+"""Where shards lie, and what they are called."""
+
+import os
+from collections import Counter
+from glob import glob
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from modalens.errors import ModalensError
+from modalens.pairs.remote import is_url, match_urls, public_url, require_file
+from modalens.pairs.text import escape_name
+
+
+def expand_shards(location: str) -> list[str]:
+    """Paths and URLs of the shards a pattern stands for.
+
+    Raises
+    ------
+    ModalensError
+        If the pattern is malformed, stands for nothing or twice for one shard, or a shard does not exist:
+        any on this machine, the first or the last of a range of URLs.
+    """
+    from webdataset.shardlists import expand_urls  # brings torch along, so only where it is used
+
+    shards: list[str] = []
+    try:
+        # Part by part, to know the first and the last shard that a URL with braces stands for.
+        parts = [[place for place in expand_urls(part) if place] for part in location.split("::")]
+    except (ValueError, AssertionError) as error:
+        raise ModalensError(f"The shards '{location}' cannot be expanded: {error}.") from error
+    for places in parts:
+        found = [_match(place) for place in places]
+        for place, matches in zip(places, found, strict=True):
+            if not matches:
+                raise ModalensError(f"There is no shard '{place}', which '{location}' stands for.")
+        shards += [shard for matches in found for shard in matches]
+        # Asking a server for each of thousands of shards could take an hour, and a range that is too long
+        # is the mistake people make.
+        for place in dict.fromkeys(places[:1] + places[-1:]):
+            if is_url(place) and "*" not in place:
+                require_file(place)
+    if not shards:
+        raise ModalensError("No shards are given; give some as in wds:shards/{0000..0012}.tar.")
+    if repeated := [shard for shard, times in Counter(shards).items() if times > 1]:
+        raise ModalensError(f"The shard '{repeated[0]}' is given twice by '{location}'.")
+    return shards
+
+
+def _match(place: str) -> list[str]:
+    if is_url(place):
+        return match_urls(place)
+    path = str(Path(place).expanduser())
+    return [path] if Path(path).is_file() else sorted(glob(path))  # noqa: PTH207 (patterns may be absolute)
+
+
+def name_shards(shards: list[str]) -> list[str]:
+    """Names of shards, for ids: the file's without suffix, or with its folder where two would be alike."""
+    places = [_place(shard) for shard in shards]
+    names = [place.name.partition(".tar")[0] for place in places]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath([place.parent for place in places])
+        names = [place.relative_to(common).as_posix() for place in places]
+    return [escape_name(name) for name in names]
+
+
+def _place(shard: str) -> PurePosixPath:
+    """Absolute path of a shard; of a URL, its path below its protocol and host."""
+    if not is_url(shard):
+        return PurePosixPath(Path(shard).absolute().as_posix())
+    url = urlsplit(public_url(shard))
+    return PurePosixPath(f"/{url.scheme}/{url.netloc}{url.path}")
