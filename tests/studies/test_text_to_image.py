@@ -237,6 +237,18 @@ def test_one_reference_gives_slopes_without_intervals(references, planted_mds, p
     assert OWN not in result.tables["cells"]
 
 
+def test_a_judge_that_shares_the_encoders_tower_is_owned_up_to(references, planted_mds, prompted):
+    config = TextToImageConfig(strengths=(0.0, 0.9), seeds=1, draws=2, shown=0)
+    prompted.vlm.name, judge = "demo", ShapeJudge()
+
+    def first():
+        return text_to_image(prompted, references[:2], planted_mds, judge, config=config).statements[0]
+
+    assert "no independent one" not in first()
+    judge.name = "efficientnet-lite0"
+    assert "no independent one" in first()
+
+
 def test_reader_measures_the_prompt(references, planted_mds, prompted):
     config = TextToImageConfig(strengths=(0.0, 0.9), seeds=1, draws=2, shown=0)
     vlm = PlantedVLM()

@@ -1,13 +1,12 @@
 """What the features of one class do to a generated picture, when they are moved towards a reference image."""
 
-from modalens.studies.text_to_image.choice import CAVEATS, choose_references, generator_of
+from modalens.studies.text_to_image.choice import choose_references, generator_of
 from modalens.studies.text_to_image.prompted import Edit, Prompted, PromptedEmbedding
 from modalens.studies.text_to_image.stable_diffusion import StableDiffusion, load_stable_diffusion
 from modalens.studies.text_to_image.study import TextToImageConfig, read_references, text_to_image
 from modalens.studies.text_to_image.unclip import UnclipGenerator, load_unclip
 
 __all__ = [
-    "CAVEATS",
     "Edit",
     "Prompted",
     "PromptedEmbedding",

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,14 +17,6 @@ from modalens.studies.generators.embedded import CARD, SHIPPED
 from modalens.towers.base import VLM
 
 logger = logging.getLogger(__name__)
-
-# What is to be said first where an encoder meets a judge, by the names of both.
-CAVEATS: Mapping[tuple[str, str], str] = {
-    ("demo", "efficientnet-lite0"): (
-        "efficientnet-lite0, which judges content, is the frozen tower under the demo encoder's image head: another "
-        "embedder than the one that is edited, but no independent one. Colours and edges owe nothing to it."
-    )
-}
 
 
 def generator_of(vlm: VLM, images: Matrix, load: Callable[[int], Image.Image], source: str = "") -> Generator:

@@ -22,6 +22,13 @@ from modalens.towers.base import VLM
 from modalens.towers.samples.base import SampleEmbedder
 
 _STRENGTHS = tuple(step / 10 for step in range(10))
+# Judges that share a tower with the encoder that is edited, by the names of both.
+_RELATED = {
+    ("demo", "efficientnet-lite0"): (
+        "efficientnet-lite0, which judges content, is the frozen tower under the demo encoder's image head: another "
+        "embedder than the one that is edited, but no independent one. Colours and edges owe nothing to it."
+    )
+}
 _PUBLISHED = (
     "The papers measure nothing here; looking at pictures of Stable Diffusion 2 they say that TextD carries the main "
     "subject, and ImgD low-level detail and, when strong, distortion."
@@ -138,6 +145,7 @@ def text_to_image(
     seeds = [config.seed + turn for turn in range(config.seeds)]
     sweep = run_sweep(prompted, embedded, sets, config.strengths, seeds, ruler, shown=config.shown, work=work)
     slopes = slopes_table(sweep, config.seed)
+    related = _RELATED.get((prompted.vlm.name, judge.name))
     length = float(np.linalg.norm(embedded, axis=1).mean())
     return StudyResult(
         name="text-to-image",
@@ -145,6 +153,7 @@ def text_to_image(
         tables={"slopes": slopes, "cells": cells_table(sweep, config.seed)},
         statements=[
             *caveats,
+            *([] if related is None else [related]),
             *statements(slopes, sweep, judge.name),
             *_lengths(prompted.prompt_length, length),
             _PUBLISHED,
