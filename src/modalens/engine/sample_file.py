@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -16,6 +16,17 @@ from modalens.store.atomic import whole_file
 BLOCK_ROWS = 4096
 _KIND = "modalens sample embeddings"
 _SCHEMA_VERSION = 1
+
+
+def rows_so_far(path: Path, description: Mapping[str, Any]) -> np.ndarray | None:
+    """The file as it stands, to read without holding it: of shape (pairs, d), NaN where nothing is yet.
+
+    None where no file is; raises like :func:`kept_rows` where it was made of something else.
+    """
+    if not (path.exists() and path.with_suffix(".json").exists()):
+        return None
+    _check(path, description)
+    return _opened(path, (description["pairs"], description["d"]), "r")
 
 
 @contextmanager
@@ -51,7 +62,7 @@ def kept_rows(path: Path, description: Mapping[str, Any]) -> Iterator[np.ndarray
         raise ModalensError(f"Another process is writing to {path}; wait for it to end.") from error
     try:
         _prepare(path, description)
-        matrix = _opened(path, (description["pairs"], description["d"]))
+        matrix = _opened(path, (description["pairs"], description["d"]), "r+")
         yield matrix
         matrix.flush()
     finally:
@@ -67,6 +78,14 @@ def _prepare(path: Path, description: Mapping[str, Any]) -> None:
                 f"{path} does not say what made it ({document} is missing); name another folder."
             )
         write_document(document, _KIND, _SCHEMA_VERSION, dict(description))
+    _check(path, description)
+    if not path.exists():
+        _write_nans(path, (description["pairs"], description["d"]))
+
+
+def _check(path: Path, description: Mapping[str, Any]) -> None:
+    """See that the embeddings there are of the same model and pairs."""
+    document = path.with_suffix(".json")
     before, now = read_document(document, _KIND, _SCHEMA_VERSION), json.loads(json.dumps(description))
     if _unversioned(before.get("embedder")) != _unversioned(now["embedder"]):
         raise ModalensError(
@@ -77,15 +96,14 @@ def _prepare(path: Path, description: Mapping[str, Any]) -> None:
         raise ModalensError(
             f"{path} holds embeddings of other pairs or rows; name another folder or remove it and its .json."
         )
-    if not path.exists():
-        _write_nans(path, (now["pairs"], now["d"]))
 
 
-def _opened(path: Path, shape: tuple[int, int]) -> np.memmap:
+def _opened(path: Path, shape: tuple[int, int], mode: Literal["r", "r+"]) -> np.memmap:
     try:
         # Read first: opened for writing, a file that was cut short would be filled up with zeros.
-        np.lib.format.open_memmap(path, mode="r")
-        matrix = np.lib.format.open_memmap(path, mode="r+")
+        matrix = np.lib.format.open_memmap(path, mode="r")
+        if mode == "r+":
+            matrix = np.lib.format.open_memmap(path, mode=mode)
     except (OSError, ValueError, EOFError) as error:
         raise ModalensError(f"{path} cannot be read ({error}); remove it and embed again.") from error
     if matrix.shape != shape:

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 import modalens
-from modalens.engine.sample_file import BLOCK_ROWS, kept_rows
+from modalens.engine.sample_file import BLOCK_ROWS, kept_rows, rows_so_far
 from modalens.errors import ModalensError
 from modalens.pairs import Pairs, load_pairs
 from modalens.progress import progress_bar
@@ -96,6 +96,10 @@ def embed_samples(
         "d": embedder.dim,
         "samples_sha256": samples.digest(),
     }
+    # Nothing is held where nothing is missing: runs that share these embeddings may read them side by side.
+    ready = rows_so_far(path, description)
+    if ready is not None and not _missing(ready, samples).any():
+        return ready
     with kept_rows(path, description) as matrix:
         missing = _missing(matrix, samples)
         if missing.any():
