@@ -6,51 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.studies.gender import GENDER
 from modalens.towers.classifiers import load_image_classifier
-
-CLASSES = ("adult-female", "adult-male", "young_female", "shoe")
+from tests.classifier import CLASSES, images, save_classifier
 
 
 @pytest.fixture(scope="module")
 def tiny_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ViT with random weights and a head that is often sure of what it says, and does not always say the same."""
-    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
-
-    folder = tmp_path_factory.mktemp("classifier")
-    config = ViTConfig(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        image_size=32,
-        patch_size=8,
-        id2label=dict(enumerate(CLASSES)),
-        label2id={name: i for i, name in enumerate(CLASSES)},
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = ViTForImageClassification(config)
-    processor = ViTImageProcessorPil(size={"height": 32, "width": 32})
-    with torch.no_grad():
-        logits = model(**processor(images(60), return_tensors="pt")).logits
-        model.classifier.weight *= 2 / logits.std(0).mean()
-        model.classifier.bias -= model(**processor(images(60), return_tensors="pt")).logits.mean(0)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
-def images(count: int) -> list[Image.Image]:
-    rng = np.random.default_rng(1)
-    noise = [Image.fromarray(rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)) for _ in range(count // 2)]
-    flat = [
-        Image.new("RGB", (30, 20), tuple(rng.integers(0, 256, 3).tolist())) for _ in range(count - len(noise))
-    ]
-    return [*noise, *flat]
+    return save_classifier(tmp_path_factory.mktemp("classifier"))
 
 
 def test_probabilities_are_those_of_transformers(tiny_classifier: Path, no_network: None) -> None:
@@ -58,7 +23,7 @@ def test_probabilities_are_those_of_transformers(tiny_classifier: Path, no_netwo
 
     classifier = load_image_classifier(str(tiny_classifier), device="cpu")
     samples = images(40)  # more than a batch
-    found = classifier.probabilities(samples)
+    found = classifier.embed(samples)
     model = AutoModelForImageClassification.from_pretrained(tiny_classifier).eval()
     processor = AutoImageProcessor.from_pretrained(tiny_classifier, backend="pil")
     with torch.no_grad():
@@ -67,7 +32,7 @@ def test_probabilities_are_those_of_transformers(tiny_classifier: Path, no_netwo
         )
     assert classifier.classes == CLASSES
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    assert classifier.probabilities([]).shape == (0, 4)
+    assert classifier.embed([]).shape == (0, 4)
     assert classifier.card()["classes"] == list(CLASSES)
     assert list(classifier.card()["weights_sha256"]) == ["model.safetensors"]
 
@@ -75,14 +40,15 @@ def test_probabilities_are_those_of_transformers(tiny_classifier: Path, no_netwo
 def test_only_sure_values_are_given(tiny_classifier: Path) -> None:
     classifier = load_image_classifier(str(tiny_classifier), device="cpu")
     samples = images(60)
-    found = classifier.label(samples, GENDER.value_of, threshold=0.6)
+    found_in = classifier.embed(samples)
+    found = classifier.labels(found_in, GENDER.value_of, threshold=0.6)
     expected: list[str | None] = []
-    for first, male, second, _ in classifier.probabilities(samples):
+    for first, male, second, _ in found_in:
         female = first + second
         expected.append("female" if female > 0.6 else "male" if male > 0.6 else None)
     assert found == expected
     assert len(set(found)) >= 2, "the samples do not tell anything"
-    strict = classifier.label(samples, GENDER.value_of, threshold=0.99)
+    strict = classifier.labels(found_in, GENDER.value_of, threshold=0.99)
     assert sum(each is None for each in strict) > sum(each is None for each in found)
     assert all(a == b for a, b in zip(strict, found, strict=True) if a is not None)
 
@@ -90,9 +56,9 @@ def test_only_sure_values_are_given(tiny_classifier: Path) -> None:
 def test_what_cannot_label_is_refused(tiny_classifier: Path, tiny_clip: Path, tmp_path: Path) -> None:
     classifier = load_image_classifier(str(tiny_classifier), device="cpu")
     with pytest.raises(ModalensError, match="do not stand for two values"):
-        classifier.label(images(1), lambda name: "shoe" if name == "shoe" else None)
+        classifier.labels(classifier.embed(images(1)), lambda name: "shoe" if name == "shoe" else None)
     with pytest.raises(ModalensError, match=r"between 0\.5 and 1, not 0\.3"):
-        classifier.label(images(1), GENDER.value_of, threshold=0.3)
+        classifier.labels(classifier.embed(images(1)), GENDER.value_of, threshold=0.3)
     with pytest.raises(ModalensError, match="no classifier 'nothing'"):
         load_image_classifier("nothing")
     with pytest.raises(ModalensError, match="revision was given"):

@@ -18,6 +18,15 @@ def study(
     attribute: Annotated[
         str, typer.Option(help="Metadata column that the gender study tells apart, say skin_tone.")
     ] = "gender",
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            help="Image classifier that says the attribute, by hub id or folder (default: metadata)."
+        ),
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(help="Probability over which the classifier is believed.")
+    ] = 0.9,
     rule: Annotated[str, typer.Option(help="Class rule: twofold or mu_sigma (published).")] = "twofold",
     draws: Annotated[int, typer.Option(help="Random control sets.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
@@ -64,6 +73,8 @@ def study(
     config = StudyConfig(
         label=label,
         attribute=attribute,
+        classifier=classifier,
+        threshold=threshold,
         rule=rule,
         draws=draws,
         seed=seed,

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,20 @@ import numpy as np
 import modalens
 from modalens.engine.adversarial import EXACT, SELF, study_adversarial
 from modalens.engine.galleries import pictures_of
+from modalens.engine.labels import labels_by_classifier
 from modalens.engine.representations import Representation, representations
 from modalens.engine.run import LearnedFeatures, Run
 from modalens.engine.text_to_image import study_text_to_image
 from modalens.errors import ModalensError
 from modalens.features import SparseAutoencoder
 from modalens.features.sharing import load_features
+from modalens.store import PairStore
 from modalens.studies.attributes import attributes
 from modalens.studies.gender import CAVEATS
 from modalens.studies.removal import removal
 from modalens.studies.result import RESULT_NAME, StudyResult
 from modalens.studies.stability import Retrained, stability
+from modalens.towers.classifiers import THRESHOLD
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ class StudyConfig:
         Metadata column that classifiers read.
     attribute
         Metadata column that the gender study tells apart.
+    classifier, threshold
+        Image classifier that says the attribute instead of the metadata, by hub id or folder, and the probability
+        over which it is believed (0.9 as published).
     rule
         Class rule of the index sets.
     draws
@@ -54,6 +60,8 @@ class StudyConfig:
 
     label: str = "category"
     attribute: str = "gender"
+    classifier: str | None = None
+    threshold: float = THRESHOLD
     rule: str = "twofold"
     draws: int = 20
     seed: int = 0
@@ -120,7 +128,7 @@ def _gender(each: Representation, config: StudyConfig, source: Mapping[str, Any]
     return attributes(
         store.image,
         store.text,
-        store.read_metadata([config.attribute])[config.attribute].to_numpy(dtype=object),
+        each.whole_column(config.attribute),
         each.mds,
         attribute=config.attribute,
         rule=config.rule,
@@ -130,9 +138,20 @@ def _gender(each: Representation, config: StudyConfig, source: Mapping[str, Any]
         pictures=lambda rows: pictures_of(store, store.ids[np.asarray(rows)]),
         draws=config.draws,
         seed=config.seed,
-        caveats=[text for name, text in CAVEATS.items() if name == origin],
+        caveats=_caveats(config, origin),
         source=source,
     )
+
+
+def _caveats(config: StudyConfig, origin: str) -> list[str]:
+    """Where the labels come from, and what that means."""
+    if config.classifier is not None:
+        sentence = (
+            f"{config.attribute.capitalize()} is what {config.classifier} says of the images with a probability over "
+            f"{config.threshold:g}: the study tells whom that classifier calls so, right or wrong."
+        )
+        return [sentence]
+    return [text for name, text in CAVEATS.items() if name == origin]
 
 
 def _adversarial(
@@ -215,18 +234,31 @@ def run_study(
     called = config.attribute if name == "gender" else name
     own = representations(run)
     own = _chosen(name, own, config.representation)
-    found, failed = _study_all(name, own, config, run.study(called) if out is None else out)
+    folder = run.study(called) if out is None else out
+    given = _labels(own[0].store, config, folder) if name == "gender" else {}
+    own = [replace(each, given=given) for each in own]
+    found, failed = _study_all(name, own, config, folder)
     if not found:
         raise next(iter(failed.values()))
     title = next(iter(found.values())).title
-    _note_failures(called, title, failed, run.study(called) if out is None else out)
+    _note_failures(called, title, failed, folder)
     for kind, baseline in run.baselines() if baselines and name not in _OWN_ONLY else ():
         logger.info("Study %s of the baseline %s", name, kind)
         others = representations(baseline, own[0].scores.config)
-        others = [each for each in others if each.name in {one.name for one in own}]
+        others = [replace(each, given=given) for each in others if each.name in {one.name for one in own}]
         _, failed = _study_all(name, others, config, baseline.study(called))
         _note_failures(called, title, failed, baseline.study(called))
     return found
+
+
+def _labels(store: PairStore, config: StudyConfig, folder: Path) -> dict[str, np.ndarray]:
+    """What a classifier says of the attribute, if one is asked; the pairs of baselines are the same."""
+    if config.classifier is None:
+        return {}
+    found = labels_by_classifier(
+        store, config.classifier, config.attribute, config.threshold, folder / "labels"
+    )
+    return {config.attribute: found}
 
 
 def _chosen(name: str, own: list[Representation], wanted: str | None) -> list[Representation]:

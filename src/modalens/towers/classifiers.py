@@ -32,7 +32,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class ImageClassifier:
-    """An image-classification model of transformers.
+    """An image-classification model of transformers, a :class:`~modalens.towers.samples.base.SampleEmbedder`.
 
     Attributes
     ----------
@@ -40,24 +40,29 @@ class ImageClassifier:
         What the user called it.
     classes
         Names of its classes, by number.
+    modality, dim
+        ``image``, and how many classes there are.
     """
+
+    modality = "image"
 
     def __init__(self, name: str, model: Any, image_processor: Any, origin: Mapping[str, Any]) -> None:
         self.name = name
         self.classes: tuple[str, ...] = tuple(
             str(model.config.id2label[number]) for number in range(model.config.num_labels)
         )
+        self.dim = len(self.classes)
         self._model = model
         self._image_processor = image_processor
         self._origin = dict(origin)
 
-    def probabilities(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n c"]:
+    def embed(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n c"]:
         """Probability of each class for RGB images, any number of them; rows sum to 1."""
-        return embed_in_batches(self._one_batch, images, len(self.classes))
+        return embed_in_batches(self._one_batch, images, self.dim)
 
-    def label(
+    def labels(
         self,
-        images: Sequence[Image.Image],
+        probabilities: Float[np.ndarray, "n c"],
         value_of: Callable[[str], str | None],
         threshold: float = THRESHOLD,
     ) -> list[str | None]:
@@ -65,8 +70,8 @@ class ImageClassifier:
 
         Parameters
         ----------
-        images
-            RGB images.
+        probabilities
+            Of :meth:`embed`.
         value_of
             The value that the name of a class stands for, None for no value; the probabilities of classes with
             one value are added up (``adult-female`` and ``young-female``).
@@ -89,9 +94,8 @@ class ImageClassifier:
                 f"The classes of {self.name} ({', '.join(self.classes[:8])}) do not stand for two values to tell "
                 "apart; name another classifier or another attribute."
             )
-        found = self.probabilities(images)
         values = list(members)
-        summed = np.stack([found[:, members[value]].sum(axis=1) for value in values], axis=1)
+        summed = np.stack([probabilities[:, members[value]].sum(axis=1) for value in values], axis=1)
         return [values[row.argmax()] if row.max() > threshold else None for row in summed]
 
     def card(self) -> dict[str, Any]:
@@ -178,6 +182,6 @@ def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]
         )
     classifier = ImageClassifier(name, model.to(chosen).eval().requires_grad_(False), image_processor, origin)
     with readable(name, "output for an image"):
-        classifier.probabilities([Image.new("RGB", (32, 32), "grey")])
+        classifier.embed([Image.new("RGB", (32, 32), "grey")])
     logger.info("Loaded %s, a %s, on %s.", name, type(model).__name__, chosen)
     return classifier

@@ -17,6 +17,7 @@ from modalens.errors import ModalensError
 from modalens.studies.generators.base import Generator, unit_embeddings
 from modalens.studies.generators.network import Network, NetworkConfig
 from modalens.towers.cards import file_sha256
+from modalens.towers.compute import map_batches
 
 WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
@@ -103,14 +104,15 @@ class EmbeddedGenerator(Generator):
         unit = torch.from_numpy(unit_embeddings(embedding, self.dim, self.name)).float()
         side = self._network.config.side
         noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(seed))
-        pictures: list[Image.Image] = []
-        for start in range(0, len(unit), _BATCH):
+
+        def run(start: int) -> list[Image.Image]:
             rows = unit[start : start + _BATCH]
             filled = torch.cat([rows, rows.new_zeros(_BATCH - len(rows), self.dim)])
-            pictures += [
-                enlarge(pixels) for pixels in _bytes(draw(self._network, filled, noise))[: len(rows)]
-            ]
-        return pictures
+            drawn = _bytes(draw(self._network, filled, noise))
+            return [enlarge(pixels) for pixels in drawn[: len(rows)]]
+
+        batches = map_batches(run, range(0, len(unit), _BATCH), torch.device("cpu"))
+        return [picture for batch in batches for picture in batch]
 
     def card(self) -> dict[str, Any]:
         """Training data and its attribution, recipe, recognition and the weights' checksum."""
