@@ -2,14 +2,19 @@
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
-from modalens.engine import embed
+from modalens.engine import embed, text_to_image
 from modalens.pairs import load_pairs
 from tests.classifier import images, save_classifier
+from tests.clip import save_clip
+from tests.diffusion import save_stable_diffusion, save_unclip
 from tests.fakes import FakeVLM
+from tests.llava import save_llava
+from tests.studies.chat_server import chat_server, says
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ def made(tmp_path):
         table = csv.writer(file)
         table.writerow(("id", "image", "caption", "category", "mood"))
         for number, image in enumerate(images(60)):
-            image.save(tmp_path / f"{number}.png")
+            image.resize((240, 240)).save(tmp_path / f"{number}.png")
             table.writerow((f"p{number}", f"{number}.png", f"picture {number}", number % 2, "calm"))
     embed(load_pairs(f"csv:{tmp_path}/pairs.csv"), FakeVLM(), tmp_path / "run" / "embeddings")
     return tmp_path / "run"
@@ -62,3 +67,66 @@ def test_what_cannot_be_studied_gets_a_sentence(made, run, words, sentence):
     assert code == 2
     assert sentence in err
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def clip_run(made, tiny_clip, tmp_path, run):
+    """The same pictures through a CLIP with projections."""
+    code, _, err = run(
+        "embed", f"csv:{tmp_path}/pairs.csv", "--vlm", tiny_clip, "--out", tmp_path / "clip" / "embeddings"
+    )
+    assert code == 0, err
+    return tmp_path / "clip"
+
+
+def few_drawings(monkeypatch):
+    """The study as a user starts it, with fewer cells."""
+    few = partial(text_to_image.TextToImageConfig, strengths=(0.0, 0.5), seeds=1, draws=2)
+    monkeypatch.setattr(text_to_image, "TextToImageConfig", few)
+    quick = partial(text_to_image.load_stable_diffusion, steps=1)
+    monkeypatch.setattr(text_to_image, "load_stable_diffusion", quick)
+
+
+@pytest.mark.demo
+@pytest.mark.parametrize(("name", "save"), [("sd", save_stable_diffusion), ("unclip", save_unclip)])
+def test_pipelines_draw_for_a_run_of_their_clip(
+    clip_run, tiny_clip, tmp_path, run_json, monkeypatch, name, save
+):
+    few_drawings(monkeypatch)
+    pipeline = save(tmp_path / f"tiny-{name}", tiny_clip)
+    words = ("--generator", pipeline, "--prompt", "a cat", "--rule", "mu_sigma", "--reference", "3.png")
+    monkeypatch.chdir(tmp_path)
+    found = run_json("study", "text-to-image", clip_run, *words)["raw"]
+    assert found["statements"]
+    assert (clip_run / "studies/text-to-image/raw/pictures/grid-1.png").exists()
+
+
+def test_a_llava_and_a_server_are_victims(made, tmp_path, run, run_json):
+    clip = save_clip(tmp_path / "clip", side=112)  # words can be read on it
+    source, clip_run = f"csv:{tmp_path}/pairs.csv", tmp_path / "run-of-clip"
+    code, _, err = run("embed", source, "--vlm", clip, "--out", clip_run / "embeddings")
+    assert code == 0, err
+    llava = save_llava(tmp_path / "llava")
+    (tmp_path / "requests.json").write_text(json.dumps([{"request": "pear", "word": "pear"}]))
+    words = (
+        "study",
+        "adversarial",
+        clip_run,
+        "--requests",
+        tmp_path / "requests.json",
+        "--images",
+        1,
+        "--runs",
+        2,
+        "--rule",
+        "mu_sigma",
+    )
+    found = run_json(*words, "--victim", llava)["raw"]
+    assert found["tables"]
+    with chat_server([says("nothing of the kind")]) as server:
+        served = run_json(*words, "--victim", f"{server.url}#tiny", "--judge", f"{server.url}#judge")["raw"]
+    assert served["tables"]
+    assert {call["model"] for call in server.calls} == {"tiny", "judge"}
+    code, _, err = run(*words, "--victim", "http://localhost:1/v1")
+    assert code == 2
+    assert "URL#MODEL" in err

@@ -43,6 +43,7 @@ from modalens.studies.text_to_image.sweep import sweep_sets
 from modalens.studies.text_to_image.tables import BALANCE
 from modalens.towers import load_vlm
 from modalens.towers.base import VLM
+from tests.diffusion import save_stable_diffusion, save_unclip
 
 F = 60
 SHAPE, COLOURS = np.arange(20), np.arange(20, 40)
@@ -379,105 +380,14 @@ def test_prompts_must_fit_the_text_tower(tiny_clip):
 # Pipelines of diffusers, tiny and random, saved and loaded as a user's
 
 
-def unet(**options):
-    from diffusers import UNet2DConditionModel
-
-    return UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=24,
-        attention_head_dim=(2, 4),
-        use_linear_projection=True,
-        norm_num_groups=4,
-        **options,
-    )
+@pytest.fixture(scope="module")
+def tiny_diffusion(tmp_path_factory, tiny_clip):
+    return save_stable_diffusion(tmp_path_factory.mktemp("diffusion"), tiny_clip)
 
 
 @pytest.fixture(scope="module")
-def text_parts(tiny_clip):
-    from diffusers import AutoencoderKL, DDIMScheduler
-    from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel
-
-    tokenizer = AutoTokenizer.from_pretrained(tiny_clip, model_max_length=16)
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=24,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        max_position_embeddings=16,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=1,
-    )
-    # The scheduler of Stable Diffusion 2.
-    scheduler = DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type="v_prediction",
-    )
-    vae = AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, latent_channels=4)
-    return {
-        "vae": vae,
-        "text_encoder": CLIPTextModel(config),
-        "tokenizer": tokenizer,
-        "scheduler": scheduler,
-    }
-
-
-@pytest.fixture(scope="module")
-def tiny_diffusion(tmp_path_factory, text_parts):
-    from diffusers import StableDiffusionPipeline
-
-    folder = tmp_path_factory.mktemp("diffusion")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        StableDiffusionPipeline(
-            **text_parts,
-            unet=unet(),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        ).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tiny_unclip(tmp_path_factory, text_parts):
-    from diffusers import DDPMScheduler, StableUnCLIPImg2ImgPipeline
-    from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import (
-        StableUnCLIPImageNormalizer,
-    )
-    from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    folder = tmp_path_factory.mktemp("unclip")
-    vision = CLIPVisionConfig(
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        image_size=32,
-        patch_size=8,
-        projection_dim=24,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        StableUnCLIPImg2ImgPipeline(
-            **text_parts,
-            feature_extractor=CLIPImageProcessorPil(),
-            image_encoder=CLIPVisionModelWithProjection(vision),
-            image_normalizer=StableUnCLIPImageNormalizer(24),
-            image_noising_scheduler=DDPMScheduler(),
-            unet=unet(class_embed_type="projection", projection_class_embeddings_input_dim=48),
-        ).save_pretrained(folder)
-    return folder
+def tiny_unclip(tmp_path_factory, tiny_clip):
+    return save_unclip(tmp_path_factory.mktemp("unclip"), tiny_clip)
 
 
 @pytest.fixture(scope="module")
