@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test lint format clean
+.PHONY: env demo test test-open-clip torture lint format clean
 
 env: $(READY)
 
@@ -19,6 +19,20 @@ demo: env
 test: env
 	$(BIN)/python -m pytest
 
+# open_clip needs torchvision, which has no build for the CPU's torch and would break other imports: kept apart
+test-open-clip: .venv-open-clip/.ready
+	.venv-open-clip/bin/python -m pytest tests/towers/test_openclip.py tests/towers/test_declip.py
+
+.venv-open-clip/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-open-clip
+	.venv-open-clip/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[open-clip]" \
+		open_clip_torch==3.3.0 torchvision==0.28.0 hypothesis psutil pytest
+	touch $@
+
+# kill every command at random moments, rerun it, and compare what it made; some minutes
+torture: env
+	$(BIN)/python -m tests.torture --kills 150 --seed 0
+
 lint: env
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -29,5 +43,5 @@ format: env
 	$(BIN)/ruff check --fix
 
 clean:
-	rm -rf .venv runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-open-clip runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,136 @@
+"""Rounds of torture: every command of a run struck a few times, rerun to its end and compared."""
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from modalens.store.atomic import PARTIAL_SUFFIX
+from tests.torture.jobs import commands, prepare
+from tests.torture.server import Outcome, Server, Strike
+
+# Strikes at each command of a round.
+_STRIKES = 2
+# Share of the strikes that come at a change to the disk; the others come by the clock.
+_AT_CHANGE = 0.4
+
+
+@dataclass
+class Tally:
+    """What a torture came to: kills by command, how many at a change to the disk, and every difference found.
+
+    ``missed`` counts strikes that came after the end of the work, ``torn`` kills that left a file half made.
+    """
+
+    kills: Counter[str] = field(default_factory=Counter)
+    at_change: Counter[str] = field(default_factory=Counter)
+    torn: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    compared: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"{'':18}{'kills':>7}{'at a change':>13}{'torn':>7}{'too late':>10}"]
+        columns = (self.kills, self.at_change, self.torn, self.missed)
+        for name in [*self.kills, *(name for name in self.missed if name not in self.kills)]:
+            kills, at_change, torn, missed = (column[name] for column in columns)
+            lines.append(f"{name:18}{kills:7}{at_change:13}{torn:7}{missed:10}")
+        kills, at_change, torn, missed = (column.total() for column in columns)
+        lines.append(f"{'all':18}{kills:7}{at_change:13}{torn:7}{missed:10}")
+        lines.append(f"{self.compared} files compared, {len(self.differences)} differences")
+        return "\n".join([*lines, *self.differences])
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Checksum of every file of a folder, by its path there."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def torture(
+    folder: Path,
+    kills: int,
+    seed: int,
+    tell: Callable[[str], None] = lambda line: None,
+    without: Collection[str] = (),
+) -> Tally:
+    """Run every command undisturbed, then in rounds of strikes until so many have killed.
+
+    A folder that came out different is left for a look at it. Commands ``without`` which it does are left out.
+    """
+    source = folder / "source"
+    source.mkdir(parents=True)
+    prepare(source)
+    jobs = {name: words for name, words in commands(source).items() if name not in without}
+    whole, plain = {}, {}
+    # Another hash seed than that of the rounds, so that no file may hang on the order of a set.
+    with Server(hash_seed=1) as server:
+        undisturbed = folder / "undisturbed"
+        undisturbed.mkdir()
+        for name, words in jobs.items():
+            plain[name] = server.run(words, undisturbed)
+            if plain[name].code:
+                raise RuntimeError(f"modalens {name} failed undisturbed: {plain[name].said}")
+            whole[name] = contents(undisturbed)
+            tell(
+                f"{name}: {plain[name].seconds:.2f} s, {plain[name].changes} changes, {len(whole[name])} files"
+            )
+    rng = np.random.default_rng(seed)
+    tally = Tally()
+    number = 0
+    with Server(hash_seed=2) as server:
+        while tally.kills.total() < kills and not tally.differences:
+            number += 1
+            tortured = folder / f"round-{number}"
+            tortured.mkdir()
+            for name, words in jobs.items():
+                _strike(server, name, words, tortured, plain[name], rng, tally)
+                found = contents(tortured)
+                tally.compared += len(found)
+                differences = _differences(whole[name], found)
+                if differences:
+                    tally.differences += [f"round {number}, {name}: {each}" for each in differences]
+                    break
+            else:
+                shutil.rmtree(tortured)
+            tell(f"round {number}: {tally.kills.total()} kills")
+    return tally
+
+
+def _strike(
+    server: Server,
+    name: str,
+    words: list[object],
+    folder: Path,
+    plain: Outcome,
+    rng: np.random.Generator,
+    tally: Tally,
+) -> None:
+    """Run a command, struck a few times, to its end."""
+    for _ in range(_STRIKES):
+        strike = Strike(after=rng.uniform(0, plain.seconds))
+        if rng.random() < _AT_CHANGE:
+            strike = Strike(at_change=int(rng.integers(1, plain.changes + 1)), cut=rng.random())
+        outcome = server.run(words, folder, strike)
+        if not outcome.killed:
+            tally.missed[name] += 1
+            break
+        tally.kills[name] += 1
+        tally.at_change[name] += strike.at_change is not None
+        tally.torn[name] += any(folder.rglob("*" + PARTIAL_SUFFIX))
+    else:
+        outcome = server.run(words, folder)
+    if outcome.code:
+        tally.differences.append(f"{name} ended with code {outcome.code}: {outcome.said}")
+
+
+def _differences(whole: dict[str, str], found: dict[str, str]) -> list[str]:
+    return [
+        f"{path} {'is missing' if path not in found else 'is left over' if path not in whole else 'differs'}"
+        for path in sorted(whole.keys() | found.keys())
+        if whole.get(path) != found.get(path)
+    ]

@@ -1,0 +1,192 @@
+"""A process that has imported everything once and forks a job for each command that it is asked to run.
+
+Imports take seconds, the jobs tenths of one; so kills strike work, and many fit into a minute. Forking is safe
+because the server has no second thread, which it checks.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+# What the commands import on their way.
+_NEEDED = (
+    "modalens.cli.app", "modalens.cli.output", "modalens.engine.reporting", "modalens.engine.interpreting",
+    "modalens.engine.studies", "modalens.features.trainer", "matplotlib.pyplot", "sklearn.linear_model",
+    "transformers.models.clip.modeling_clip", "transformers.models.clip.processing_clip",
+    "transformers.models.clip.image_processing_pil_clip", "torch._dynamo",
+)  # fmt: skip
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "TOKENIZERS_PARALLELISM": "false",
+    "CUDA_VISIBLE_DEVICES": "",
+    "HF_HUB_OFFLINE": "1",
+    "COLUMNS": "120",
+}
+_LIMIT_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Strike:
+    """When a job is killed: after so many seconds, or at the n-th change it makes to the disk.
+
+    At a change that renames a finished file into place, the file is cut to ``cut`` of its length first, as a kill in
+    the middle of a write leaves it.
+    """
+
+    after: float | None = None
+    at_change: int | None = None
+    cut: float = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its exit code (negative: the signal), its seconds, its changes to the disk, what it said."""
+
+    code: int
+    seconds: float
+    changes: int
+    said: str
+
+    @property
+    def killed(self) -> bool:
+        return self.code == -signal.SIGKILL
+
+
+class Server:
+    """A context in which commands are run; ``hash_seed`` decides the order in which Python walks its sets."""
+
+    def __init__(self, hash_seed: int = 0) -> None:
+        self._environment = {**os.environ, **_ENVIRONMENT, "PYTHONHASHSEED": str(hash_seed)}
+
+    def __enter__(self) -> "Server":
+        command = [sys.executable, "-m", "tests.torture.server"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, env=self._environment, cwd=ROOT, text=True
+        )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+    def run(self, words: Sequence[object], folder: Path, strike: Strike | None = None) -> Outcome:
+        """Run ``modalens`` with these words in a folder, to its end or until it is struck."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        strike_values = None if strike is None else asdict(strike)
+        job = {"words": [str(word) for word in words], "folder": str(folder), "strike": strike_values}
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("The server of forks has ended.")
+        return Outcome(**json.loads(answer))
+
+
+def _serve() -> None:
+    for name in _NEEDED:
+        importlib.import_module(name)
+    answers = os.fdopen(os.dup(1), "w")
+    threads = Path("/proc/self/task")
+    if threads.is_dir() and len(list(threads.iterdir())) > 1:
+        sys.exit("The server has several threads, so it cannot fork safely.")
+    for line in sys.stdin:
+        print(json.dumps(_run(**json.loads(line))), file=answers, flush=True)
+
+
+def _run(words: list[str], folder: str, strike: dict[str, Any] | None) -> dict[str, Any]:
+    planned = Strike(**(strike or {}))
+    said, changes = (Path(folder).with_name(Path(folder).name + end) for end in (".said", ".changes"))
+    changes.write_text("0")
+    started = time.monotonic()
+    job = os.fork()
+    if job == 0:
+        _become(words, Path(folder), planned, said, changes)
+    while True:
+        ended, status = os.waitpid(job, os.WNOHANG)
+        if ended:
+            break
+        seconds = time.monotonic() - started
+        if seconds > (_LIMIT_SECONDS if planned.after is None else planned.after):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(job, signal.SIGKILL)
+            _, status = os.waitpid(job, 0)
+            break
+        time.sleep(0.001)
+    return {
+        "code": os.waitstatus_to_exitcode(status),
+        "seconds": time.monotonic() - started,
+        "changes": int(changes.read_text()),
+        "said": said.read_text(errors="replace"),
+    }
+
+
+def _become(words: list[str], folder: Path, strike: Strike, said: Path, changes: Path) -> None:
+    """Turn a fork into the command; never returns."""
+    code = 1
+    try:
+        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.chdir(folder)
+        counter = _watch_changes(folder, strike)
+        sys.argv = ["modalens", *words]
+        from modalens.cli import main
+
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        changes.write_text(str(counter[0]))
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _watch_changes(folder: Path, strike: Strike) -> list[int]:
+    """Count the changes to files in a folder from now on, and strike at the one that is named."""
+    counted = [0]
+    within = str(folder) + os.sep
+
+    def see(event: str, values: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = values
+            if not isinstance(path, str | bytes | os.PathLike) or not flags & (os.O_WRONLY | os.O_RDWR):
+                return
+        elif event in ("os.rename", "os.remove", "os.truncate"):
+            path = values[0]
+        else:
+            return
+        if not str(Path(os.fsdecode(path)).absolute()).startswith(within):
+            return
+        counted[0] += 1
+        if counted[0] == strike.at_change:
+            if event == "os.rename":
+                os.truncate(path, int(Path(os.fsdecode(path)).stat().st_size * strike.cut))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(see)
+    return counted
+
+
+if __name__ == "__main__":
+    _serve()
