@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from modalens.errors import ModalensError
 from modalens.towers.compute import full_precision, map_batches
-from modalens.towers.quiet import quiet_transformers
+from modalens.towers.quiet import quiet
 
 IMAGE_SIDE = 224
 # Small enough for the activations to stay in the processor's cache: on two cores 6.5 ms an image by fours,
@@ -74,7 +74,7 @@ class TextTower:
     def __init__(self) -> None:
         transformers = import_module("transformers")
         folder = str(text_model_folder())
-        with quiet_transformers():
+        with quiet():
             self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self.network: Any = transformers.BertModel.from_pretrained(
                 folder, local_files_only=True, dtype=torch.float32, add_pooling_layer=False

@@ -18,7 +18,7 @@ from modalens.towers.base import VLM
 from modalens.towers.cards import files_sha256, versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import fetch
-from modalens.towers.quiet import quiet_transformers
+from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable, weight_files
 from modalens.towers.torchvision_check import check_torchvision
 
@@ -193,7 +193,7 @@ def _load(
     untrained: bool,
 ) -> HiddenStates:
     transformers: Any = import_module("transformers")
-    with quiet_transformers():
+    with quiet():
         with readable(model_name, "processor"):
             # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
             processor = transformers.AutoProcessor.from_pretrained(

@@ -1,4 +1,4 @@
-"""Keep transformers from talking to the terminal."""
+"""Keep transformers and its kin from talking to the terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from typing import Any
 
 
 @contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep its bars and load reports off the terminal; what matters in them is checked by the caller."""
-    log: Any = import_module("transformers.utils.logging")
+def quiet(package: str = "transformers") -> Iterator[None]:
+    """Keep bars and load reports off the terminal; what matters in them is checked by the caller."""
+    log: Any = import_module(f"{package}.utils.logging")
     verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()
     log.disable_progress_bar()

@@ -13,7 +13,7 @@ from modalens.errors import ModalensError
 from modalens.towers.cards import files_sha256
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import fetch
-from modalens.towers.quiet import quiet_transformers
+from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable, weight_files
 from modalens.towers.torchvision_check import check_torchvision
 from modalens.towers.transformers_align import AlignVLM
@@ -70,7 +70,7 @@ def _load(
     chosen = pick_device(device)
     transformers: Any = import_module("transformers")
     family = _family(name, folder)
-    with quiet_transformers():
+    with quiet():
         with readable(name, f"{family.modalities[0]} processor"):
             processor = family.load_processor(transformers, folder)
         _require_vocabulary(name, folder)

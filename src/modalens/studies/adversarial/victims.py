@@ -19,7 +19,7 @@ from modalens.studies.adversarial.servers import ChatServer
 from modalens.towers.base import VLM
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import fetch
-from modalens.towers.quiet import quiet_transformers
+from modalens.towers.quiet import quiet
 
 
 class Victim(Protocol):
@@ -116,7 +116,7 @@ class TransformersVictim:
         )
         transformers: Any = import_module("transformers")
         try:
-            with quiet_transformers():
+            with quiet():
                 self._processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
                 model = transformers.AutoModelForImageTextToText.from_pretrained(
                     folder,

@@ -1,8 +1,6 @@
 """Load a pipeline of diffusers, from the hub or from a folder."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from modalens.errors import ModalensError
 from modalens.towers.cards import file_sha256
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import fetch
-from modalens.towers.quiet import quiet_transformers
+from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable
 from modalens.towers.torchvision_check import check_torchvision
 
@@ -68,7 +66,7 @@ def load_pipeline(
     if not local:
         folder = fetch(name, revision, _PARTS)
     _require_class(name, folder, pipeline_class)
-    with quiet_transformers(), _quiet(diffusers), readable(name, "pipeline"):
+    with quiet(), quiet("diffusers"), readable(name, "pipeline"):
         pipeline = getattr(diffusers, pipeline_class).from_pretrained(
             folder, use_safetensors=True, local_files_only=True
         )
@@ -99,17 +97,3 @@ def _require_class(name: str, folder: Path, pipeline_class: str) -> None:
 def _checksums(folder: Path) -> dict[str, str]:
     files = sorted(folder.glob("*/*.safetensors"))
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
-
-
-@contextmanager
-def _quiet(diffusers: Any) -> Iterator[None]:
-    log = diffusers.utils.logging
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()

@@ -16,7 +16,7 @@ from modalens.errors import ModalensError
 from modalens.towers.cards import files_sha256, versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import fetch
-from modalens.towers.quiet import quiet_transformers
+from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable, weight_files
 from modalens.towers.samples.base import embed_in_batches
 from modalens.towers.torchvision_check import check_torchvision
@@ -124,7 +124,7 @@ def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]
     transformers: Any = import_module("transformers")
     if not (folder / "config.json").is_file():
         raise ModalensError(f"{name} has no config.json, so it is no model of transformers.")
-    with quiet_transformers():
+    with quiet():
         with readable(name, "weights"):
             model, report = transformers.AutoModel.from_pretrained(
                 folder,

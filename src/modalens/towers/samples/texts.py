@@ -14,7 +14,7 @@ from modalens.errors import ModalensError
 from modalens.towers.cards import file_sha256, versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import fetch
-from modalens.towers.quiet import quiet_transformers
+from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable
 from modalens.towers.samples.base import BATCH
 from modalens.towers.torchvision_check import check_torchvision
@@ -108,7 +108,7 @@ def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]
     library = _library()
     chosen = pick_device(device)
     _require_own_modules(name, folder)
-    with quiet_transformers(), readable(name, "model"):
+    with quiet(), readable(name, "model"):
         model = library.SentenceTransformer(str(folder), device=str(chosen), local_files_only=True)
         model.eval().requires_grad_(False)
         embedder = SentenceTransformerTexts(name, model, origin)
