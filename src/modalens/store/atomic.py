@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from modalens.errors import ModalensError
 
 PARTIAL_SUFFIX = ".partial"
@@ -35,14 +37,21 @@ def whole_file(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as written:
             os.fsync(written.fileno())
         partial.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, SafetensorError) as error:
+        if _is_full_disk(error):
             raise ModalensError(
                 f"The disk is full while writing {path}; what was finished is kept, so free some space and run again."
             ) from error
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _is_full_disk(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # safetensors hands on what the system said as text alone.
+    return any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
 
 
 def write_json(path: Path, values: Any) -> None:
