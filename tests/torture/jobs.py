@@ -34,8 +34,11 @@ def prepare(folder: Path) -> None:
     save_clip(folder / "clip")
 
 
-def commands(source: Path) -> dict[str, list[object]]:
-    """Words of each command, to be run in this order in one folder; ``source`` is a prepared folder."""
+def commands(source: Path, steps: int = 1100) -> dict[str, list[object]]:
+    """Words of each command, to be run in this order in one folder; ``source`` is a prepared folder.
+
+    Training makes a checkpoint every 500 steps.
+    """
     model = source / "clip"
     training = ("--split", "train", "--batch-size", 32)
     return {
@@ -44,11 +47,11 @@ def commands(source: Path) -> dict[str, list[object]]:
             *("--rows-per-shard", 8, "--batch-size", 4),
         ],
         "train sae": [
-            *("train", "sae", "run", "--n-features", 32, "--k", 4, "--steps", 1100),
+            *("train", "sae", "run", "--n-features", 32, "--k", 4, "--steps", steps),
             *("--out", "run/features/sae", *training),
         ],
         "train ncl": [
-            *("train", "ncl", "run", "--n-features", 16, "--steps", 1100),
+            *("train", "ncl", "run", "--n-features", 16, "--steps", steps),
             *("--out", "run/features/ncl", *training),
         ],
         "score": ["score", "run", "--split", "held-out", "--resamples", 50],

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,18 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def undisturbed(
+    server: Server, jobs: Mapping[str, Sequence[object]], folder: Path
+) -> Iterator[tuple[str, Outcome]]:
+    """Run commands one after the other in a new folder, and give how each ended."""
+    folder.mkdir()
+    for name, words in jobs.items():
+        outcome = server.run(words, folder)
+        if outcome.code:
+            raise RuntimeError(f"modalens {name} failed undisturbed: {outcome.said}")
+        yield name, outcome
+
+
 def torture(
     folder: Path,
     kills: int,
@@ -66,19 +78,13 @@ def torture(
     source.mkdir(parents=True)
     prepare(source)
     jobs = {name: words for name, words in commands(source).items() if name not in without}
-    whole, plain = {}, {}
+    whole: dict[str, dict[str, str]] = {}
+    plain: dict[str, Outcome] = {}
     # Another hash seed than that of the rounds, so that no file may hang on the order of a set.
     with Server(hash_seed=1) as server:
-        undisturbed = folder / "undisturbed"
-        undisturbed.mkdir()
-        for name, words in jobs.items():
-            plain[name] = server.run(words, undisturbed)
-            if plain[name].code:
-                raise RuntimeError(f"modalens {name} failed undisturbed: {plain[name].said}")
-            whole[name] = contents(undisturbed)
-            tell(
-                f"{name}: {plain[name].seconds:.2f} s, {plain[name].changes} changes, {len(whole[name])} files"
-            )
+        for name, outcome in undisturbed(server, jobs, folder / "undisturbed"):
+            whole[name], plain[name] = contents(folder / "undisturbed"), outcome
+            tell(f"{name}: {outcome.seconds:.2f} s, {outcome.changes} changes, {len(whole[name])} files")
     rng = np.random.default_rng(seed)
     tally = Tally()
     number = 0
@@ -91,9 +97,9 @@ def torture(
                 _strike(server, name, words, tortured, plain[name], rng, tally)
                 found = contents(tortured)
                 tally.compared += len(found)
-                differences = _differences(whole[name], found)
-                if differences:
-                    tally.differences += [f"round {number}, {name}: {each}" for each in differences]
+                wrong = differences(whole[name], found)
+                if wrong:
+                    tally.differences += [f"round {number}, {name}: {each}" for each in wrong]
                     break
             else:
                 shutil.rmtree(tortured)
@@ -128,7 +134,8 @@ def _strike(
         tally.differences.append(f"{name} ended with code {outcome.code}: {outcome.said}")
 
 
-def _differences(whole: dict[str, str], found: dict[str, str]) -> list[str]:
+def differences(whole: dict[str, str], found: dict[str, str]) -> list[str]:
+    """What a folder lacks, has too much or has otherwise, by what :func:`contents` says of both."""
     return [
         f"{path} {'is missing' if path not in found else 'is left over' if path not in whole else 'differs'}"
         for path in sorted(whole.keys() | found.keys())

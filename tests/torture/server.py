@@ -42,12 +42,14 @@ class Strike:
     """When a job is killed: after so many seconds, or at the n-th change it makes to the disk.
 
     At a change that renames a finished file into place, the file is cut to ``cut`` of its length first, as a kill in
-    the middle of a write leaves it.
+    the middle of a write leaves it. A job that is to ``wait`` is not killed there: it goes on when :func:`let_go`
+    says so.
     """
 
     after: float | None = None
     at_change: int | None = None
     cut: float = 1.0
+    wait: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,16 @@ class Outcome:
     @property
     def killed(self) -> bool:
         return self.code == -signal.SIGKILL
+
+
+def beside(folder: Path, ending: str) -> Path:
+    """A file that belongs to the jobs of a folder and lies beside it."""
+    return folder.with_name(f"{folder.name}.{ending}")
+
+
+def let_go(folder: Path) -> None:
+    """Let the job that waits in a folder go on."""
+    beside(folder, "go").touch()
 
 
 class Server:
@@ -110,7 +122,8 @@ def _serve() -> None:
 
 def _run(words: list[str], folder: str, strike: dict[str, Any] | None) -> dict[str, Any]:
     planned = Strike(**(strike or {}))
-    said, changes = (Path(folder).with_name(Path(folder).name + end) for end in (".said", ".changes"))
+    # Two jobs may run in one folder, each of a server of its own.
+    said, changes = (beside(Path(folder), f"{os.getpid()}.{ending}") for ending in ("said", "changes"))
     changes.write_text("0")
     started = time.monotonic()
     job = os.fork()
@@ -179,7 +192,11 @@ def _watch_changes(folder: Path, strike: Strike) -> list[int]:
         if not str(Path(os.fsdecode(path)).absolute()).startswith(within):
             return
         counted[0] += 1
-        if counted[0] == strike.at_change:
+        if counted[0] == strike.at_change and strike.wait:
+            beside(folder, "waits").touch()
+            while not beside(folder, "go").exists():
+                time.sleep(0.005)
+        elif counted[0] == strike.at_change:
             if event == "os.rename":
                 os.truncate(path, int(Path(os.fsdecode(path)).stat().st_size * strike.cut))
             os.kill(os.getpid(), signal.SIGKILL)

@@ -26,5 +26,5 @@ def test_the_torture_sees_a_difference(tmp_path):
     (tmp_path / "a" / "gone").unlink()
     (tmp_path / "a" / "other").write_text("2")
     (tmp_path / "a" / "x.partial").write_text("")
-    found = rounds._differences(before, rounds.contents(tmp_path))
+    found = rounds.differences(before, rounds.contents(tmp_path))
     assert found == ["a/gone is missing", "a/other differs", "a/x.partial is left over"]
