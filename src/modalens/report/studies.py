@@ -23,6 +23,10 @@ class ShownTable:
     numeric: Sequence[bool]
 
 
+# Under this, three digits would show a p of 0.
+_LEAST_P = 0.0005
+
+
 @dataclass(frozen=True)
 class ShownStudy:
     """One study: its sentences by representation, its tables and pictures by encoder, the main one first.
@@ -115,7 +119,12 @@ def shown_table(frame: pd.DataFrame, caption: str) -> ShownTable:
             small = ["" if pd.isna(low) else interval(float(low), float(high)) for low, high in bounds]
         heads.append(capitalised(str(name).replace("_", " ")))
         whole = pd.api.types.is_integer_dtype(values)
-        columns.append([(_cell(value, whole), note) for value, note in zip(values, small, strict=True)])
+        cells = [_cell(value, whole) for value in values]
+        if name == "p":  # no p is 0
+            cells = [
+                "< 0.001" if value < _LEAST_P else cell for value, cell in zip(values, cells, strict=True)
+            ]
+        columns.append(list(zip(cells, small, strict=True)))
         numeric.append(is_number)
     return ShownTable(caption, heads, list(zip(*columns, strict=True)), numeric)
 
