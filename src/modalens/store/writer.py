@@ -15,14 +15,15 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from modalens.errors import ModalensError
-from modalens.store.atomic import sha256_of, whole_file
+from modalens.store.atomic import PARTIAL_SUFFIX, sha256_of, whole_file
 from modalens.store.base import METADATA_FOLDER, shard_file
-from modalens.store.embeddings import IMAGE_FOLDER
 from modalens.store.manifest import MANIFEST_NAME, Manifest, ShardRecord
 
 logger = logging.getLogger(__name__)
 
 _LOCK_NAME = ".lock"
+# What a kill leaves that comes before the manifest is whole.
+_BEFORE_MANIFEST = {_LOCK_NAME, MANIFEST_NAME + PARTIAL_SUFFIX}
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ class StoreWriter:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise ModalensError(f"{self.folder} is a file; name a folder to write the store to.") from error
-        held = (self.folder / MANIFEST_NAME).exists()
-        if not held and any(path.name != _LOCK_NAME for path in self.folder.iterdir()):
+        # In this order: another process may be making the manifest and then the rest.
+        there = {path.name for path in self.folder.iterdir()} - _BEFORE_MANIFEST
+        if there and not (self.folder / MANIFEST_NAME).exists():
             raise ModalensError(f"{self.folder} is not empty and holds no store; name another folder.")
         try:
             self._lock.acquire()
@@ -70,7 +72,7 @@ class StoreWriter:
                 f"Another process is writing to {self.folder}; wait for it to end."
             ) from error
         try:
-            if held:
+            if (self.folder / MANIFEST_NAME).exists():
                 self._resume(Manifest.load(self.folder, self.manifest.kind))
             else:
                 self.manifest.save(self.folder)
@@ -146,12 +148,6 @@ class StoreWriter:
         shards = [*self.manifest.shards[:index], record, *self.manifest.shards[index + 1 :]]
         self.manifest = replace(self.manifest, shards=shards)
         self.manifest.save(self.folder)
-
-    def image_row(self, shard: int, row: int) -> np.ndarray:
-        """One image embedding of a finished shard, shape (d,)."""
-        path = self.folder / shard_file(IMAGE_FOLDER, shard, ".npy")
-        embedding: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)[row]
-        return embedding
 
     def finish(self, shards: int) -> None:
         """Mark the store as complete with this many shards.
