@@ -4,15 +4,21 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from modalens.engine import embed
+from modalens.engine import embed, embedding
+from modalens.engine.shards import EmbedConfig
+from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Skipped
 from modalens.store import EmbeddingStore, atomic
+from modalens.towers import load_vlm
+from tests.engine import crew
 from tests.fakes import ColourImage, FakePairs, FakeVLM, colour_pairs
 
 SMALL = {"rows_per_shard": 7, "batch_size": 4}
@@ -46,12 +52,26 @@ def test_shuffled_input_gives_the_same_answer_for_each_id(tmp_path, rng):
     assert np.allclose(straight.text[:], shuffled.text[rows], atol=1e-5)
 
 
-def test_an_image_with_several_captions_is_embedded_once(tmp_path):
+def test_an_image_with_several_captions_is_embedded_once_a_shard(tmp_path):
+    vlm = FakeVLM()
+    embed(FakePairs(colour_pairs(9, captions=5)), vlm, tmp_path / "whole", rows_per_shard=45)
+    assert sum(vlm.images_seen) == 9
     vlm = FakeVLM()
     store = embed(FakePairs(colour_pairs(9, captions=5)), vlm, tmp_path / "store", **SMALL)
-    assert sum(vlm.images_seen) == 9
+    assert sum(vlm.images_seen) == sum(
+        len({i // 5 for i in range(s, min(s + 7, 45))}) for s in range(0, 45, 7)
+    )
     rows = store.image[:].reshape(9, 5, 6)
-    assert (rows == rows[:, :1]).all()
+    assert np.allclose(rows, rows[:, :1], atol=1e-5)
+
+
+def test_a_shard_is_a_function_of_its_items_alone(tmp_path):
+    items = colour_pairs(9, captions=5)
+    store = embed(FakePairs(items), FakeVLM(), tmp_path / "store", **SMALL)
+    for start in range(0, 45, 7):
+        alone = embed(FakePairs(items[start : start + 7]), FakeVLM(), tmp_path / f"{start}", **SMALL)
+        assert np.array_equal(alone.image[:], store.image[start : start + 7])
+        assert np.array_equal(alone.text[:], store.text[start : start + 7])
 
 
 def test_known_images_are_not_decoded(tmp_path):
@@ -241,3 +261,63 @@ def test_half_precision_and_pairs_in_memory(tmp_path):
     store = embed(colour_pairs(5), FakeVLM(), tmp_path / "store", dtype="float16")
     assert store.image.dtype == np.float16
     assert store.manifest.source == {"source": "pairs given in memory"}
+
+
+def test_workers_give_the_same_bytes(tmp_path, tiny_clip):
+    pairs = FakePairs([*colour_pairs(20, captions=2), Skipped("x", "no caption")])
+    vlm = load_vlm(str(tiny_clip), device="cpu")
+    embed(pairs, vlm, tmp_path / "one", **SMALL)
+    embed(pairs, vlm, tmp_path / "two", **SMALL, workers=2, device="cpu")
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_a_worker_killed_in_mid_shard_costs_that_shard(tmp_path, tiny_clip, monkeypatch, caplog):
+    pairs = FakePairs(colour_pairs(30))
+    vlm = load_vlm(str(tiny_clip), device="cpu")
+    embed(pairs, vlm, tmp_path / "whole", **SMALL)
+    monkeypatch.setattr(embedding, "embed_shard_by_name", partial(crew.embed_and_die, tmp_path / "died"))
+    with LocalEngine(2) as engine:
+        config = EmbedConfig(**SMALL)
+        _, effort = embedding.embed_with(engine, pairs, vlm, tmp_path / "struck", config)
+    assert effort.retried == ["shard 1"]
+    assert "Begun again because a worker died: shard 1" in caplog.text
+    assert contents(tmp_path / "struck") == contents(tmp_path / "whole")
+
+
+def test_a_stopped_run_goes_on_with_other_workers(tmp_path, tiny_clip):
+    class Stops(FakePairs):
+        def scan(self):
+            yield from self.items[:17]
+            raise KeyboardInterrupt
+
+    vlm = load_vlm(str(tiny_clip), device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        embed(Stops(colour_pairs(30)), vlm, tmp_path / "broken", **SMALL)
+    embed(FakePairs(colour_pairs(30)), vlm, tmp_path / "broken", **SMALL, workers=2)
+    embed(FakePairs(colour_pairs(30)), vlm, tmp_path / "whole", **SMALL)
+    assert contents(tmp_path / "broken") == contents(tmp_path / "whole")
+
+
+def test_workers_need_a_model_with_a_name(tmp_path):
+    with pytest.raises(ModalensError, match="Workers load the model by its name, which fails"):
+        embed(FakePairs(colour_pairs(9)), FakeVLM(), tmp_path / "store", **SMALL, workers=2)
+
+
+def test_the_time_spent_waiting_for_images_is_measured(tmp_path, monkeypatch):
+    load = ColourImage.load
+
+    def slow(self):
+        time.sleep(0.02)
+        return load(self)
+
+    monkeypatch.setattr(ColourImage, "load", slow)
+    with LocalEngine() as engine:
+        config = EmbedConfig(**SMALL)
+        _, effort = embedding.embed_with(
+            engine, FakePairs(colour_pairs(20)), FakeVLM(), tmp_path / "store", config
+        )
+        _, nothing = embedding.embed_with(
+            engine, FakePairs(colour_pairs(20)), FakeVLM(), tmp_path / "store", config
+        )
+    assert effort.seconds.share_waiting > 0.8
+    assert nothing.seconds.share_waiting is None

@@ -1,0 +1,263 @@
+"""One shard of a store from its items: a pure function, to be run anywhere and in any order."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from modalens.engine.passes import Seconds, map_passes
+from modalens.errors import ModalensError
+from modalens.pairs.base import ImageRef, Pair, Skipped
+from modalens.store import ShardContent
+from modalens.store.embeddings import IMAGE_FOLDER, TEXT_FOLDER
+from modalens.towers import load_vlm
+from modalens.towers.base import VLM
+
+DTYPES = ("float32", "float16")
+_DECODE_THREADS = 4
+
+
+@dataclass(frozen=True)
+class EmbedConfig:
+    """How a store is made. All of it can change the bytes of a store, so all of it is in the manifest.
+
+    Attributes
+    ----------
+    dtype
+        ``float32`` or ``float16`` (half the size, 3 digits).
+    rows_per_shard
+        Items of the source that make one shard, the unit that a kill can cost.
+    batch_size
+        Images or texts in one forward pass.
+    """
+
+    dtype: str = "float32"
+    rows_per_shard: int = 8192
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ModalensError(f"dtype is {self.dtype!r}; it must be one of {', '.join(DTYPES)}.")
+        for name in ("rows_per_shard", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ModalensError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What the source gives for one shard."""
+
+    index: int
+    items: Sequence[Pair | Skipped]
+
+    @property
+    def ids(self) -> list[str]:
+        """The items' ids."""
+        return [item.id for item in self.items]
+
+    def __str__(self) -> str:
+        return f"shard {self.index}"
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model as a worker finds it: by its name.
+
+    Attributes
+    ----------
+    name, revision, device
+        As :func:`modalens.load_vlm` takes them.
+    card
+        What the model must say of itself, as JSON.
+    """
+
+    name: str
+    revision: str | None
+    device: str | None
+    card: str
+
+    @classmethod
+    def of(cls, vlm: VLM, device: str | None) -> "NamedModel":
+        """The name of a model that is at hand."""
+        card = vlm.card()
+        return cls(vlm.name, card.get("revision"), device, json.dumps(card, sort_keys=True))
+
+    def load(self) -> VLM:
+        """The model; one process loads it once.
+
+        Raises
+        ------
+        ModalensError
+            If there is none of this name, or another one.
+        """
+        return _load(self)
+
+
+@lru_cache(maxsize=1)
+def _load(model: NamedModel) -> VLM:
+    try:
+        vlm = load_vlm(model.name, revision=model.revision, device=model.device)
+    except ModalensError as error:
+        raise ModalensError(
+            f"Workers load the model by its name, which fails ({error}) - embed with one local worker instead."
+        ) from error
+    if json.dumps(vlm.card(), sort_keys=True) != model.card:
+        raise ModalensError(
+            f"A worker finds another model by the name {model.name!r} (other weights or other versions of libraries); "
+            "embed with one local worker, or make all machines alike."
+        )
+    return vlm
+
+
+def embed_shard_by_name(
+    model: NamedModel, config: EmbedConfig, strict: bool, shard: Shard
+) -> tuple[ShardContent, Seconds]:
+    """:func:`embed_shard` for a worker in another process."""
+    return embed_shard(model.load(), config, strict, shard)
+
+
+def embed_shard(
+    vlm: VLM,
+    config: EmbedConfig,
+    strict: bool,
+    shard: Shard,
+    advance: Callable[[int], None] | None = None,
+) -> tuple[ShardContent, Seconds]:
+    """Embed the items of one shard, each image and each text once.
+
+    Depends on nothing but its arguments: an image whose captions lie in two shards is embedded in both.
+
+    Parameters
+    ----------
+    vlm, config
+        The model, and how the store is made.
+    strict
+        Stop at the first item that cannot become a pair, instead of listing it.
+    shard
+        The items.
+    advance
+        Called with the number of items just done.
+
+    Returns
+    -------
+    content
+        Rows, metadata, and the items that became none.
+    seconds
+        How long the image tower waited for images, and computed.
+
+    Raises
+    ------
+    ModalensError
+        If the model gives NaN, or (``strict``) an item is bad.
+    """
+    pairs = [item for item in shard.items if isinstance(item, Pair)]
+    reasons = {item.id: item.reason for item in shard.items if isinstance(item, Skipped)}
+    if strict:
+        _stop_at(reasons)
+    refs = {pair.ref.key: pair.ref for pair in pairs}
+    images = vlm.recall_images(list(refs))
+    failures: dict[str, str] = {}
+    seconds = Seconds()
+    done = 0
+
+    def batches() -> Iterator[dict[str, Image.Image]]:
+        batch: dict[str, Image.Image] = {}
+        unknown = {key: ref for key, ref in refs.items() if key not in images}
+        for key, image in _decode_ahead(unknown, 2 * config.batch_size):
+            if isinstance(image, str):
+                failures[key] = image
+                if strict:
+                    _stop_at({key: image})
+                continue
+            batch[key] = image
+            if len(batch) == config.batch_size:
+                yield batch
+                batch = {}
+        if batch:
+            yield batch
+
+    def count(batch: dict[str, Image.Image]) -> None:
+        nonlocal done
+        done += len(batch)
+        if advance is not None:
+            advance(len(batch))
+
+    for keys, rows in map_passes(
+        lambda batch: vlm.embed_images(list(batch.values())), batches(), seconds, count
+    ):
+        images.update(zip(keys, rows, strict=True))
+    reasons |= {pair.id: failures[pair.ref.key] for pair in pairs if pair.ref.key in failures}
+    kept = [pair for pair in pairs if pair.ref.key not in failures]
+    texts = _embed_texts(vlm, [pair.text for pair in kept], config.batch_size)
+    content = ShardContent(
+        arrays={
+            IMAGE_FOLDER: _rows(vlm, [images[pair.ref.key] for pair in kept], kept, config.dtype),
+            TEXT_FOLDER: _rows(vlm, texts, kept, config.dtype),
+        },
+        metadata=[
+            {"id": pair.id, "caption": pair.text, "image_path": pair.ref.key, **_extra(pair.label)}
+            for pair in kept
+        ],
+        skipped=[{"id": item.id, "reason": reasons[item.id]} for item in shard.items if item.id in reasons],
+    )
+    if advance is not None:
+        advance(len(shard.items) - done)
+    return content, seconds
+
+
+def _embed_texts(vlm: VLM, texts: Sequence[str], batch_size: int) -> list[np.ndarray]:
+    unique = list(dict.fromkeys(texts))
+    if unique:
+        vlm.embed_texts(unique[:1])  # a tokenizer settles in its first call, which stands no other beside it
+    batches = (unique[start : start + batch_size] for start in range(0, len(unique), batch_size))
+    rows: dict[str, np.ndarray] = {}
+    for batch, found in map_passes(vlm.embed_texts, batches, Seconds()):
+        rows.update(zip(batch, found, strict=True))
+    return [rows[text] for text in texts]
+
+
+def _rows(vlm: VLM, rows: Sequence[np.ndarray], kept: Sequence[Pair], dtype: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        matrix: np.ndarray = np.asarray(rows).reshape(len(kept), vlm.dim).astype(dtype)
+    bad = ~np.isfinite(matrix).all(axis=1)
+    if bad.any():
+        pair = kept[int(np.flatnonzero(bad)[0])]
+        raise ModalensError(
+            f"{vlm.name} gives a NaN or infinite embedding for pair {pair.id!r} in {dtype}; "
+            "remove the pair, or use float32 if float16 overflows."
+        )
+    return matrix
+
+
+def _decode_ahead(refs: Mapping[str, ImageRef], ahead: int) -> Iterator[tuple[str, Image.Image | str]]:
+    """Decode images in threads, in order, at most ``ahead`` in advance; a str says why one failed."""
+    with ThreadPoolExecutor(_DECODE_THREADS) as pool:
+        waiting: dict[str, Future[Image.Image]] = {}
+        upcoming = iter(refs.items())
+        while True:
+            for key, ref in islice(upcoming, ahead - len(waiting)):
+                waiting[key] = pool.submit(ref.load)
+            if not waiting:
+                return
+            key = next(iter(waiting))
+            try:
+                yield key, waiting.pop(key).result()
+            except ModalensError as error:
+                yield key, str(error)
+
+
+def _stop_at(reasons: Mapping[str, str]) -> None:
+    for name, reason in reasons.items():
+        raise ModalensError(f"{name}: {reason}")
+
+
+def _extra(label: Mapping[str, Any]) -> dict[str, Any]:
+    """The label's columns, kept apart from the store's own."""
+    own = ("id", "caption", "image_path")
+    return {f"label_{name}" if name in own else name: value for name, value in label.items()}

@@ -1,0 +1,63 @@
+"""Work for workers in other processes, which import it from here."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from modalens.errors import ModalensError
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def slow_first(number: int) -> tuple[int, int]:
+    """The first pieces take longest."""
+    time.sleep(0.05 * max(0, 4 - number))
+    return number, os.getpid()
+
+
+def die_once(folder: Path, fatal: int, number: int) -> int:
+    """Kill the worker in the middle of one piece, the first time it is tried."""
+    marker = folder / f"died-{number}"
+    if number == fatal and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def always_die(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refuse(number: int) -> int:
+    if number == 2:
+        raise ModalensError("Two is not allowed; take three.")
+    return number
+
+
+def crash(number: int) -> int:
+    return 1 // (number - 2)
+
+
+def threads(_: int) -> list[int]:
+    """How many threads each library of this process computes with."""
+    import numpy as np
+    import torch
+    from threadpoolctl import threadpool_info
+
+    assert np.eye(2) @ np.eye(2) is not None
+    return [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
+
+
+def embed_and_die(marker: Path, model, config, strict, shard):
+    """Embed a shard by the model's name; the worker of shard 1 is killed in the middle, once."""
+    from modalens.engine import shards
+
+    if shard.index == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return shards.embed_shard_by_name(model, config, strict, shard)
