@@ -5,7 +5,9 @@ from typing import Any
 
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pairs
+from modalens.pairs.coco import CocoPairs
 from modalens.pairs.folder import FolderPairs
+from modalens.pairs.huggingface import HuggingFacePairs
 from modalens.pairs.openmoji import OpenMoji
 from modalens.pairs.shards import WebDatasetPairs
 from modalens.pairs.table import CsvPairs
@@ -15,6 +17,8 @@ SOURCES: dict[str, Any] = {
     "folder": FolderPairs,
     "csv": CsvPairs,
     "wds": WebDatasetPairs,
+    "hf": HuggingFacePairs,
+    "coco": CocoPairs,
 }
 """Prefix to class; each class has an ``example`` and is made from what follows the colon."""
 
@@ -25,9 +29,11 @@ def load_pairs(source: str, **options: Any) -> Pairs:
     Parameters
     ----------
     source
-        ``openmoji``, ``folder:DIR``, ``csv:FILE`` or ``wds:SHARDS``; see
-        :class:`~modalens.pairs.openmoji.OpenMoji`, :class:`~modalens.pairs.folder.FolderPairs`,
-        :class:`~modalens.pairs.table.CsvPairs`, :class:`~modalens.pairs.shards.WebDatasetPairs`.
+        ``openmoji``, ``folder:DIR``, ``csv:FILE``, ``wds:SHARDS``, ``hf:NAME:SPLIT`` or
+        ``coco:IMAGES,CAPTIONS.json``; see :class:`~modalens.pairs.openmoji.OpenMoji`,
+        :class:`~modalens.pairs.folder.FolderPairs`, :class:`~modalens.pairs.table.CsvPairs`,
+        :class:`~modalens.pairs.shards.WebDatasetPairs`,
+        :class:`~modalens.pairs.huggingface.HuggingFacePairs`, :class:`~modalens.pairs.coco.CocoPairs`.
     options
         Passed to the source's class, e.g. ``size=224`` for ``openmoji``.
 

@@ -1,0 +1,181 @@
+"""COCO's images with all their captions."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from modalens.errors import ModalensError
+from modalens.pairs.base import Pair, Pairs, Skipped
+from modalens.pairs.images import FileImage
+from modalens.pairs.text import UnusableError, clean_caption, escape_name
+
+
+class CocoPairs(Pairs):
+    """The captions of a COCO annotation file, image by image in the order of that file.
+
+    A pair's id is ``IMAGE#CAPTION``, the numbers that COCO gives them; captions of one image share its
+    ``file_name`` as key. Labels: ``image_id`` and, where a file of instances is given, ``category``: that of
+    the object with the largest area, crowds left out, the first listed where two are equal, empty where the
+    image has none.
+
+    Parameters
+    ----------
+    location
+        ``IMAGES,CAPTIONS.json`` or ``IMAGES,CAPTIONS.json,INSTANCES.json``: the folder of images, and
+        annotation files such as ``captions_val2017.json`` and ``instances_val2017.json``.
+
+    Raises
+    ------
+    ModalensError
+        If a part is missing or does not exist, or a file is no COCO annotation file.
+    """
+
+    example = "coco:val2017,captions_val2017.json"
+
+    def __init__(self, location: str) -> None:
+        self.name = f"coco:{location}"
+        folder, captions, instances = _parts(location)
+        self.root = Path(folder).expanduser()
+        if not self.root.is_dir():
+            raise ModalensError(f"There is no folder of images '{folder}'; give one as in {self.example}.")
+        document = _read(captions)
+        try:
+            self._file_of = {image["id"]: str(image["file_name"]) for image in document["images"]}
+            self._captions: dict[Any, list[tuple[Any, Any]]] = defaultdict(list)
+            for each in document["annotations"]:
+                self._captions[each["image_id"]].append((each["id"], each["caption"]))
+        except (KeyError, TypeError) as error:
+            raise ModalensError(
+                f"The file '{captions}' holds no COCO captions ({_fault(error)}); give one such as "
+                "captions_val2017.json."
+            ) from error
+        self._info = document.get("info")
+        self._category_of = None if instances is None else _largest_objects(instances)
+
+    def scan(self) -> Iterator[Pair | Skipped]:
+        """Walk over the images with their captions, then over the captions of unknown images."""
+        for image, file in self._file_of.items():
+            captions = self._captions.get(image, [])
+            if not captions:
+                yield Skipped(f"{image}", "The image has no caption.")
+                continue
+            try:
+                ref = self._find(file)
+            except UnusableError as error:
+                yield from (Skipped(name, str(error)) for name, _ in _named(image, captions))
+                continue
+            label = {"image_id": image}
+            if self._category_of is not None:
+                label["category"] = self._category_of.get(image, "")
+            seen: set[str] = set()
+            for name, caption in _named(image, captions):
+                try:
+                    if name in seen:
+                        raise UnusableError("An earlier caption of the image has the same number.")
+                    pair = Pair(id=name, ref=ref, text=clean_caption(caption), label=label)
+                except UnusableError as error:
+                    yield Skipped(name, str(error))
+                else:
+                    yield pair
+                seen.add(name)
+        for image in self._captions.keys() - self._file_of.keys():
+            for name, _ in _named(image, self._captions[image]):
+                yield Skipped(name, "The caption's image is not listed in the file.")
+
+    def count(self) -> int:
+        """Number of captions and of images without one."""
+        silent = sum(image not in self._captions for image in self._file_of)
+        return sum(map(len, self._captions.values())) + silent
+
+    def card(self) -> dict[str, Any]:
+        """Name, how many images and captions there are, and whose they are."""
+        card: dict[str, Any] = {
+            "source": self.name,
+            "images": len(self._file_of),
+            "captions": sum(map(len, self._captions.values())),
+        }
+        about = self._info if isinstance(self._info, dict) else {}
+        told = [str(about[part]) for part in ("description", "contributor", "url") if about.get(part)]
+        return card | ({"attribution": ", ".join(told)} if told else {})
+
+    def _find(self, file: str) -> FileImage:
+        relative = PurePosixPath(file)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise UnusableError(f"The image '{escape_name(file)}' is outside the folder of images.")
+        path = self.root / relative
+        if not path.is_file():
+            raise UnusableError(f"The image '{escape_name(file)}' does not exist.")
+        return FileImage(path, key=relative.as_posix())
+
+
+def _parts(location: str) -> tuple[str, str, str | None]:
+    """Folder, captions and instances; the folder's name may hold commas."""
+    parts = location.rsplit(",", 2)
+    if len(parts) == 3 and not parts[1].endswith(".json"):
+        parts = location.rsplit(",", 1)
+    if len(parts) < 2 or not all(parts):
+        raise ModalensError(
+            f"The source coco takes a folder of images and a file of captions, not '{location}'; give them as in "
+            f"{CocoPairs.example}."
+        )
+    return parts[0], parts[1], parts[2] if len(parts) == 3 else None
+
+
+def _named(image: Any, captions: Sequence[tuple[Any, Any]]) -> Iterator[tuple[str, Any]]:
+    """The captions of an image, each with its id."""
+    return ((f"{image}#{number}", caption) for number, caption in captions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    image: Any
+    category: Any
+    area: float
+    crowd: bool
+
+
+def _compact(values: dict[str, Any]) -> Any:
+    """An object as soon as it is read, without its outline: the file holds gigabytes of these as Python's own."""
+    if "category_id" not in values:
+        return values
+    area = float(values.get("area", 0.0))
+    return _Object(values["image_id"], values["category_id"], area, bool(values.get("iscrowd")))
+
+
+def _largest_objects(file: str) -> dict[Any, str]:
+    """Category of the largest object of each image."""
+    largest: dict[Any, _Object] = {}
+    try:
+        document = _read(file, object_hook=_compact)
+        names = {category["id"]: str(category["name"]) for category in document["categories"]}
+        for each in document["annotations"]:
+            if not each.crowd and (each.image not in largest or each.area > largest[each.image].area):
+                largest[each.image] = each
+        return {image: names[each.category] for image, each in largest.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModalensError(
+            f"The file '{file}' holds no COCO instances ({_fault(error)}); give one such as "
+            "instances_val2017.json."
+        ) from error
+
+
+def _read(file: str, **options: Any) -> dict[str, Any]:
+    try:
+        with Path(file).expanduser().open(encoding="utf-8") as stream:
+            document = json.load(stream, **options)
+    except FileNotFoundError as error:
+        raise ModalensError(f"There is no annotation file '{file}'.") from error
+    except OSError as error:
+        raise ModalensError(f"The annotation file '{file}' cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise ModalensError(f"The annotation file '{file}' is not valid JSON ({error}).") from error
+    if not isinstance(document, dict):
+        raise ModalensError(f"The annotation file '{file}' holds no COCO annotations.")
+    return document
+
+
+def _fault(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else "its entries have another shape"
