@@ -6,7 +6,7 @@ from modalens.pairs import load_pairs
 from modalens.pairs.sources import SOURCES
 
 
-@pytest.mark.parametrize("source", ["", "flickr", "hf:name", "foldr:x", "/some/folder"])
+@pytest.mark.parametrize("source", ["", "flickr", "hub:name", "foldr:x", "/some/folder"])
 def test_an_unknown_source_lists_the_known_ones(source):
     with pytest.raises(ModalensError, match="Unknown source") as caught:
         load_pairs(source)

@@ -123,6 +123,7 @@ def score(
     groups: Sequence[Any] | np.ndarray | None = None,
     image_ids: Sequence[Any] | np.ndarray | None = None,
     source: Mapping[str, Any] | None = None,
+    modalities: tuple[str, str] = ("image", "text"),
 ) -> Scores:
     """Dominance under every estimator, the model-level gap and retrieval of two paired matrices.
 
@@ -138,12 +139,15 @@ def score(
         One label a pair; pairs that share it show one image, which retrieval counts once.
     source
         What is scored, kept with the scores.
+    modalities
+        What the two sides are; the one-sided classes are called after them.
     """
     config = config or ScoreConfig()
     source = dict(source or {})
-    paired_shape(image, text)
+    paired_shape(image, text, modalities)
     shared: dict[str, Any] = {
         "resamples": config.resamples, "seed": config.seed, "groups": groups, "source": source,
+        "modalities": modalities,
     }  # fmt: skip
     results: dict[str, Dominance | str] = {}
     with progress_bar("Scoring", len(ESTIMATORS) + 2) as advance:
@@ -213,7 +217,10 @@ def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:
         groups = None if groups is None else groups.iloc[rows]
     manifest = store.manifest
     source = {"store": store.folder.name, "pairs": len(image)}
+    modalities = ("image", "text")
     if manifest is not None:
+        first, second = manifest.model.get("modalities", modalities)
+        modalities = (first, second)
         source |= {
             "model": dict(manifest.model),
             "pairs_source": dict(manifest.source),
@@ -226,6 +233,7 @@ def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:
         groups=None if groups is None else groups.to_numpy(),
         image_ids=None if images is None else images.to_numpy(),
         source=source,
+        modalities=modalities,
     )
 
 

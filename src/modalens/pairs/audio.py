@@ -1,6 +1,8 @@
-"""A sound, decoded."""
+"""Sounds, and files of sound that are decoded only when asked for."""
 
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -38,3 +40,58 @@ class Audio:
             raise ModalensError("Sound must be finite numbers; this one has a NaN or an infinite sample.")
         if self.rate != int(self.rate) or self.rate < 1:
             raise ModalensError(f"The rate of a sound is {self.rate!r}; it must be a positive whole number.")
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """A sound in a WAV file.
+
+    Parameters
+    ----------
+    path
+        Where the file lies.
+    key
+        Name of the sound that survives moving the data: its path relative to the source's root, with forward
+        slashes.
+    """
+
+    path: Path
+    key: str
+
+    def load(self) -> Audio:
+        """Decode to one channel, the average of all; whole numbers become amplitudes in [-1, 1].
+
+        Raises
+        ------
+        ModalensError
+            If the file is missing, truncated, empty or no WAV file.
+        """
+        from scipy.io import wavfile
+
+        try:
+            with warnings.catch_warnings(
+                action="ignore", category=wavfile.WavFileWarning
+            ):  # odd extra chunks
+                rate, samples = wavfile.read(self.path)
+        except FileNotFoundError as error:
+            raise ModalensError(f"The sound {self.path} does not exist.") from error
+        except Exception as error:  # damaged headers break the reader in many ways
+            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            raise ModalensError(
+                f"The sound {self.path} cannot be decoded ({reason}); give it as a WAV file."
+            ) from error
+        return Audio(_one_channel(_amplitudes(samples)), int(rate))
+
+
+def _amplitudes(samples: np.ndarray) -> Float[np.ndarray, "*t"]:
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32)
+    # Whole numbers stand around 0, but those of 8 bits around 128.
+    middle = 128 if samples.dtype == np.uint8 else 0
+    full = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    return ((samples.astype(np.float64) - middle) / full).astype(np.float32)
+
+
+def _one_channel(samples: np.ndarray) -> Float[np.ndarray, " t"]:
+    mono: np.ndarray = samples if samples.ndim == 1 else samples.mean(axis=1)
+    return mono

@@ -5,25 +5,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from PIL import Image
-
 
 @runtime_checkable
 class ImageRef(Protocol):
-    """An image that is decoded only when asked for."""
+    """An image, or what stands in its place such as a sound, that is decoded only when asked for."""
 
     @property
     def key(self) -> str:
         """Name of the image, stable across runs; two pairs with one key share one image."""
         ...
 
-    def load(self) -> Image.Image:
-        """Decode to RGB.
+    def load(self) -> Any:
+        """Decode: to an RGB image of Pillow, or a :class:`~modalens.pairs.audio.Audio`.
 
         Raises
         ------
         ModalensError
-            If the image is missing, truncated or no image; one sentence.
+            If it is missing, truncated or something else; one sentence.
         """
         ...
 
@@ -42,8 +40,8 @@ class Pair:
     label: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def image(self) -> Image.Image:
-        """The decoded RGB image."""
+    def image(self) -> Any:
+        """The decoded RGB image, or what stands in its place."""
         return self.ref.load()
 
 
@@ -65,6 +63,8 @@ class Pairs(ABC):
     """What to write to :func:`~modalens.pairs.load_pairs` to get such a source."""
     name: str
     """What the source was asked for, e.g. ``folder:photos``."""
+    modalities: tuple[str, str] = ("image", "text")
+    """What the two sides of a pair are; the first is what ``Pair.ref`` decodes to."""
 
     @abstractmethod
     def scan(self) -> Iterator[Pair | Skipped]:

@@ -1,4 +1,4 @@
-"""Images and captions listed in a CSV or TSV file."""
+"""Images, or sounds, and captions listed in a CSV or TSV file."""
 
 import csv
 from collections.abc import Iterator
@@ -10,19 +10,30 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from modalens.errors import ModalensError
+from modalens.pairs.audio import SoundFile
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import FileImage
 from modalens.pairs.text import UnusableError, clean_caption
+
+# Column of files to the modality it holds, and to what decodes one.
+_KINDS: dict[str, tuple[str, type[FileImage] | type[SoundFile]]] = {
+    "image": ("image", FileImage),
+    "audio": ("audio", SoundFile),
+    "sound": ("audio", SoundFile),
+}
 
 
 class CsvPairs(Pairs):
     """The rows of a CSV file (tab-separated if it ends in ``.tsv``) with columns ``image`` and ``caption``.
 
-    Images are looked for relative to the file's folder, then in the folder ``images`` beside the file.
-    An image may stand in several rows, one per caption. Other columns become labels. The file is read
-    as a stream, a first time to check it before any pair is given.
+    A column ``audio`` or ``sound`` in the place of ``image`` lists WAV files instead, for models that hear.
 
-    A pair's id is its ``id`` column where there is one without blanks and repeats; else the image's path
+    Files are looked for relative to the table's folder, then in the folder beside it that is called as the
+    column with an s: ``images``, ``audios`` or ``sounds``. A file may stand in several rows, one per caption.
+    Other columns become labels. The table is read as a stream, a first time to check it before any pair is
+    given.
+
+    A pair's id is its ``id`` column where there is one without blanks and repeats; else the file's path
     and a hash of the caption, which a reordering of the rows leaves alone.
 
     Parameters
@@ -44,12 +55,23 @@ class CsvPairs(Pairs):
         if not location or not self.path.is_file():
             raise ModalensError(f"There is no file '{location}'; give one as in {self.example}.")
         self.columns = next((cells for _, cells in self._lines()), [])
-        missing = [name for name in ("image", "caption") if name not in self.columns]
+        listed = [name for name in _KINDS if name in self.columns]
+        missing = [
+            name for name, found in (("image", listed), ("caption", "caption" in self.columns)) if not found
+        ]
         if missing:
             raise ModalensError(
                 f"The file '{location}' has no column {' and no column '.join(missing)}; "
                 f"its columns are: {', '.join(self.columns) or 'none'}."
             )
+        if len(listed) > 1:
+            raise ModalensError(
+                f"The file '{location}' has the columns {' and '.join(listed)}; keep the one that the captions tell "
+                "of."
+            )
+        self.column = listed[0]
+        kind, self._file = _KINDS[self.column]
+        self.modalities = (kind, "text")
         if len(set(self.columns)) < len(self.columns):
             raise ModalensError(f"The file '{location}' has two columns of one name: {self.columns}.")
 
@@ -60,7 +82,9 @@ class CsvPairs(Pairs):
             try:
                 pair = self._pair(cells)
                 if pair.id in seen:
-                    raise UnusableError(f"An earlier row has the same image and caption as '{pair.id}'.")
+                    raise UnusableError(
+                        f"An earlier row has the same {self.column} and caption as '{pair.id}'."
+                    )
             except UnusableError as error:
                 yield Skipped(f"line {line}", str(error))
             else:
@@ -79,23 +103,23 @@ class CsvPairs(Pairs):
         if len(cells) > len(self.columns):
             raise UnusableError(f"The row has {len(cells)} fields, the header {len(self.columns)}.")
         label = self._labelled(cells)
-        image, caption = label.pop("image").strip(), label.pop("caption")
-        if not image:
-            raise UnusableError("The row names no image.")
+        file, caption = label.pop(self.column).strip(), label.pop("caption")
+        if not file:
+            raise UnusableError(f"The row names no {self.column}.")
         text = clean_caption(caption)
         if self._survey.has_ids:
             identity = label.pop("id").strip()
         else:
             digest = blake2b(text.encode(), digest_size=4).hexdigest()
-            identity = f"{PurePath(image).as_posix()}#{digest}"
-        return Pair(id=identity, ref=self._find(PurePath(image)), text=text, label=label)
+            identity = f"{PurePath(file).as_posix()}#{digest}"
+        return Pair(id=identity, ref=self._find(PurePath(file)), text=text, label=label)
 
-    def _find(self, image: PurePath) -> FileImage:
-        for relative in (image, "images" / image):
+    def _find(self, file: PurePath) -> FileImage | SoundFile:
+        for relative in (file, f"{self.column}s" / file):
             path = self.path.parent / relative
             if path.is_file():
-                return FileImage(path, key=relative.as_posix())
-        raise UnusableError(f"The image '{image}' does not exist.")
+                return self._file(path, key=relative.as_posix())
+        raise UnusableError(f"The {self.column} '{file}' does not exist.")
 
     @cached_property
     def _survey(self) -> "_Survey":
