@@ -80,7 +80,7 @@ def embed(
     Raises
     ------
     ModalensError
-        If ``out`` holds another run or is being written to, the source has changed since, the model
+        If the model embeds other modalities, ``out`` holds another run or is being written to, the source has changed since, the model
         gives NaN or cannot be loaded by its name where it has to be, the disk is full, nothing is left to
         embed, the engine cannot be had, a shard kills its worker again and again, or (``strict``) an item
         is bad.
@@ -101,6 +101,11 @@ def embed_with(
     device: str | None = None,
 ) -> tuple[EmbeddingStore, Effort]:
     """:func:`embed` on an engine that is open, with what it took."""
+    if isinstance(pairs, Pairs) and pairs.modalities != vlm.modalities:
+        raise ModalensError(
+            f"{pairs.name} holds pairs of {' and '.join(pairs.modalities)}, and {vlm.name} embeds "
+            f"{' and '.join(vlm.modalities)}; take a model or a source that fits."
+        )
     plan = Manifest(
         modalens=modalens.__version__,
         model=vlm.card(),

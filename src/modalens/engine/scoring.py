@@ -17,6 +17,7 @@ from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.retrieval import Retrieval, measure_retrieval
 from modalens.store import PairStore
+from modalens.store.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
@@ -217,10 +218,7 @@ def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:
         groups = None if groups is None else groups.iloc[rows]
     manifest = store.manifest
     source = {"store": store.folder.name, "pairs": len(image)}
-    modalities = ("image", "text")
     if manifest is not None:
-        first, second = manifest.model.get("modalities", modalities)
-        modalities = (first, second)
         source |= {
             "model": dict(manifest.model),
             "pairs_source": dict(manifest.source),
@@ -233,8 +231,15 @@ def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:
         groups=None if groups is None else groups.to_numpy(),
         image_ids=None if images is None else images.to_numpy(),
         source=source,
-        modalities=modalities,
+        modalities=_modalities(manifest),
     )
+
+
+def _modalities(manifest: Manifest | None) -> tuple[str, str]:
+    """What the two sides of a store are; codes say it in the card of the model that they were encoded from."""
+    cards = [] if manifest is None else [manifest.model, manifest.source.get("model", {})]
+    first, second = next((card["modalities"] for card in cards if "modalities" in card), ("image", "text"))
+    return first, second
 
 
 def load_stacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
