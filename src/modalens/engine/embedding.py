@@ -80,10 +80,10 @@ def embed(
     Raises
     ------
     ModalensError
-        If the model embeds other modalities, ``out`` holds another run or is being written to, the source has changed since, the model
-        gives NaN or cannot be loaded by its name where it has to be, the disk is full, nothing is left to
-        embed, the engine cannot be had, a shard kills its worker again and again, or (``strict``) an item
-        is bad.
+        If the model embeds other modalities, ``out`` holds another run or is being written to, the source
+        has changed since, the model gives NaN or cannot be loaded by its name where it has to be, the disk is
+        full, nothing is left to embed, the engine cannot be had, a shard kills its worker again and again, or
+        (``strict``) an item is bad.
     """
     config = EmbedConfig(dtype, rows_per_shard, batch_size)
     with open_engine(engine, workers, address) as opened:

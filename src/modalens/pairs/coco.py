@@ -45,13 +45,19 @@ class CocoPairs(Pairs):
         try:
             self._file_of = {image["id"]: str(image["file_name"]) for image in document["images"]}
             self._captions: dict[Any, list[tuple[Any, Any]]] = defaultdict(list)
+            numbers = set()
             for each in document["annotations"]:
                 self._captions[each["image_id"]].append((each["id"], each["caption"]))
+                numbers.add(each["id"])
         except (KeyError, TypeError) as error:
             raise ModalensError(
                 f"The file '{captions}' holds no COCO captions ({_fault(error)}); give one such as "
                 "captions_val2017.json."
             ) from error
+        if len(self._file_of) < len(document["images"]) or len(numbers) < len(document["annotations"]):
+            raise ModalensError(
+                f"The file '{captions}' gives two images or two captions one number; mend it."
+            )
         self._info = document.get("info")
         self._category_of = None if instances is None else _largest_objects(instances)
 
@@ -70,20 +76,15 @@ class CocoPairs(Pairs):
             label = {"image_id": image}
             if self._category_of is not None:
                 label["category"] = self._category_of.get(image, "")
-            seen: set[str] = set()
             for name, caption in _named(image, captions):
                 try:
-                    if name in seen:
-                        raise UnusableError("An earlier caption of the image has the same number.")
-                    pair = Pair(id=name, ref=ref, text=clean_caption(caption), label=label)
+                    yield Pair(id=name, ref=ref, text=clean_caption(caption), label=label)
                 except UnusableError as error:
                     yield Skipped(name, str(error))
-                else:
-                    yield pair
-                seen.add(name)
-        for image in self._captions.keys() - self._file_of.keys():
-            for name, _ in _named(image, self._captions[image]):
-                yield Skipped(name, "The caption's image is not listed in the file.")
+        for image, captions in self._captions.items():
+            if image not in self._file_of:
+                reason = "The caption's image is not listed in the file."
+                yield from (Skipped(name, reason) for name, _ in _named(image, captions))
 
     def count(self) -> int:
         """Number of captions and of images without one."""

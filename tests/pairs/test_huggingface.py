@@ -1,0 +1,206 @@
+"""Hugging Face datasets as pairs, from folders on this machine."""
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from modalens.errors import ModalensError
+from modalens.pairs import Pair, Skipped, load_pairs
+
+datasets = pytest.importorskip("datasets")
+pytestmark = pytest.mark.usefixtures("no_network")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path_factory.mktemp("cache")
+    for name in ("HF_DATASETS_CACHE", "HF_MODULES_CACHE"):
+        monkeypatch.setattr(datasets.config, name, cache)
+
+
+def png(shade: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), (shade, 0, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(folder: Path, rows: dict[str, list[Any]], name: str = "test-00000-of-00001.parquet") -> Path:
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table(rows), folder / name)
+    return folder
+
+
+def pictures(shades: list[int]) -> list[dict[str, Any]]:
+    return [{"bytes": png(shade), "path": None} for shade in shades]
+
+
+def red(pair: Pair) -> int:
+    value: int = pair.image.getpixel((0, 0))[0]
+    return value
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows = {"image": pictures([10, 20, 30]), "caption": ["one", " two ", "three"], "kind": ["a", "b", "a"]}
+    return write(tmp_path / "set", {**rows, "size": [1, 2, 3]})
+
+
+def test_rows_of_parquet_become_pairs(folder: Path) -> None:
+    source = load_pairs(f"hf:{folder}:test")
+    pairs = list(source.scan())
+    assert [(red(pair), pair.text) for pair in pairs] == [(10, "one"), (20, "two"), (30, "three")]
+    assert [dict(pair.label) for pair in pairs] == [
+        {"kind": kind, "size": size} for kind, size in (("a", 1), ("b", 2), ("a", 3))
+    ]
+    assert [pair.id for pair in source] == [pair.id for pair in pairs]
+    assert source.count() is None
+    columns = {"image": "image", "text": "caption", "id": None}
+    assert source.card() == {"source": f"hf:{folder}:test", "columns": columns}
+
+
+def test_a_saved_dataset_is_read_with_the_image_feature(tmp_path: Path) -> None:
+    made = datasets.Dataset.from_dict(
+        {"pic": pictures([1, 2]), "words": ["a", "b"], "y": [0, 1]},
+        features=datasets.Features(
+            pic=datasets.Image(), words=datasets.Value("string"), y=datasets.ClassLabel(names=["no", "yes"])
+        ),
+    )
+    datasets.DatasetDict(train=made).save_to_disk(tmp_path / "saved")
+    pairs = list(load_pairs(f"hf:{tmp_path / 'saved'}:train"))
+    assert [(red(pair), pair.text, pair.label["y"]) for pair in pairs] == [(1, "a", 0), (2, "b", 1)]
+
+
+def test_columns_are_guessed_by_name_and_overridden(tmp_path: Path) -> None:
+    rows = {"thumb": pictures([1]), "img": pictures([2]), "note": ["a note"], "text": ["a text"], "uid": [7]}
+    folder = write(tmp_path / "set", rows)
+    (guessed,) = load_pairs(f"hf:{folder}:test")
+    assert (red(guessed), guessed.text) == (2, "a text")
+    assert guessed.label == {"note": "a note", "uid": 7}
+    (named,) = load_pairs(f"hf:{folder}:test?image=thumb&text=note&id=uid")
+    assert (red(named), named.text, named.id) == (1, "a note", "7")
+
+
+def test_several_captions_of_one_image_share_it(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "set", {"image": pictures([5, 6]), "sentences": [["a", "b"], []], "n": ["x", "y"]}
+    )
+    pairs = list(load_pairs(f"hf:{folder}:test?id=n").scan())
+    assert [item.id for item in pairs] == ["x#0", "x#1", "row 1"]
+    assert pairs[0].ref.key == pairs[1].ref.key  # type: ignore[union-attr]
+    assert pairs[2] == Skipped("row 1", "The caption is an empty list.")
+
+
+def test_ids_survive_another_order_and_other_shards(tmp_path: Path) -> None:
+    shades, texts = list(range(0, 200, 10)), [f"caption {number}" for number in range(20)]
+    one = write(tmp_path / "one", {"image": pictures(shades), "caption": texts})
+    first = {pair.id: (red(pair), pair.text) for pair in load_pairs(f"hf:{one}:test")}
+    order = np.random.default_rng(0).permutation(20)
+    two = tmp_path / "two"
+    for part, rows in enumerate(np.split(order, 2)):
+        table = {"image": pictures([shades[row] for row in rows]), "caption": [texts[row] for row in rows]}
+        write(two, table, f"test-0000{part}-of-00002.parquet")
+    again = {pair.id: (red(pair), pair.text) for pair in load_pairs(f"hf:{two}:test")}
+    assert len(first) == 20
+    assert first == again
+    assert list(first) != list(again)
+
+
+def test_bad_rows_are_skipped_with_a_reason(tmp_path: Path) -> None:
+    outside = tmp_path / "secret.png"
+    outside.write_bytes(png(9))
+    images = [*pictures([1, 1]), None, {"bytes": None, "path": str(outside)}, *pictures([2, 3])]
+    texts = ["good", " good ", "no image", "elsewhere", "", None]
+    folder = write(tmp_path / "set", {"image": images, "caption": texts})
+    items = list(load_pairs(f"hf:{folder}:test").scan())
+    assert isinstance(items[0], Pair)
+    assert [item.id for item in items[1:]] == [f"row {number}" for number in range(1, 6)]
+    for item, words in zip(
+        items[1:], ["same image and caption", "no image", "outside", "is empty", "not text"], strict=True
+    ):
+        assert isinstance(item, Skipped)
+        assert words in item.reason
+
+
+def test_damaged_bytes_cost_one_pair(tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", {"jpg": [b"no image", png(4)], "txt": ["a", "b"]})
+    bad, good = load_pairs(f"hf:{folder}:test")
+    assert red(good) == 4
+    with pytest.raises(ModalensError, match="not an image"):
+        _ = bad.image
+
+
+def test_a_repeated_id_is_skipped(tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", {"image": pictures([1, 2]), "text": ["a", "b"], "id": ["x", "x"]})
+    first, second = load_pairs(f"hf:{folder}:test?id=id&text=text").scan()
+    assert first.id == "x"
+    assert second == Skipped("row 1", "An earlier row has the id 'x'.")
+
+
+@pytest.mark.parametrize(
+    ("location", "sentence"),
+    [
+        ("name", "takes a dataset and a split"),
+        (":test", "takes a dataset and a split"),
+        ("{}:", "takes a dataset and a split"),
+        ("{}:train", "has no split 'train'; its splits are: test"),
+        ("{}:test?image", "must be written as in"),
+        ("{}:test?picture=x", "no setting 'picture'; the settings are: image, text, id, config, revision"),
+        ("{}:test?image=x", "no column 'x'; its columns are: image, caption, kind, size"),
+        ("{}:test?image=caption", "'caption' of the dataset .* cannot be the image: it holds text values"),
+        ("{}:test?text=size", "cannot be the text: it holds number values"),
+        ("{}:test?id=image", "cannot be the id: it holds image values"),
+    ],
+)
+def test_bad_locations_get_one_sentence(folder: Path, location: str, sentence: str) -> None:
+    with pytest.raises(ModalensError, match=sentence) as caught:
+        load_pairs("hf:" + location.format(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_guess_among_equals(tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", {"a": pictures([1]), "b": pictures([2]), "caption": ["x"]})
+    with pytest.raises(
+        ModalensError, match=r"plainly the image .several could be: a, b.; name it with image="
+    ):
+        load_pairs(f"hf:{folder}:test")
+    folder = write(tmp_path / "none", {"a": pictures([1]), "n": [1]})
+    with pytest.raises(ModalensError, match=r"plainly the text .its columns are: a, n.; name it with text="):
+        load_pairs(f"hf:{folder}:test")
+
+
+def test_a_folder_without_data(tmp_path: Path) -> None:
+    with pytest.raises(ModalensError, match="cannot be opened"):
+        load_pairs(f"hf:{tmp_path}:test")
+
+
+def test_a_file_cut_short(folder: Path) -> None:
+    (file,) = folder.iterdir()
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(ModalensError, match=r"cannot be (opened|read)"):
+        list(load_pairs(f"hf:{folder}:test"))
+
+
+def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import HfApi
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(HfApi, "dataset_info", fail)
+    with pytest.raises(
+        ModalensError, match=r"cannot be reached .ConnectionError.; without network, name a local"
+    ):
+        load_pairs("hf:someone/pairs:train")
+
+
+def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ModalensError, match=r"pip install 'modalens\[hf\]'"):
+        load_pairs(f"hf:{folder}:test")
