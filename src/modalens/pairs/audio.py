@@ -9,6 +9,13 @@ from jaxtyping import Float
 
 from modalens.errors import ModalensError
 
+# The reader grumbles about chunks it does not know; what matters is raised as an error. The filter is set once
+# because warnings.catch_warnings is not safe where several threads decode.
+warnings.filterwarnings(
+    "ignore", message="Chunk|Reached EOF|Incomplete chunk", module=r"modalens\.pairs\.audio"
+)
+_SIZE_UNKNOWN = 2**32 - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Audio:
@@ -69,10 +76,9 @@ class SoundFile:
         from scipy.io import wavfile
 
         try:
-            with warnings.catch_warnings(
-                action="ignore", category=wavfile.WavFileWarning
-            ):  # odd extra chunks
-                rate, samples = wavfile.read(self.path)
+            self._require_whole()
+            rate, samples = wavfile.read(self.path)
+            return Audio(_one_channel(_amplitudes(samples)), int(rate))
         except FileNotFoundError as error:
             raise ModalensError(f"The sound {self.path} does not exist.") from error
         except Exception as error:  # damaged headers break the reader in many ways
@@ -80,7 +86,15 @@ class SoundFile:
             raise ModalensError(
                 f"The sound {self.path} cannot be decoded ({reason}); give it as a WAV file."
             ) from error
-        return Audio(_one_channel(_amplitudes(samples)), int(rate))
+
+    def _require_whole(self) -> None:
+        """Raise if the file is shorter than its header says; the reader takes such a sound for a shorter one."""
+        with self.path.open("rb") as stream:
+            head = stream.read(8)
+        size, found = int.from_bytes(head[4:], "little"), self.path.stat().st_size - 8
+        # Some writers leave the last odd byte unpadded, and those that stream know no size.
+        if head[:4] == b"RIFF" and found + 1 < size != _SIZE_UNKNOWN:
+            raise ValueError(f"it is cut short: {found} bytes of {size}")
 
 
 def _amplitudes(samples: np.ndarray) -> Float[np.ndarray, "*t"]:
