@@ -104,7 +104,7 @@ def read_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Bl
 def iter_blocks(matrix: Matrix, rows: int = BLOCK_ROWS, name: str = "matrix") -> Iterator[tuple[int, Block]]:
     """Walk over a matrix in blocks of ``rows`` rows, as (first row, block) in order."""
     total, _ = matrix_shape(matrix, f"The {name} matrix")
-    matrix = _sliceable(matrix)
+    matrix = sliceable(matrix)
     for start in range(0, total, rows):
         yield start, read_rows(matrix, start, min(start + rows, total), name)
 
@@ -119,7 +119,7 @@ def iter_paired_blocks(
     if rows < 1:
         raise ModalensError(f"A block must have at least 1 row, not {rows}.")
     total, _ = paired_shape(image, text, names)
-    image, text = _sliceable(image), _sliceable(text)
+    image, text = sliceable(image), sliceable(text)
     for start in range(0, total, rows):
         stop = min(start + rows, total)
         yield start, read_rows(image, start, stop, names[0]), read_rows(text, start, stop, names[1])
@@ -152,7 +152,8 @@ def normalize_rows(block: Block) -> tuple[Block, Float[np.ndarray, " n"]]:
     return unit, peaks
 
 
-def _sliceable(matrix: Matrix) -> Matrix:
+def sliceable(matrix: Matrix) -> Matrix:
+    """The matrix itself, or as CSR if it is of a sparse format whose rows are not at hand."""
     return matrix.tocsr() if sp.issparse(matrix) and matrix.format != "csr" else matrix
 
 

@@ -1,11 +1,19 @@
+from functools import partial
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from modalens.engine import ScoreConfig, Scores, embed, load_stacked, score, score_store
+from modalens.dominance import modality_dominance, modality_gap, parts
+from modalens.engine import ScoreConfig, Scores, embed, load_stacked, score, score_store, scoring
 from modalens.engine.run import Run
+from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
-from modalens.store import EmbeddingStore
+from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
+from modalens.store.codes import csr_arrays
+from modalens.store.manifest import CODES_KIND, Manifest
+from tests.engine import crew
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
 QUICK = ScoreConfig(resamples=30)
@@ -112,3 +120,84 @@ def test_bad_files(tmp_path, content, sentence):
         np.save(path, content)
     with pytest.raises(ModalensError, match=sentence):
         load_stacked(path)
+
+
+def save_codes(folder, image, text):
+    about = [{"id": str(row)} for row in range(len(image))]
+    with StoreWriter(folder, Manifest("0", {}, {}, {}, image.shape[1], CODES_KIND)) as writer:
+        for index, start in enumerate(range(0, len(image), 13)):
+            rows = slice(start, start + 13)
+            arrays = csr_arrays("image", sp.csr_array(image[rows])) | csr_arrays(
+                "text", sp.csr_array(text[rows])
+            )
+            writer.write_shard(
+                index, [each["id"] for each in about[rows]], ShardContent(arrays, about[rows], [])
+            )
+        writer.finish(index + 1)
+    return CodeStore.open(folder)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(parts, "PART_ROWS", 11)
+
+
+def test_workers_give_the_same_bytes(store, tmp_path, small_parts):
+    for config in (QUICK, ScoreConfig(split="train", groups="concept", resamples=20, normalize=True)):
+        for workers in (1, 2):
+            with LocalEngine(workers) as engine:
+                score_store(store, config, engine).save(tmp_path / f"{workers}")
+        assert files(tmp_path / "1") == files(tmp_path / "2")
+
+
+def test_sparse_codes_with_silent_pairs_are_scored_the_same_by_workers(tmp_path, small_parts, rng):
+    dense = np.maximum(rng.normal(size=(2, 60, 9)) - 1, 0)
+    dense[0, 20:23], dense[1, 40] = 0, 0
+    codes = save_codes(tmp_path / "codes", *dense)
+    for workers in (1, 2):
+        with LocalEngine(workers) as engine:
+            found = score_store(codes, QUICK, engine)
+            found.save(tmp_path / f"{workers}")
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+    fires = (dense.sum(axis=2) > 0).all(axis=0)
+    alone = modality_gap(*(sp.csr_array(side[fires].astype(np.float32)) for side in dense), resamples=30)
+    assert found.gap.n_pairs == fires.sum() < 60
+    assert found.gap.l2m == alone.l2m
+    assert found.gap.intervals == alone.intervals
+
+
+def test_all_measures_of_one_pass_are_those_of_passes_of_their_own(clip_features, small_parts):
+    groups = np.arange(500) // 3
+    found = score(*clip_features, QUICK, groups=groups)
+    gap = modality_gap(*clip_features, resamples=30, groups=groups)
+    assert found.gap == gap
+    for name in ("mean_ratio", "energy_ratio"):
+        alone = modality_dominance(*clip_features, name, resamples=30, groups=groups)
+        for part in ("score", "low", "high", "pairs"):
+            assert np.array_equal(getattr(found.dominance[name], part), getattr(alone, part))
+    with pytest.raises(ModalensError) as refused:
+        modality_dominance(*clip_features, "signed_ratio", resamples=30)
+    assert found.dominance["signed_ratio"] == str(refused.value)
+
+
+def test_a_killed_worker_costs_its_part(store, tmp_path, small_parts, monkeypatch):
+    score_store(store, QUICK).save(tmp_path / "whole")
+    monkeypatch.setattr(scoring, "_sum_stored", partial(crew.sum_and_die, tmp_path / "died"))
+    with LocalEngine(2) as engine:
+        score_store(store, QUICK, engine).save(tmp_path / "struck")
+    assert engine.retried == ["pairs 22 to 32"]
+    assert files(tmp_path / "struck") == files(tmp_path / "whole")
+
+
+def test_a_bad_row_is_named_whichever_part_it_is_in(store, small_parts):
+    rows = store.image[:]
+    rows[47, 3] = np.nan
+    with pytest.raises(ModalensError, match="NaN or infinite value in row 47"):
+        score(rows, store.text, QUICK)
+    rows[47] = 0
+    with pytest.raises(ModalensError, match="Row 47 of the image matrix is all zeros"):
+        score(rows, store.text, QUICK)

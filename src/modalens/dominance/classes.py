@@ -30,6 +30,12 @@ def class_names(modalities: tuple[str, str]) -> tuple[str, str, str, str]:
     return names[1], "cross", names[0], "dead"
 
 
+def check_modalities(modalities: tuple[str, str]) -> tuple[str, str]:
+    """The two names themselves, if classes can be called by them; see :func:`class_names`."""
+    names = class_names(modalities)
+    return names[IMAGE], names[TEXT]
+
+
 def check_rule(rule: str) -> str:
     """The rule itself, if there is one of this name."""
     if rule not in RULES:

@@ -7,29 +7,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 import modalens
-from modalens.arrays import (
-    Block,
-    Matrix,
-    default_block_rows,
-    iter_paired_blocks,
-    normalize_rows,
-    paired_shape,
-)
-from modalens.dominance.bootstrap import check_resampling, draw, group_keys, percentile_interval
-from modalens.dominance.classes import IMAGE, TEXT, class_names
+from modalens.arrays import Matrix, paired_shape
+from modalens.dominance.bootstrap import group_keys, percentile_interval
+from modalens.dominance.classes import check_modalities
 from modalens.dominance.documents import null_to_nan, read_document, write_document
-from modalens.dominance.separability import PairSample
+from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.errors import ModalensError
 
 _KIND = "modalens.ModalityGap"
 _SCHEMA_VERSION = 1
-_MIN_PAIRS = 4
-# Distances between unit vectors below this are what rounding leaves of 0.
-_ROUNDING = 1e-12
 MEASURES = ("l2m", "l2i", "rmg", "separability")
 
 
@@ -146,129 +135,43 @@ def modality_gap(
         If the matrices are empty, do not match, hold NaN, infinite values or a row of zeros, or have fewer
         than 4 pairs or 2 groups; or if an option is not valid.
     """
-    resamples, seed = check_resampling(resamples, seed)
-    names = class_names(modalities)
-    modalities = (names[IMAGE], names[TEXT])
-    n_pairs, d = paired_shape(image, text, modalities)
-    if n_pairs < _MIN_PAIRS:
-        raise ModalensError(f"The gap needs at least {_MIN_PAIRS} pairs, and there are {n_pairs}.")
+    n_pairs, d = paired_shape(image, text, check_modalities(modalities))
+    plan = Plan(
+        n_pairs, d, (), True, resamples=resamples, seed=seed, modalities=modalities, block_rows=block_rows
+    )
     keys = None if groups is None else group_keys(groups, n_pairs)
-    sample = PairSample(n_pairs, seed)
-    sums = _GapSums(d, resamples, seed)
-    rows = default_block_rows(image) if block_rows is None else block_rows
-    for start, a, b in iter_paired_blocks(image, text, rows, modalities):
-        a, b = _unit(a, start, modalities[0]), _unit(b, start, modalities[1])
-        if sp.issparse(a) != sp.issparse(b):
-            a, b = sp.csr_array(a), sp.csr_array(b)
-        sums.update(start, a, b, None if keys is None else keys[start : start + rows])
-        sample.collect(start, a, b)
+    return gap_of(sum_all(image, text, plan, keys), plan, keys, source)
 
-    accuracy, accuracy_resampled, accuracy_null = sample.separability(keys, resamples, seed)
-    resampled = {**sums.resampled(), "separability": accuracy_resampled}
+
+def gap_of(
+    sums: Sums,
+    plan: Plan,
+    keys: Int[np.ndarray, " n"] | None = None,
+    source: Mapping[str, Any] | None = None,
+) -> ModalityGap:
+    """The gap that sums over all pairs come to; see :func:`modality_gap`."""
+    assert sums.gap is not None
+    assert sums.sample is not None
+    accuracy, accuracy_resampled, accuracy_null = sums.sample.separability(keys, plan.resamples, plan.seed)
+    resampled = {**sums.gap.resampled(), "separability": accuracy_resampled}
     intervals = {name: _interval(resampled[name]) for name in MEASURES}
     null = {}
-    if resamples:
-        null = {name: (float(draws.mean()), *_interval(draws)) for name, draws in sums.swapped().items()}
+    if plan.resamples:
+        null = {name: (float(draws.mean()), *_interval(draws)) for name, draws in sums.gap.swapped().items()}
         null["separability"] = (float(np.mean(accuracy_null)), min(accuracy_null), max(accuracy_null))
     return ModalityGap(
-        **sums.measures(),
+        **sums.gap.measures(),
         separability=accuracy,
         intervals=intervals,
         null=null,
-        n_pairs=n_pairs,
-        d=d,
-        resamples=resamples,
-        seed=seed,
-        modalities=modalities,
+        n_pairs=plan.n_pairs,
+        d=plan.n_features,
+        resamples=plan.resamples,
+        seed=plan.seed,
+        modalities=plan.modalities,
         source=dict(source or {}),
         version=modalens.__version__,
     )
-
-
-class _GapSums:
-    """Sums over unit pairs from which the distances follow; column 0 of each is the plain sum."""
-
-    def __init__(self, d: int, resamples: int, seed: int) -> None:
-        self._resamples, self._seed = resamples, seed
-        columns = 1 + resamples
-        self._image, self._text = np.zeros((d, columns)), np.zeros((d, columns))
-        self._swapped_difference = np.zeros((d, resamples))
-        self._weight, self._weight_squared = np.zeros(columns), np.zeros(columns)
-        self._distance, self._distance_squared = np.zeros(columns), np.zeros(columns)
-
-    def update(self, start: int, image: Block, text: Block, keys: Int[np.ndarray, " n"] | None) -> None:
-        rows = image.shape[0]
-        weights, signs = draw(
-            np.arange(start, start + rows) if keys is None else keys, self._resamples, self._seed
-        )
-        weights = np.hstack([np.ones((rows, 1)), weights])
-        difference = image - text
-        squares = (difference.multiply(difference) if sp.issparse(difference) else difference**2).sum(axis=1)
-        self._image += image.T @ weights
-        self._text += text.T @ weights
-        self._swapped_difference += difference.T @ signs
-        self._weight += weights.sum(axis=0)
-        self._weight_squared += (weights**2).sum(axis=0)
-        self._distance += np.sqrt(squares) @ weights
-        self._distance_squared += squares @ weights
-
-    def measures(self) -> dict[str, float]:
-        return {name: float(values[0]) for name, values in self._weighted().items()}
-
-    def resampled(self) -> dict[str, np.ndarray]:
-        return {name: values[1:] for name, values in self._weighted().items()}
-
-    def swapped(self) -> dict[str, np.ndarray]:
-        """The measures under label swaps; what concerns pairs alone does not change."""
-        n = self._weight[0]
-        middle = (self._image[:, :1] + self._text[:, :1]) / 2
-        image, text = middle + self._swapped_difference / 2, middle - self._swapped_difference / 2
-        pairs = (values[0] for values in (self._weight_squared, self._distance, self._distance_squared))
-        return _measures(image, text, n, *pairs)
-
-    def _weighted(self) -> dict[str, np.ndarray]:
-        return _measures(
-            self._image,
-            self._text,
-            self._weight,
-            self._weight_squared,
-            self._distance,
-            self._distance_squared,
-        )
-
-
-def _measures(
-    image: Float[np.ndarray, "d r"],
-    text: Float[np.ndarray, "d r"],
-    weight: np.ndarray,
-    weight_squared: np.ndarray,
-    distance: np.ndarray,
-    distance_squared: np.ndarray,
-) -> dict[str, Float[np.ndarray, " r"]]:
-    """L2M, L2I and RMG from weighted sums over unit pairs."""
-    draws = image.shape[1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # Sum over i != j of cos(x_i, x_j) is |sum x|^2 less the terms i = j. In a resample, copies of one
-        # pair are such terms too: a pair drawn w times has w^2 of them.
-        others = weight**2 - weight_squared
-        cosines = [((side**2).sum(axis=0) - weight_squared) / others for side in (image, text)]
-        within = np.maximum(2 - cosines[0] - cosines[1], 0.0) / 4
-        paired = distance_squared / weight / 4  # (1 - cos) / 2 of unit vectors |a - b| apart
-        return {
-            "l2m": np.linalg.norm(image - text, axis=0) / weight,
-            "l2i": np.broadcast_to(distance / weight, draws),
-            "rmg": np.where(paired + within > _ROUNDING, paired / (paired + within), np.nan),
-        }
-
-
-def _unit(block: Block, start: int, modality: str) -> Block:
-    unit, peaks = normalize_rows(block)
-    if not peaks.all():
-        raise ModalensError(
-            f"Row {start + int(np.argmin(peaks))} of the {modality} matrix is all zeros and has no direction; "
-            "remove that pair."
-        )
-    return unit
 
 
 def _interval(draws: Float[np.ndarray, " r"]) -> tuple[float, float]:

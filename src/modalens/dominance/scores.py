@@ -6,21 +6,23 @@ from typing import Any
 import numpy as np
 
 import modalens
-from modalens.arrays import Matrix, default_block_rows, iter_paired_blocks, paired_shape
-from modalens.dominance.bootstrap import check_resampling, group_keys, percentile_interval
+from modalens.arrays import Matrix, paired_shape
+from modalens.dominance.bootstrap import group_keys, percentile_interval
 from modalens.dominance.classes import (
     CROSS,
     DEAD,
     IMAGE,
     RULES,
     TEXT,
+    check_modalities,
     check_rule,
     class_codes,
     class_names,
     moments,
 )
+from modalens.dominance.parts import Plan, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
-from modalens.dominance.sums import DominanceSums, check_estimator
+from modalens.dominance.sums import DominanceSums
 
 
 def modality_dominance(
@@ -80,39 +82,37 @@ def modality_dominance(
         If the matrices are empty, do not match, or hold NaN or infinite values; if ``signed_ratio`` meets a
         negative value; or if an option is not one that exists.
     """
-    check_estimator(estimator)
     check_rule(rule)
-    resamples, seed = check_resampling(resamples, seed)
-    names = class_names(modalities)
-    modalities = (names[IMAGE], names[TEXT])
-    n_pairs, n_features = paired_shape(image, text, modalities)
+    n_pairs, n_features = paired_shape(image, text, check_modalities(modalities))
+    plan = Plan(n_pairs, n_features, (estimator,), False, normalize, resamples, seed, modalities, block_rows)
     keys = None if groups is None else group_keys(groups, n_pairs)
-    sums = DominanceSums(
-        n_features, estimator, normalize=normalize, resamples=resamples, seed=seed, modalities=modalities
-    )
-    rows = default_block_rows(image) if block_rows is None else block_rows
-    for start, a, b in iter_paired_blocks(image, text, rows, modalities):
-        sums.update(start, a, b, None if keys is None else keys[start : start + rows])
+    return dominance_of(sum_all(image, text, plan, keys).of(estimator), rule, source)
 
+
+def dominance_of(
+    sums: DominanceSums, rule: str = "mu_sigma", source: Mapping[str, Any] | None = None
+) -> Dominance:
+    """The scores that sums over all pairs come to; see :func:`modality_dominance`."""
     score = sums.scores()
     resampled = sums.resampled_scores()
     low, high = percentile_interval(resampled)
     uncertainty = {each: _class_uncertainty(score, resampled, each) for each in RULES}
+    names = class_names(sums.modalities)
     return Dominance(
         score=score,
         low=low,
         high=high,
         pairs=sums.pairs,
-        estimator=estimator,
-        rule=rule,
-        normalize=normalize,
-        modalities=modalities,
-        n_pairs=n_pairs,
-        resamples=resamples,
-        seed=seed,
+        estimator=sums.estimator,
+        rule=check_rule(rule),
+        normalize=sums.normalize,
+        modalities=sums.modalities,
+        n_pairs=sums.n_pairs,
+        resamples=sums.resamples,
+        seed=sums.seed,
         class_shares={each: shares for each, (shares, _) in uncertainty.items()},
         count_ranges={each: ranges for each, (_, ranges) in uncertainty.items()},
-        null=_label_swap_null(sums.swapped_scores(), names) if resamples else None,
+        null=_label_swap_null(sums.swapped_scores(), names) if sums.resamples else None,
         source=dict(source or {}),
         version=modalens.__version__,
     )

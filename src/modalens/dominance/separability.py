@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -34,6 +35,10 @@ class PairSample:
         first, last = np.searchsorted(self._rows, [start, start + image.shape[0]])
         here = self._rows[first:last] - start
         self._blocks.append((image[here], text[here]))
+
+    def merge(self, other: Self) -> None:
+        """Take what was collected from the blocks that follow."""
+        self._blocks += other._blocks
 
     def separability(
         self, keys: Int[np.ndarray, " n"] | None, resamples: int, seed: int

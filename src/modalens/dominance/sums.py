@@ -66,7 +66,7 @@ class DominanceSums:
         self._tilt_swapped = np.zeros((n_features, resamples))
 
     def update(
-        self, start: int, image: Block, text: Block, keys: Int[np.ndarray, " n"] | None = None
+        self, start: int, image: Block, text: Block, draws: tuple[np.ndarray, np.ndarray] | None = None
     ) -> None:
         """Add a block of pairs.
 
@@ -76,8 +76,9 @@ class DominanceSums:
             Row of the first pair, counted over all shards.
         image, text
             Float64 blocks (n, d), dense or CSR in canonical form.
-        keys
-            Draw keys of the pairs; by default their rows.
+        draws
+            Weights and signs (n, r) of the pairs, see :func:`modalens.dominance.bootstrap.draw`; by default
+            those of their rows.
 
         Raises
         ------
@@ -107,9 +108,7 @@ class DominanceSums:
         self._count += wrap(count).sum(axis=0)
         if self.resamples == 0:
             return
-        weights, signs = draw(
-            np.arange(start, start + rows) if keys is None else keys, self.resamples, self.seed
-        )
+        weights, signs = draws or draw(np.arange(start, start + rows), self.resamples, self.seed)
         self._share_resampled += wrap(share).T @ weights
         if count.size == rows * self.n_features and (count == 1).all():
             self._count_resampled += weights.sum(axis=0)

@@ -1,8 +1,9 @@
 """Score paired embeddings in every way at once, and keep the scores in a folder."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,19 @@ import numpy as np
 import scipy.sparse as sp
 
 import modalens
-from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape
-from modalens.dominance import ESTIMATORS, Dominance, ModalityGap, modality_dominance, modality_gap
+from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape, sliceable
+from modalens.dominance import ESTIMATORS, Dominance, ModalityGap
+from modalens.dominance.bootstrap import group_keys
+from modalens.dominance.classes import check_modalities, check_rule
 from modalens.dominance.documents import read_document, write_document
+from modalens.dominance.gap import gap_of
+from modalens.dominance.parts import Part, Plan, Sums, cut_parts, sum_part
+from modalens.dominance.scores import dominance_of
+from modalens.engine.workers import Engine, LocalEngine
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.retrieval import Retrieval, measure_retrieval
-from modalens.store import PairStore
+from modalens.store import CodeStore, EmbeddingStore
 from modalens.store.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -143,42 +150,89 @@ def score(
     modalities
         What the two sides are; the one-sided classes are called after them.
     """
-    config = config or ScoreConfig()
-    source = dict(source or {})
-    paired_shape(image, text, modalities)
-    shared: dict[str, Any] = {
-        "resamples": config.resamples, "seed": config.seed, "groups": groups, "source": source,
-        "modalities": modalities,
-    }  # fmt: skip
-    results: dict[str, Dominance | str] = {}
-    with progress_bar("Scoring", len(ESTIMATORS) + 2) as advance:
-        for name in ESTIMATORS:
-            try:
-                results[name] = modality_dominance(image, text, name, config.rule, config.normalize, **shared)
-            except ModalensError as error:
-                if name != "signed_ratio":
-                    raise
-                results[name] = str(error)  # most embeddings change sign, for which it is not defined
-            advance(1)
-        gap = _gap(image, text, shared)
-        advance(1)
-        found = measure_retrieval(image, text, image_ids=image_ids, seed=config.seed)
-        advance(1)
-    return Scores(results, gap, found, config, source)
+    image, text = sliceable(image), sliceable(text)
+    chosen = _Chosen(image, text, None, groups, image_ids, modalities)
+    return _score(
+        chosen, config or ScoreConfig(), LocalEngine(), partial(sum_part, image, text), source or {}
+    )
 
 
-def _gap(image: Matrix, text: Matrix, shared: dict[str, Any]) -> ModalityGap:
-    """The gap; of sparse codes, on the pairs both sides of which fire: a code of zeros has no direction."""
+@dataclass(frozen=True)
+class _Chosen:
+    """What is scored: some rows of two matrices (all by default), and labels of those rows."""
+
+    image: Matrix
+    text: Matrix
+    rows: np.ndarray | None
+    groups: Sequence[Any] | np.ndarray | None
+    image_ids: Sequence[Any] | np.ndarray | None
+    modalities: tuple[str, str]
+
+    def pick(self) -> tuple[Matrix, Matrix]:
+        """Lazy matrices of these rows alone."""
+        if self.rows is None:
+            return self.image, self.text
+        return self.image.pick(self.rows), self.text.pick(self.rows)
+
+
+def _score(
+    chosen: _Chosen,
+    config: ScoreConfig,
+    engine: Engine,
+    sum_one: Callable[[Plan, Part], Sums],
+    source: Mapping[str, Any],
+) -> Scores:
+    """Sum over the pairs wherever the engine has workers, and conclude here."""
+    check_rule(config.rule)
+    image, text = chosen.pick()
+    n_pairs, n_features = paired_shape(image, text, check_modalities(chosen.modalities))
+    keys = None if chosen.groups is None else group_keys(chosen.groups, n_pairs)
+    plan = Plan(
+        n_pairs,
+        n_features,
+        ESTIMATORS,
+        gap=True,
+        normalize=config.normalize,
+        resamples=config.resamples,
+        seed=config.seed,
+        modalities=chosen.modalities,
+    )
+    with progress_bar("Scoring", n_pairs) as advance:
+
+        def sum_all(plan: Plan, rows: np.ndarray | None, keys: np.ndarray | None) -> Sums:
+            sums = Sums.empty(plan)
+            for part, summed in engine.map(partial(sum_one, plan), cut_parts(plan.n_pairs, rows, keys), str):
+                sums.merge(summed)
+                advance(part.stop - part.start if plan.estimators else 0)
+            return sums
+
+        fires = _both_fire(image, text)
+        if fires.all():
+            sums = sum_all(plan, chosen.rows, keys)
+            gap = gap_of(sums, plan, keys, source)
+        else:
+            logger.info(
+                "%d pairs have a side on which no feature fires; the gap leaves them out", (~fires).sum()
+            )
+            sums = sum_all(replace(plan, gap=False), chosen.rows, keys)
+            rows = np.flatnonzero(fires) if chosen.rows is None else chosen.rows[fires]
+            gap_plan = replace(plan, n_pairs=len(rows), estimators=(), normalize=False)
+            gap_keys = None if keys is None else keys[fires]
+            gap = gap_of(sum_all(gap_plan, rows, gap_keys), gap_plan, gap_keys, source)
+    dominance = {
+        name: each if isinstance(each, str) else dominance_of(each, config.rule, source)
+        for name, each in sums.dominance.items()
+    }
+    found = measure_retrieval(image, text, image_ids=chosen.image_ids, seed=config.seed)
+    return Scores(dominance, gap, found, config, dict(source))
+
+
+def _both_fire(image: Matrix, text: Matrix) -> np.ndarray:
+    """Which pairs the gap can be measured on: a sparse code of zeros has no direction."""
     if not (sp.issparse(image[:1]) and sp.issparse(text[:1])):
-        return modality_gap(image, text, **shared)
-    rows = np.flatnonzero(_fires(image) & _fires(text))
-    silent = int(image.shape[0]) - len(rows)
-    if not silent:
-        return modality_gap(image, text, **shared)
-    logger.info("%d pairs have a side on which no feature fires; the gap leaves them out", silent)
-    groups = shared["groups"]
-    kept = {**shared, "groups": None if groups is None else np.asarray(groups)[rows]}
-    return modality_gap(_picked(image, rows), _picked(text, rows), **kept)
+        return np.ones(1, dtype=bool)
+    both: np.ndarray = _fires(image) & _fires(text)
+    return both
 
 
 def _fires(codes: Matrix) -> np.ndarray:
@@ -187,12 +241,20 @@ def _fires(codes: Matrix) -> np.ndarray:
     return np.concatenate([np.diff(block.indptr) > 0 for _, block in blocks])
 
 
-def _picked(matrix: Matrix, rows: np.ndarray) -> Matrix:
-    return matrix.pick(rows) if hasattr(matrix, "pick") else matrix[rows]
-
-
-def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:
+def score_store(
+    store: EmbeddingStore | CodeStore, config: ScoreConfig | None = None, engine: Engine | None = None
+) -> Scores:
     """Score a store; pairs that share an image (or ``config.groups``) are drawn together.
+
+    Parameters
+    ----------
+    store
+        Embeddings or codes.
+    config
+        See :class:`ScoreConfig`.
+    engine
+        Who sums over the pairs: an open engine (see :func:`~modalens.engine.engines.open_engine`), whose
+        workers open the store by its folder; this process by default. The scores are the same bit for bit.
 
     Raises
     ------
@@ -201,8 +263,8 @@ def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:
         that split.
     """
     config = config or ScoreConfig()
-    image: Matrix = store.image
-    text: Matrix = store.text
+    engine = engine or LocalEngine()
+    rows = None
     images = store.read_metadata(["image_path"])["image_path"] if "image_path" in store.columns else None
     groups = images if config.groups is None else store.read_metadata([config.groups])[config.groups]
     if groups is images and images is not None and images.is_unique:
@@ -213,26 +275,42 @@ def score_store(store: PairStore, config: ScoreConfig | None = None) -> Scores:
         if len(rows) == 0:
             there = ", ".join(sorted(splits.astype(str).unique()))
             raise ModalensError(f"No pair of {store.folder} has split {config.split!r}; there are {there}.")
-        image, text = image.pick(rows), text.pick(rows)
         images = None if images is None else images.iloc[rows]
         groups = None if groups is None else groups.iloc[rows]
     manifest = store.manifest
-    source = {"store": store.folder.name, "pairs": len(image)}
+    source = {"store": store.folder.name, "pairs": len(store) if rows is None else len(rows)}
     if manifest is not None:
         source |= {
             "model": dict(manifest.model),
             "pairs_source": dict(manifest.source),
             "config": dict(manifest.config),
         }
-    return score(
-        image,
-        text,
-        config,
-        groups=None if groups is None else groups.to_numpy(),
-        image_ids=None if images is None else images.to_numpy(),
-        source=source,
-        modalities=_modalities(manifest),
+    chosen = _Chosen(
+        store.image,
+        store.text,
+        rows,
+        None if groups is None else groups.to_numpy(),
+        None if images is None else images.to_numpy(),
+        _modalities(manifest),
     )
+    sum_one = (
+        partial(sum_part, store.image, store.text)
+        if engine.in_process
+        else partial(_sum_stored, type(store), store.folder.resolve())
+    )
+    return _score(chosen, config, engine, sum_one, source)
+
+
+def _sum_stored(kind: Any, folder: Path, plan: Plan, part: Part) -> Sums:
+    """The sums over a part, for a worker in another process; ``kind`` is the store's class."""
+    store = _open(kind, folder)
+    return sum_part(store.image, store.text, plan, part)
+
+
+@lru_cache(maxsize=1)
+def _open(kind: Any, folder: Path) -> EmbeddingStore | CodeStore:
+    opened: EmbeddingStore | CodeStore = kind.open(folder)
+    return opened
 
 
 def _modalities(manifest: Manifest | None) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from modalens.arrays import Matrix, default_block_rows, iter_paired_blocks, matrix_shape, paired_shape
 from modalens.dominance import RULES, DominanceSums, modality_dominance
-from modalens.dominance.bootstrap import check_resampling, group_keys
+from modalens.dominance.bootstrap import check_resampling, draw, group_keys
 from modalens.dominance.classes import class_codes, class_names
 from modalens.errors import ModalensError
 from modalens.interpret.checks import check_whole
@@ -190,7 +190,7 @@ def _own_comparisons(
     rows = default_block_rows(image)
     for start, a, b in iter_paired_blocks(image, text, rows, modalities):
         here = slice(start, start + a.shape[0])
-        whole.update(start, a, b, keys[here])
+        whole.update(start, a, b, draw(keys[here], resamples, seed))
         by_estimator.update(start, a, b)
         by_scale.update(start, a, b)
         for split, couple in enumerate(halves):

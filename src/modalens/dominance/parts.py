@@ -1,0 +1,230 @@
+"""Everything that scores are made of, summed over parts of the pairs.
+
+A part can be summed anywhere; parts are merged in order. They are of one size, and a part is summed on one core,
+so that the sums are the same bits whoever made them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Int
+from threadpoolctl import ThreadpoolController
+
+from modalens.arrays import Matrix, default_block_rows, read_rows, sliceable
+from modalens.dominance.bootstrap import check_resampling, draw
+from modalens.dominance.classes import check_modalities
+from modalens.dominance.gap_sums import GapSums
+from modalens.dominance.separability import PairSample
+from modalens.dominance.sums import DominanceSums, check_estimator
+from modalens.errors import ModalensError
+
+PART_ROWS = 65_536
+_MIN_PAIRS = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is summed over the pairs of two matrices.
+
+    Attributes
+    ----------
+    n_pairs, n_features
+        Pairs that are summed in all, and their width.
+    estimators
+        Estimators of dominance.
+    gap
+        Whether the model-level gap is measured too.
+    normalize, resamples, seed, modalities
+        As for :func:`modalens.dominance.modality_dominance`.
+    block_rows
+        Pairs read at a time; None for as many as keep a block small.
+
+    Raises
+    ------
+    ModalensError
+        If one of these is not valid.
+    """
+
+    n_pairs: int
+    n_features: int
+    estimators: tuple[str, ...]
+    gap: bool
+    normalize: bool = False
+    resamples: int = 200
+    seed: int = 0
+    modalities: tuple[str, str] = ("image", "text")
+    block_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        for estimator in self.estimators:
+            check_estimator(estimator)
+        resamples, seed = check_resampling(self.resamples, self.seed)
+        if self.block_rows is not None and self.block_rows < 1:
+            raise ModalensError(f"A block must have at least 1 row, not {self.block_rows}.")
+        if self.gap and self.n_pairs < _MIN_PAIRS:
+            raise ModalensError(f"The gap needs at least {_MIN_PAIRS} pairs, and there are {self.n_pairs}.")
+        checked = {"resamples": resamples, "seed": seed, "modalities": check_modalities(self.modalities)}
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some pairs that follow each other.
+
+    Attributes
+    ----------
+    start, stop
+        Their numbers among the pairs that are summed.
+    rows
+        Where they lie in the matrices, if not at these very numbers.
+    keys
+        Their draw keys, if not these very numbers.
+    """
+
+    start: int
+    stop: int
+    rows: Int[np.ndarray, " n"] | None = None
+    keys: Int[np.ndarray, " n"] | None = None
+
+    def __str__(self) -> str:
+        return f"pairs {self.start} to {self.stop - 1}"
+
+
+def cut_parts(
+    n_pairs: int, rows: Int[np.ndarray, " n"] | None = None, keys: Int[np.ndarray, " n"] | None = None
+) -> Iterator[Part]:
+    """All pairs in parts; ``rows`` and ``keys`` of all of them, see :class:`Part`."""
+    for start in range(0, n_pairs, PART_ROWS):
+        stop = min(start + PART_ROWS, n_pairs)
+        yield Part(start, stop, *(None if of is None else of[start:stop] for of in (rows, keys)))
+
+
+@dataclass
+class Sums:
+    """The sums over some parts.
+
+    Attributes
+    ----------
+    dominance
+        By estimator; or the sentence that says why it is not defined on these pairs.
+    gap, sample
+        What the gap is made of, if it is measured.
+    """
+
+    dominance: dict[str, DominanceSums | str] = field(default_factory=dict)
+    gap: GapSums | None = None
+    sample: PairSample | None = None
+
+    @classmethod
+    def empty(cls, plan: Plan) -> Self:
+        """The sums over no pairs."""
+        shared: Any = {"resamples": plan.resamples, "modalities": plan.modalities}
+        return cls(
+            {
+                name: DominanceSums(plan.n_features, name, normalize=plan.normalize, seed=plan.seed, **shared)
+                for name in plan.estimators
+            },
+            GapSums(plan.n_features, **shared) if plan.gap else None,
+            PairSample(plan.n_pairs, plan.seed) if plan.gap else None,
+        )
+
+    def merge(self, other: Self) -> None:
+        """Add the sums over the parts that follow."""
+        for name, theirs in other.dominance.items():
+            mine = self.dominance[name]
+            if isinstance(mine, str):
+                continue
+            if isinstance(theirs, str):
+                self.dominance[name] = theirs
+            else:
+                mine.merge(theirs)
+        if self.gap and self.sample and other.gap and other.sample:
+            self.gap.merge(other.gap)
+            self.sample.merge(other.sample)
+
+    def of(self, estimator: str) -> DominanceSums:
+        """The sums of one estimator.
+
+        Raises
+        ------
+        ModalensError
+            If it is not defined on these pairs.
+        """
+        found = self.dominance[estimator]
+        if isinstance(found, str):
+            raise ModalensError(found)
+        return found
+
+
+def sum_part(image: Matrix, text: Matrix, plan: Plan, part: Part) -> Sums:
+    """The sums over one part, in one pass.
+
+    Parameters
+    ----------
+    image, text
+        The whole matrices.
+    plan, part
+        What is summed over which pairs.
+
+    Raises
+    ------
+    ModalensError
+        If a value is NaN or infinite or, where the gap is measured, a row is all zeros.
+    """
+    sums = Sums.empty(plan)
+    block_rows = default_block_rows(image) if plan.block_rows is None else plan.block_rows
+    sides = [side if part.rows is None else _Rows(side, part) for side in (image, text)]
+    with _blas().limit(limits=1, user_api="blas"):
+        for start in range(part.start, part.stop, block_rows):
+            stop = min(start + block_rows, part.stop)
+            a, b = (
+                read_rows(side, start, stop, name) for side, name in zip(sides, plan.modalities, strict=True)
+            )
+            keys = (
+                np.arange(start, stop)
+                if part.keys is None
+                else part.keys[start - part.start :][: stop - start]
+            )
+            draws = draw(keys, plan.resamples, plan.seed)
+            for name, each in sums.dominance.items():
+                if isinstance(each, str):
+                    continue
+                try:
+                    each.update(start, a, b, draws)
+                except ModalensError as error:  # signed_ratio is not defined for features that change sign
+                    sums.dominance[name] = str(error)
+            if sums.gap and sums.sample:
+                sums.sample.collect(start, *sums.gap.update(start, a, b, draws))
+    return sums
+
+
+def sum_all(image: Matrix, text: Matrix, plan: Plan, keys: Int[np.ndarray, " n"] | None = None) -> Sums:
+    """The sums over all pairs of two matrices, part by part."""
+    image, text = sliceable(image), sliceable(text)
+    sums = Sums.empty(plan)
+    for part in cut_parts(plan.n_pairs, keys=keys):
+        sums.merge(sum_part(image, text, plan, part))
+        if not plan.gap and all(isinstance(each, str) for each in sums.dominance.values()):
+            break
+    return sums
+
+
+class _Rows:
+    """The rows of a part, under the numbers that the part gives them."""
+
+    def __init__(self, matrix: Matrix, part: Part) -> None:
+        self._matrix, self._part = matrix, part
+
+    def __getitem__(self, rows: slice) -> Any:
+        assert self._part.rows is not None
+        first = self._part.start
+        return self._matrix[self._part.rows[rows.start - first : rows.stop - first]]
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
