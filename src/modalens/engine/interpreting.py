@@ -39,6 +39,7 @@ from modalens.interpret import (
 )
 from modalens.store import PairStore
 from modalens.store.atomic import whole_file
+from modalens.store.lock import alone_in
 from modalens.towers.samples import load_sample_embedder
 
 logger = logging.getLogger(__name__)
@@ -376,15 +377,17 @@ def load_interpretation(representation: Representation) -> Interpretation | None
 
 
 def _interpret(each: Representation, samples: SampleSets, config: InterpretConfig) -> Interpretation:
-    return interpret_features(
-        each.image,
-        each.text,
-        each.mds,
-        samples,
-        each.directions,
-        config,
-        each.folder / _FOLDER,
-        groups=each.groups(),
-        along=lambda: mono_along_training(each, samples, config),
-        about=each.about(),
-    )
+    folder = each.folder / _FOLDER
+    with alone_in(folder):
+        return interpret_features(
+            each.image,
+            each.text,
+            each.mds,
+            samples,
+            each.directions,
+            config,
+            folder,
+            groups=each.groups(),
+            along=lambda: mono_along_training(each, samples, config),
+            about=each.about(),
+        )

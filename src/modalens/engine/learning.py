@@ -22,6 +22,7 @@ from modalens.features.quality import Quality, measure_quality
 from modalens.features.sharing import load_features
 from modalens.features.trainer import FeatureConfig, PairData, Trained
 from modalens.store import EmbeddingStore
+from modalens.store.lock import alone_in
 
 _KIND = "modalens feature quality"
 _SCHEMA_VERSION = 1
@@ -103,8 +104,9 @@ def measure_learned(where: LearnedFeatures, store: EmbeddingStore, config: Score
     if (where.scores / "scores.json").exists():
         scores = Scores.load(where.scores)
     if scores is None or scores.config != config:
-        scores = score_store(codes, config)
-        scores.save(where.scores)
+        with alone_in(where.scores):
+            scores = score_store(codes, config)
+            scores.save(where.scores)
     return Learned(model, scores, _quality(where, model, store, config), read_log(where.folder))
 
 

@@ -26,6 +26,7 @@ from modalens.report import (
     StudyOf,
     write_report,
 )
+from modalens.store.lock import alone_in
 from modalens.studies.result import RESULT_NAME, StudyResult
 
 # What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
@@ -118,7 +119,9 @@ def report_run(
         galleries=galleries,
         pictures=collect_pictures(store, galleries),
     )
-    return write_report(data, out or run.report)
+    folder = out or run.report
+    with alone_in(folder):
+        return write_report(data, folder)
 
 
 def _learned(found: Sequence[Representation]) -> list[LearnedResult]:

@@ -17,6 +17,7 @@ from modalens.engine.run import Run
 from modalens.engine.scoring import ScoreConfig, Scores, score_store
 from modalens.errors import ModalensError
 from modalens.store import CodeStore, EmbeddingStore, PairStore
+from modalens.store.lock import alone_in
 
 RAW = "raw"
 _ESTIMATOR = "mean_ratio"
@@ -166,6 +167,7 @@ def scores_of(run: Run, store: EmbeddingStore, config: ScoreConfig | None = None
         scores = Scores.load(run.scores)
         if config is None or scores.config == config:
             return scores
-    scores = score_store(store, config)
-    scores.save(run.scores)
+    with alone_in(run.scores):
+        scores = score_store(store, config)
+        scores.save(run.scores)
     return scores

@@ -20,6 +20,7 @@ from modalens.errors import ModalensError
 from modalens.features import SparseAutoencoder
 from modalens.features.sharing import load_features
 from modalens.store import PairStore
+from modalens.store.lock import alone_in
 from modalens.studies.attributes import attributes
 from modalens.studies.gender import CAVEATS
 from modalens.studies.removal import removal
@@ -235,19 +236,20 @@ def run_study(
     own = representations(run)
     own = _chosen(name, own, config.representation)
     folder = run.study(called) if out is None else out
-    given = _labels(own[0].store, config, folder) if name == "gender" else {}
-    own = [replace(each, given=given) for each in own]
-    found, failed = _study_all(name, own, config, folder)
-    if not found:
-        raise next(iter(failed.values()))
-    title = next(iter(found.values())).title
-    _note_failures(called, title, failed, folder)
-    for kind, baseline in run.baselines() if baselines and name not in _OWN_ONLY else ():
-        logger.info("Study %s of the baseline %s", name, kind)
-        others = representations(baseline, own[0].scores.config)
-        others = [replace(each, given=given) for each in others if each.name in {one.name for one in own}]
-        _, failed = _study_all(name, others, config, baseline.study(called))
-        _note_failures(called, title, failed, baseline.study(called))
+    with alone_in(folder):
+        given = _labels(own[0].store, config, folder) if name == "gender" else {}
+        own = [replace(each, given=given) for each in own]
+        found, failed = _study_all(name, own, config, folder)
+        if not found:
+            raise next(iter(failed.values()))
+        title = next(iter(found.values())).title
+        _note_failures(called, title, failed, folder)
+        for kind, baseline in run.baselines() if baselines and name not in _OWN_ONLY else ():
+            logger.info("Study %s of the baseline %s", name, kind)
+            others = representations(baseline, own[0].scores.config)
+            others = [replace(each, given=given) for each in others if each.name in {one.name for one in own}]
+            _, failed = _study_all(name, others, config, baseline.study(called))
+            _note_failures(called, title, failed, baseline.study(called))
     return found
 
 

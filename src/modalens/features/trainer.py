@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 import modalens
@@ -36,6 +35,7 @@ from modalens.features.standardise import measure_standardiser
 from modalens.features.stopping import LossWatch, settled, termination
 from modalens.progress import progress_bar
 from modalens.store import EmbeddingStore
+from modalens.store.lock import alone_in
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,6 @@ FeatureConfig: TypeAlias = SAEConfig | NCLConfig
 Learner: TypeAlias = SAELearner | NCLLearner
 # A store, or paired matrices (image, text).
 PairData: TypeAlias = EmbeddingStore | tuple[Matrix, Matrix]
-
-_LOCK_NAME = ".lock"
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def train(
         batches = PairBatches(image, text, config.batch_size, config.seed, rank=rank, world_size=world_size)
         learners = [_make_learner(each, image, text) for each in configs]
         folder = None if out is None else Path(out)
-        with nullcontext() if folder is None or rank > 0 else _only_here(folder):
+        with nullcontext() if folder is None or rank > 0 else alone_in(folder, "training into"):
             return _Training(learners, batches, samples, config, folder, trackers).run()
 
 
@@ -272,21 +270,6 @@ class _Training:
             return
         with progress_bar("Training", self.config.steps) as advance:
             yield advance
-
-
-@contextmanager
-def _only_here(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / _LOCK_NAME, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ModalensError(f"Another process is training into {folder}; wait for it to end.") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _ignore(steps: int) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -12,18 +13,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from modalens.errors import ModalensError
 from modalens.store.atomic import PARTIAL_SUFFIX, sha256_of, whole_file
 from modalens.store.base import METADATA_FOLDER, shard_file
+from modalens.store.lock import LOCK_NAME, alone_in
 from modalens.store.manifest import MANIFEST_NAME, Manifest, ShardRecord
 
 logger = logging.getLogger(__name__)
 
-_LOCK_NAME = ".lock"
 # What a kill leaves that comes before the manifest is whole.
-_BEFORE_MANIFEST = {_LOCK_NAME, MANIFEST_NAME + PARTIAL_SUFFIX}
+_BEFORE_MANIFEST = {LOCK_NAME, MANIFEST_NAME + PARTIAL_SUFFIX}
 
 
 @dataclass(frozen=True)
@@ -54,37 +54,26 @@ class StoreWriter:
     def __init__(self, folder: str | Path, plan: Manifest) -> None:
         self.folder = Path(folder)
         self.manifest = plan
-        self._lock = FileLock(self.folder / _LOCK_NAME, timeout=0)
+        self._held = ExitStack()
 
     def __enter__(self) -> "StoreWriter":
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise ModalensError(f"{self.folder} is a file; name a folder to write the store to.") from error
         # In this order: another process may be making the manifest and then the rest.
-        there = {path.name for path in self.folder.iterdir()} - _BEFORE_MANIFEST
-        if there and not (self.folder / MANIFEST_NAME).exists():
+        there = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if there - _BEFORE_MANIFEST and not (self.folder / MANIFEST_NAME).exists():
             raise ModalensError(f"{self.folder} is not empty and holds no store; name another folder.")
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise ModalensError(
-                f"Another process is writing to {self.folder}; wait for it to end."
-            ) from error
-        try:
+        with ExitStack() as entering:
+            entering.enter_context(alone_in(self.folder))
             if (self.folder / MANIFEST_NAME).exists():
                 self._resume(Manifest.load(self.folder, self.manifest.kind))
             else:
                 self.manifest.save(self.folder)
-        except BaseException:
-            self._lock.release()
-            raise
+            self._held = entering.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
+        self._held.close()
 
     def _resume(self, earlier: Manifest) -> None:
         for part in ("model", "source", "config", "d"):
