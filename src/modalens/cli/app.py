@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -153,23 +154,26 @@ def score(
     from modalens.dominance.sums import check_estimator
     from modalens.engine import ScoreConfig, load_stacked, score, score_store
     from modalens.engine.run import Run
+    from modalens.store.lock import alone_in
 
     check_estimator(estimator)
     config = ScoreConfig(rule, normalize, groups, split, resamples, seed)
-    if data.suffix == ".npy":
-        if groups or split:
-            raise ModalensError("A .npy file has no metadata, so --groups and --split do not work on it.")
-        image, text = load_stacked(data)
-        scores = score(image, text, config, source={"file": data.name})
-    else:
-        run = Run.find(data)
-        scores = score_store(run.store(), config)
+    run = None if data.suffix == ".npy" else Run.find(data)
+    if run is None and (groups or split):
+        raise ModalensError("A .npy file has no metadata, so --groups and --split do not work on it.")
+    if run is not None:
         out = out or run.scores
-    dominance = scores.dominance[estimator]
-    if isinstance(dominance, str):
-        raise ModalensError(dominance)
-    if out is not None:
-        scores.save(out)
+    with nullcontext() if out is None else alone_in(out):
+        if run is None:
+            image, text = load_stacked(data)
+            scores = score(image, text, config, source={"file": data.name})
+        else:
+            scores = score_store(run.store(), config)
+        dominance = scores.dominance[estimator]
+        if isinstance(dominance, str):
+            raise ModalensError(dominance)
+        if out is not None:
+            scores.save(out)
     summary = summarise(scores, dominance)
     if json:
         print_json({"data": str(data), "scores": None if out is None else str(out), **summary})
