@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from modalens.engine import embed
 from modalens.errors import ModalensError
 from modalens.pairs import Pair, Skipped, load_pairs
+from tests.fakes import FakeVLM
 
 datasets = pytest.importorskip("datasets")
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -185,6 +187,16 @@ def test_a_file_cut_short(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(ModalensError, match=r"cannot be (opened|read)"):
         list(load_pairs(f"hf:{folder}:test"))
+
+
+def test_a_store_is_made_of_it_and_gone_on_with(folder: Path, tmp_path: Path) -> None:
+    location = f"hf:{folder}:test"
+    store = embed(load_pairs(location), FakeVLM(), tmp_path / "store", rows_per_shard=2)
+    again = embed(load_pairs(location), FakeVLM(), tmp_path / "store", rows_per_shard=2)
+    assert again.ids.tolist() == store.ids.tolist() == [pair.id for pair in load_pairs(location)]
+    assert store.metadata["kind"].tolist() == ["a", "b", "a"]
+    with pytest.raises(ModalensError):
+        embed(load_pairs(f"{location}?id=size"), FakeVLM(), tmp_path / "store", rows_per_shard=2)
 
 
 def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
