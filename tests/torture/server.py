@@ -91,9 +91,8 @@ class Server:
         return self
 
     def __exit__(self, *error: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        self._process.kill()  # it has no work that could be lost
+        self._process.communicate()
 
     def run(self, words: Sequence[object], folder: Path, strike: Strike | None = None) -> Outcome:
         """Run ``modalens`` with these words in a folder, to its end or until it is struck."""
