@@ -20,6 +20,7 @@ from modalens.report.data import Sample
 from modalens.report.naming import capitalised
 from modalens.report.palette import css_variables
 from modalens.report.views import data_uri
+from modalens.store.atomic import write_text
 from modalens.studies.answers import ANSWERS_KIND, BOTH, KEY_KIND, NEITHER, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def write_annotation(
     try:
         out.mkdir(parents=True, exist_ok=True)
         html = _render(gallery, {"page": page_id, **shown})
-        (out / PAGE_NAME).write_text(html, encoding="utf-8", newline="\n")
+        write_text(out / PAGE_NAME, html)
         write_document(
             out / KEY_NAME,
             KEY_KIND,

@@ -34,6 +34,7 @@ from modalens.report.naming import (
 )
 from modalens.report.palette import css_variables
 from modalens.report.rendering import drawing, inline, save, to_svg
+from modalens.store.atomic import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,7 +94,7 @@ def write_report(data: ReportData, out: Path) -> Path:
         drawn = _draw(data, out / "figures")
         tables.write_tables(data, out / "tables")
         page = out / "report.html"
-        page.write_text(_render(data, drawn), encoding="utf-8", newline="\n")
+        write_text(page, _render(data, drawn))
     except OSError as error:
         raise ModalensError(f"The report cannot be written to {out}: {error.strerror or error}.") from error
     logger.info("report written to %s (%.1f MB)", page, page.stat().st_size / 1e6)

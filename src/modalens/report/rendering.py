@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modalens.report.palette import PALETTE, colour
+from modalens.store.atomic import whole_file, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,10 +64,10 @@ def drawing() -> Iterator[None]:
 
 def save(figure: "Figure", folder: Path, name: str) -> str:
     """Write ``name.png`` and ``name.svg``, the same bytes for the same figure; returns the SVG."""
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png", dpi=_PNG_DPI, metadata={"Software": None})
+    with whole_file(folder / f"{name}.png") as partial:
+        figure.savefig(partial, format="png", dpi=_PNG_DPI, metadata={"Software": None})
     svg = to_svg(figure)
-    (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
+    write_text(folder / f"{name}.svg", svg)
     return svg
 
 

@@ -12,6 +12,7 @@ from modalens.report.learned import learned_tables
 from modalens.report.meaning import meaning_tables
 from modalens.report.naming import METRICS, NULL_NAME
 from modalens.report.studies import study_tables
+from modalens.store.atomic import whole_file, write_text
 
 
 def tables(data: ReportData) -> dict[str, pd.DataFrame]:
@@ -35,8 +36,9 @@ def write_tables(data: ReportData, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in tables(data).items():
         if len(frame):
-            frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-            frame.to_parquet(folder / f"{name}.parquet", index=False)
+            write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+            with whole_file(folder / f"{name}.parquet") as partial:
+                frame.to_parquet(partial, index=False)
 
 
 def feature_table(encoder: EncoderResult, estimator: str) -> pd.DataFrame:

@@ -54,10 +54,15 @@ def _is_full_disk(error: Exception) -> bool:
     return any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8, whole or not at all, its lines as they are."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write JSON, whole or not at all."""
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def sha256_of(path: Path) -> str:
