@@ -15,13 +15,17 @@ import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFile
 
 from modalens.engine import embed
 from modalens.features import SAEConfig, TrainConfig, train
+from modalens.pairs import load_pairs, remote
 from modalens.progress import progress_bar
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 from tests.torture.jobs import commands, prepare
@@ -223,6 +227,31 @@ def test_what_is_skipped_is_listed(server, source, tmp_path):
     assert manifest["totals"] == {"rows": 25, "skipped": 5}
     assert outcome.code == 0
     assert all(name in outcome.said for name in skipped)
+
+
+def test_reads_that_fail_twice_leave_no_trace(source, tmp_path, monkeypatch):
+    """Far shards whose reads fail in pairs and then work give the bytes that they give untroubled."""
+    far = fsspec.filesystem("memory")
+    for shard in write_shards(tmp_path, source):
+        far.pipe(f"/faults/{shard.name}", shard.read_bytes())
+    monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)
+    whole = load_pairs("wds:memory://faults/s-{0..2}.tar")
+    embed(whole, FakeVLM(), tmp_path / "whole", rows_per_shard=4)
+    assert whole.retries == 0
+    read, reads = MemoryFile.read, count(1)
+
+    def troubled(file: MemoryFile, *size: int) -> bytes:
+        if next(reads) % 3:
+            raise OSError("connection reset")
+        content: bytes = read(file, *size)
+        return content
+
+    monkeypatch.setattr(MemoryFile, "read", troubled)
+    pairs = load_pairs("wds:memory://faults/s-{0..2}.tar")
+    embed(pairs, FakeVLM(), tmp_path / "troubled", rows_per_shard=4)
+    far.rm("/faults", recursive=True)
+    assert pairs.retries >= 6
+    assert differences(contents(tmp_path / "whole"), contents(tmp_path / "troubled")) == []
 
 
 _A_YEAR = 365 * 86400
