@@ -9,7 +9,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="removal, stability, gender, adversarial or text-to-image.")],
+    name: Annotated[
+        str, typer.Argument(help="removal, stability, gender, adversarial, text-to-image or close-gap.")
+    ],
     run: Annotated[Path, typer.Argument(help="Folder of a run, or a store.")] = Path("runs/demo"),
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results (default: studies/NAME in the run).")
@@ -63,7 +65,8 @@ def study(
     resamples, estimators, halves of the data, seeds and normalisation. gender: how well an attribute of the pairs
     is told from their features without one class, and which samples and words lean to a class. adversarial: requests
     smuggled into images, and how far aligning the image on one class takes them out again. text-to-image: what
-    moving one class of a prompt's features towards reference images does to the picture.
+    moving one class of a prompt's features towards reference images does to the picture. close-gap: what becomes of
+    the gap and of retrieval without one-sided features.
     """
     from modalens.cli.output import print_json
     from modalens.engine.run import Run

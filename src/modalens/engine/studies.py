@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import modalens
 from modalens.engine.adversarial import EXACT, SELF, study_adversarial
 from modalens.engine.galleries import pictures_of
+from modalens.engine.interpreting import load_interpretation
 from modalens.engine.labels import labels_by_classifier
 from modalens.engine.representations import Representation, representations
 from modalens.engine.run import LearnedFeatures, Run
@@ -22,6 +24,7 @@ from modalens.features.sharing import load_features
 from modalens.store import PairStore
 from modalens.store.lock import alone_in
 from modalens.studies.attributes import attributes
+from modalens.studies.close_gap import close_gap
 from modalens.studies.gender import CAVEATS
 from modalens.studies.removal import removal
 from modalens.studies.result import RESULT_NAME, StudyResult
@@ -155,6 +158,36 @@ def _caveats(config: StudyConfig, origin: str) -> list[str]:
     return [text for name, text in CAVEATS.items() if name == origin]
 
 
+def _close_gap(
+    each: Representation, config: StudyConfig, source: Mapping[str, Any], work: Path
+) -> StudyResult:
+    del work
+    model = None if each.learned is None else each.learned.model
+    autoencoder = model if isinstance(model, SparseAutoencoder) else None  # a projector has no decoder
+    embeddings = None
+    if autoencoder is not None and each.embeddings is not None:
+        embeddings = (each.embeddings.image.pick(each.rows), each.embeddings.text.pick(each.rows))
+    interpretation = load_interpretation(each)
+    columns = each.store.columns
+    # Many small fits: threads within each would only wait for one another.
+    with threadpool_limits(1):
+        return close_gap(
+            each.image,
+            each.text,
+            each.mds,
+            decode=None if autoencoder is None else autoencoder.decode,
+            embeddings=embeddings,
+            verdict=None if interpretation is None else interpretation.bridges.verdict,
+            labels=each.column(config.label) if config.label in columns else None,
+            groups=each.groups(),
+            image_ids=each.column("image_path") if "image_path" in columns else None,
+            rule=config.rule,
+            draws=config.draws,
+            seed=config.seed,
+            source=source,
+        )
+
+
 def _adversarial(
     each: Representation, config: StudyConfig, source: Mapping[str, Any], work: Path
 ) -> StudyResult:
@@ -194,6 +227,7 @@ _OWN_ONLY = ("adversarial", "text-to-image")
 # Studies of one representation at a time; each gets a folder for what it keeps between two runs.
 STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any], Path], StudyResult]] = {
     "adversarial": _adversarial,
+    "close-gap": _close_gap,
     "gender": _gender,
     "removal": _removal,
     "stability": _stability,

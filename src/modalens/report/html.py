@@ -17,7 +17,17 @@ from modalens.dominance import RULES
 from modalens.dominance.classes import moments
 from modalens.errors import ModalensError
 from modalens.interpret import PUBLISHED
-from modalens.report import figures, learned, learned_figures, meaning, statements, studies, tables, views
+from modalens.report import (
+    close_gap_figure,
+    figures,
+    learned,
+    learned_figures,
+    meaning,
+    statements,
+    studies,
+    tables,
+    views,
+)
 from modalens.report.data import ReportData
 from modalens.report.gallery import HEADING, build_gallery
 from modalens.report.keys import key_numbers
@@ -42,7 +52,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_SKIPPED_ROWS = 100
-_OPTIONAL = ("mds_baselines", "estimators", "learned_scores", "training", "mono", "mono_training")
+_OPTIONAL = (
+    "mds_baselines",
+    "estimators",
+    "learned_scores",
+    "training",
+    "mono",
+    "mono_training",
+    "close_gap",
+)
 SECTIONS = {
     "setup": "What is measured, and beside what",
     "gap": "The gap between the modalities",
@@ -149,6 +167,11 @@ def _draw(data: ReportData, folder: Path) -> dict[str, Drawn]:
         plans["mono_training"] = (
             lambda narrow: learned_figures.mono_along_training(data, naming, narrow=narrow),
             "Lines of Mono along training; the numbers are in tables/monosemanticity_along_training.csv.",
+        )
+    if close_gap_figure.found(data):
+        plans["close_gap"] = (
+            lambda narrow: close_gap_figure.curves(data, naming, narrow=narrow),
+            "Lines of RMG and R@10 as features are removed; the numbers are in tables/close-gap_curve.csv.",
         )
     drawn = {}
     with drawing():

@@ -70,7 +70,7 @@ def close_gap(
     rule
         The class rule; by default that of ``mds``.
     draws
-        Random sets of each kind, at least 5.
+        Random sets of each kind, at least 5; along the curve half as many, and at least 5.
     folds
         Parts of the cross-validation behind zero-shot accuracy.
     seed
@@ -135,9 +135,7 @@ def close_gap(
         seed=seed,
     )
     first, second = mds.modalities
-    bench = Bench(
-        read_all(image, rows, first), read_all(text, rows, second), decode, yardstick, live, draws, seed
-    )
+    bench = Bench(read_all(image, rows, first), read_all(text, rows, second), decode, yardstick, live, seed)
     before = None
     if embeddings is not None:
         _check_embeddings(embeddings, n)
@@ -149,11 +147,15 @@ def close_gap(
         for size in _sizes(len(live), len(sets[0]))
     ]
     whole = list(bench.baselines(before))
-    with progress_bar("Removing features", (len(removals) + len(steps)) * 2 * (1 + draws)) as advance:
+    along = max(_MIN_DRAWS, draws // 2)
+    total = len(removals) * 2 * (1 + draws) + len(steps) * 2 * (1 + along)
+    with progress_bar("Removing features", total) as advance:
         by_set = [
-            {"set": each.name, **row} for each in removals for row in bench.beside_controls(each, advance)
+            {"set": each.name, **row}
+            for each in removals
+            for row in bench.beside_controls(each, draws, advance)
         ]
-        by_step = [row for each in steps for row in bench.beside_controls(each, advance)]
+        by_step = [row for each in steps for row in bench.beside_controls(each, along, advance)]
     table = pd.DataFrame([*({"set": row["kind"], **row} for row in whole), *by_set])
     curve = pd.DataFrame([*whole, *by_step])
     config = {
@@ -168,6 +170,7 @@ def close_gap(
         "live_features": len(live),
         "one_sided_features": len(sets[0]),
         "draws": draws,
+        "draws_along_curve": along,
         "folds": folds,
         "resamples": RESAMPLES,
         "seed": seed,

@@ -47,8 +47,8 @@ class Bench:
         The pairs, and what they are measured by.
     live
         The features that controls may take.
-    draws, seed
-        Random sets of each kind, and the seed.
+    seed
+        Of random sets and resamples.
     """
 
     image: Block
@@ -56,7 +56,6 @@ class Bench:
     decode: Decode | None
     yardstick: Yardstick
     live: Int[np.ndarray, " k"]
-    draws: int
     seed: int
 
     @cached_property
@@ -75,7 +74,8 @@ class Bench:
         image, text = (zero(side, removed) for side in (self.image, self.text))
         if self.decode is None:
             return image, text
-        return self.decode(image, "image"), self.decode(text, "text")
+        decoded = (self.decode(image, "image"), self.decode(text, "text"))
+        return decoded[0].astype(np.float64), decoded[1].astype(np.float64)
 
     def baselines(self, embeddings: tuple[Block, Block] | None) -> Iterator[dict[str, Any]]:
         """A row for what was encoded, for nothing removed, and for the removal of means alone."""
@@ -87,12 +87,14 @@ class Bench:
             moved = without_means(*whole, self.yardstick.keys, self.seed, common=kind == MEANS)
             yield self._row(kind, 0, 0.0, self.yardstick.measure(*moved, RESAMPLES))
 
-    def beside_controls(self, each: IndexSet, advance: Callable[[int], None]) -> Iterator[dict[str, Any]]:
+    def beside_controls(
+        self, each: IndexSet, draws: int, advance: Callable[[int], None]
+    ) -> Iterator[dict[str, Any]]:
         """A row for a set, for its two kinds of random sets, and for as many features of largest variance."""
         size, total = len(each), self.energy.sum(axis=0)
         randoms = (
-            random_sets(self.live, size, self.draws, self.seed),
-            equal_energy_sets(self.live, total, float(total[each.indices].sum()), self.draws, self.seed),
+            random_sets(self.live, size, draws, self.seed),
+            equal_energy_sets(self.live, total, float(total[each.indices].sum()), draws, self.seed),
         )
         yield self._of_set(each, advance)
         for sets in randoms:
