@@ -39,7 +39,10 @@ def photos(tmp_path):
 
 def test_embeds_a_folder_as_transformers_would(run_json, photos, tiny_clip, tmp_path, no_network):
     found = run_json("embed", f"folder:{photos}", "--vlm", tiny_clip, "--out", tmp_path / "store")
-    assert found == {"store": str(tmp_path / "store"), "pairs": 12, "features": 24, "skipped": []}
+    assert 0 < found.pop("share_waiting_for_images") < 1
+    assert found == {
+        "store": str(tmp_path / "store"), "pairs": 12, "features": 24, "skipped": [], "retried": [],
+    }  # fmt: skip
     store = EmbeddingStore.open(tmp_path / "store")
     vlm = load_vlm(str(tiny_clip))
     for row, name in enumerate(store.ids):
@@ -184,3 +187,20 @@ def test_real_photos_through_the_demo_encoder(run_json, flickr, tmp_path):
     assert (folder["pairs"], table["pairs"]) == (24, 120)
     images = EmbeddingStore.open(tmp_path / "folder").image[:]
     assert np.allclose(images, EmbeddingStore.open(tmp_path / "csv").image[::5], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--workers", 0), "workers is 0; it must be at least 1."),
+        (("--engine", "spark"), "There is no engine 'spark'; choose one of local, ray."),
+        (("--address", "10.0.0.1:6379"), "The engine local has no address"),
+        (("--engine", "ray", "--address", "127.0.0.1:1"), "No Ray cluster answers at 127.0.0.1:1"),
+    ],
+)
+def test_engines_that_cannot_be_had(run, photos, tiny_clip, tmp_path, options, sentence):
+    words = ("embed", f"folder:{photos}", "--vlm", tiny_clip, "--out", tmp_path / "store", *options)
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert not (tmp_path / "store").exists()

@@ -39,6 +39,19 @@ def test_scores_of_a_run_go_into_the_run(run_json, tmp_path):
     assert EmbeddingStore.open(tmp_path / "run" / "embeddings").manifest.complete
 
 
+def test_workers_score_a_run_alike(run, run_json, tmp_path, rng):
+    embed(FakePairs(colour_pairs(20)), FakeVLM(), tmp_path / "run" / "embeddings")
+    alone = run_json("score", tmp_path / "run", "--resamples", 20, "--out", tmp_path / "one")
+    found = run_json("score", tmp_path / "run", "--resamples", 20, "--workers", 2, "--out", tmp_path / "two")
+    assert {**found, "scores": None} == {**alone, "scores": None}
+    for path in (tmp_path / "one").iterdir():
+        assert path.name == ".lock" or path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+    np.save(tmp_path / "x.npy", rng.standard_normal((2, 40, 6)))
+    code, _, err = run("score", tmp_path / "x.npy", "--workers", 2)
+    assert code == 2
+    assert "is scored by this process alone" in err
+
+
 def stacked(tmp_path, values):
     np.save(tmp_path / "x.npy", values)
     return tmp_path / "x.npy"

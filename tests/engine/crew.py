@@ -5,7 +5,9 @@ import signal
 import time
 from pathlib import Path
 
+from modalens.engine.shards import embed_shard
 from modalens.errors import ModalensError
+from tests.fakes import FakeVLM
 
 
 def square(number: int) -> int:
@@ -71,3 +73,11 @@ def sum_and_die(marker: Path, kind, folder, plan, part):
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return scoring._sum_stored(kind, folder, plan, part)
+
+
+def embed_and_wait(pid: Path, model, config, strict, shard):
+    """Embed a shard by a fake; shard 2, the first time, gives its process away and waits for its end."""
+    if shard.index == 2 and not pid.exists():
+        pid.write_text(str(os.getpid()))
+        time.sleep(60)
+    return embed_shard(FakeVLM(), config, strict, shard)

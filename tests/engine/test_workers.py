@@ -75,5 +75,7 @@ def test_workers_compute_on_one_core(monkeypatch):
 def test_bad_engines():
     with pytest.raises(ModalensError, match="workers is 0; it must be at least 1"):
         open_engine("local", 0)
-    with pytest.raises(ModalensError, match="There is no engine 'spark'; choose one of local"):
+    with pytest.raises(ModalensError, match="There is no engine 'spark'; choose one of local, ray"):
         open_engine("spark")
+    with pytest.raises(ModalensError, match="The engine local has no address"):
+        open_engine("local", 2, "10.0.0.1:6379")

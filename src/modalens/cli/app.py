@@ -11,6 +11,7 @@ import typer
 
 import modalens
 from modalens.cli import meaning, train
+from modalens.cli.run import run
 from modalens.cli.study import study
 from modalens.errors import ModalensError
 
@@ -26,8 +27,12 @@ app.command()(meaning.interpret)
 app.command()(study)
 app.command()(meaning.annotate)
 app.command()(meaning.agreement)
+app.command()(run)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+Engine = Annotated[str, typer.Option(help="Who does the work: local, or ray (a cluster).")]
+Workers = Annotated[int, typer.Option(help="Processes at work side by side.")]
+Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster (default: one on this machine).")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -96,27 +101,29 @@ def embed(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ... (default: the best there is).")] = None,
     revision: Annotated[str | None, typer.Option(help="Revision of a hub model.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad pair.")] = False,
+    engine: Engine = "local",
+    workers: Workers = 1,
+    address: Address = None,
     json: Json = False,
 ) -> None:
     """Embed image-text pairs into a store; run again after a stop, it goes on where it was."""
     from modalens.cli.output import print_json
+    from modalens.engine.embedding import embed_with
+    from modalens.engine.engines import open_engine
+    from modalens.engine.shards import EmbedConfig
 
     out = out or Path("runs") / f"{_slug(source)}-{_slug(vlm)}" / "embeddings"
+    config = EmbedConfig(dtype, rows_per_shard, batch_size)
+    opened = open_engine(engine, workers, address)
     pairs = modalens.load_pairs(source)
     model = modalens.load_vlm(vlm, device=device, revision=revision)
-    store = modalens.embed(
-        pairs,
-        model,
-        out,
-        dtype=dtype,
-        batch_size=batch_size,
-        rows_per_shard=rows_per_shard,
-        strict=strict,
-    )
+    with opened:
+        store, effort = embed_with(opened, pairs, model, out, config, strict=strict, device=device)
     skipped = [] if store.manifest is None else store.manifest.skipped
     if json:
         shape = {"pairs": len(store), "features": store.image.shape[1]}
-        print_json({"store": str(out), **shape, "skipped": skipped})
+        how = {"share_waiting_for_images": effort.seconds.share_waiting, "retried": effort.retried}
+        print_json({"store": str(out), **shape, "skipped": skipped, **how})
         return
     print(f"{len(store)} pairs of {store.image.shape[1]} features in {out}")
     if skipped:
@@ -147,20 +154,27 @@ def score(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the scores (default: scores/ in the run; none for a .npy).")
     ] = None,
+    engine: Engine = "local",
+    workers: Workers = 1,
+    address: Address = None,
     json: Json = False,
 ) -> None:
     """Score every feature by the modality that drives it, and measure the gap."""
     from modalens.cli.output import print_json, print_scores, summarise
     from modalens.dominance.sums import check_estimator
     from modalens.engine import ScoreConfig, load_stacked, score, score_store
+    from modalens.engine.engines import open_engine
     from modalens.engine.run import Run
     from modalens.store.lock import alone_in
 
     check_estimator(estimator)
     config = ScoreConfig(rule, normalize, groups, split, resamples, seed)
+    opened = open_engine(engine, workers, address)
     run = None if data.suffix == ".npy" else Run.find(data)
     if run is None and (groups or split):
         raise ModalensError("A .npy file has no metadata, so --groups and --split do not work on it.")
+    if run is None and not opened.in_process:
+        raise ModalensError("A .npy file is scored by this process alone; leave out --engine and --workers.")
     if run is not None:
         out = out or run.scores
     with nullcontext() if out is None else alone_in(out):
@@ -168,7 +182,9 @@ def score(
             image, text = load_stacked(data)
             scores = score(image, text, config, source={"file": data.name})
         else:
-            scores = score_store(run.store(), config)
+            store = run.store()
+            with opened:
+                scores = score_store(store, config, opened)
         dominance = scores.dominance[estimator]
         if isinstance(dominance, str):
             raise ModalensError(dominance)
@@ -176,7 +192,8 @@ def score(
             scores.save(out)
     summary = summarise(scores, dominance)
     if json:
-        print_json({"data": str(data), "scores": None if out is None else str(out), **summary})
+        where = {"data": str(data), "scores": None if out is None else str(out)}
+        print_json({**where, **summary, "retried": opened.retried})
         return
     print_scores(summary, str(data))
     if out is not None:

@@ -1,9 +1,10 @@
 """The engines by name."""
 
+from modalens.engine.ray_engine import RayEngine
 from modalens.engine.workers import Engine, LocalEngine
 from modalens.errors import ModalensError
 
-ENGINES = ("local",)
+ENGINES = ("local", "ray")
 
 
 def open_engine(name: str = "local", workers: int = 1, address: str | None = None) -> Engine:
@@ -12,19 +13,23 @@ def open_engine(name: str = "local", workers: int = 1, address: str | None = Non
     Parameters
     ----------
     name
-        ``local``.
+        ``local``: one worker is this process, more are processes of this machine. ``ray``: workers on a Ray
+        cluster, each with a GPU where there are some.
     workers
-        Processes at work side by side.
+        How many are at work side by side.
     address
-        Not for ``local``.
+        Of a Ray cluster; by default the one that ``RAY_ADDRESS`` names, else one that is started here.
 
     Raises
     ------
     ModalensError
-        If there is no such engine, ``workers`` is less than 1, or ``local`` is given an address.
+        If there is no such engine, ``workers`` is less than 1, ``local`` is given an address, or Ray is not
+        installed.
     """
-    if name not in ENGINES:
-        raise ModalensError(f"There is no engine {name!r}; choose one of {', '.join(ENGINES)}.")
-    if address is not None:
-        raise ModalensError("The local engine has no address; leave it out.")
-    return LocalEngine(workers)
+    if name == "local":
+        if address is not None:
+            raise ModalensError("The engine local has no address; leave it out, or choose the engine ray.")
+        return LocalEngine(workers)
+    if name == "ray":
+        return RayEngine(workers, address)
+    raise ModalensError(f"There is no engine {name!r}; choose one of {', '.join(ENGINES)}.")

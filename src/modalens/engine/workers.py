@@ -67,7 +67,7 @@ class _Fault:
 
 
 class Engine(ABC):
-    """Maps a task over pieces of work; a context manager.
+    """Maps a task over pieces of work; a context manager, at whose end its workers are dismissed.
 
     Parameters
     ----------
@@ -93,6 +93,7 @@ class Engine(ABC):
             raise ModalensError(f"workers is {workers}; it must be at least 1.")
         self.workers = workers
         self.retried: list[str] = []
+        self._idle: list[Worker] = []
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +101,8 @@ class Engine(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        while self._idle:
+            self._idle.pop().dismiss()
 
     @abstractmethod
     def hire(self) -> Any:
@@ -134,7 +136,6 @@ class Engine(ABC):
         """
         upcoming = (_Job(index, item) for index, item in enumerate(items))
         lost: deque[_Job] = deque()
-        idle: list[Worker] = []
         busy: dict[Any, _Job] = {}
         done: dict[int, tuple[Item, Result]] = {}
         turn = 0
@@ -145,7 +146,7 @@ class Engine(ABC):
                     job = lost.popleft() if lost else next(upcoming, None) if room else None
                     if job is None:
                         break
-                    worker = idle.pop() if idle else self.hire()
+                    worker = self._idle.pop() if self._idle else self.hire()
                     busy[worker] = job
                     job.tries += 1
                     worker.give(task, job.item)
@@ -160,12 +161,12 @@ class Engine(ABC):
                         self._note(job, name(job.item), death)
                         lost.append(job)
                     else:
-                        idle.append(worker)
+                        self._idle.append(worker)
                 while turn in done:
                     yield done.pop(turn)
                     turn += 1
         finally:
-            for worker in (*idle, *busy):
+            for worker in busy:
                 worker.dismiss()
 
     def _note(self, job: _Job, name: str, death: WorkerDiedError) -> None:
