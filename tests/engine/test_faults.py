@@ -111,7 +111,7 @@ def size(folder: Path) -> int:
     [
         *(("embed", share) for share in (0.0, 0.3, 0.8)),
         *(("train sae", share) for share in (0.3, 0.8)),
-        *((name, 0.5) for name in ("score", "interpret", "study stability")),
+        *((name, 0.5) for name in ("score", "interpret", "study stability", "run")),
         ("report", 0.5),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_disk_that_fills_loses_nothing(server, jobs, stages, disk, name, share
     filler = disk / "filler"
     filler.write_bytes(b"\0" * (shutil.disk_usage(disk).free - int(needed * share) // 4096 * 4096))
     sentence = refusal(server.run(jobs[name], disk))
-    assert re.search(r"disk is full while writing .*run/", sentence)
+    assert re.search(r"disk is full while writing .*(run|recipe)/", sentence)
     filler.unlink()
     again = server.run(jobs[name], disk)
     assert again.code == 0, again.said
@@ -130,7 +130,7 @@ def test_a_disk_that_fills_loses_nothing(server, jobs, stages, disk, name, share
 
 @pytest.mark.parametrize(
     ("name", "change"),
-    [("embed", 12), ("train sae", 4), ("score", 6), ("interpret", 5), ("study stability", 5), ("report", 5)],
+    [("embed", 12), ("train sae", 4), ("score", 6), ("interpret", 5), ("study stability", 5), ("run", 20)],
 )
 def test_the_second_of_two_processes_refuses_and_the_first_is_not_hurt(
     server, rival, jobs, stages, tmp_path, name, change
@@ -146,7 +146,7 @@ def test_the_second_of_two_processes_refuses_and_the_first_is_not_hurt(
             second = rival.run(jobs[name], place)
         finally:
             let_go(place)
-        assert re.search(r"Another process is .*run/.*; wait for it to end", refusal(second))
+        assert re.search(r"Another process is .*(run/|recipe).*; wait for it to end", refusal(second))
         assert first.result().code == 0, first.result().said
     assert differences(contents(stages / "after" / name), contents(place)) == []
 

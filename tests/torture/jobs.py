@@ -9,11 +9,22 @@ from PIL import Image
 from tests.clip import save_clip
 
 PAIRS = 90
+_RECIPE = """
+name: tortured
+inputs: {{pairs: "csv:{source}/pairs.csv", model: {source}/clip}}
+steps:
+  embed: {{do: embed, run: main, pairs: $pairs, vlm: $model, rows_per_shard: 8, batch_size: 4}}
+  score: {{do: score, run: main, after: [embed], split: held-out, resamples: 50}}
+  sae:
+    {{do: train, run: main, after: [score], learner: sae, n_features: 32, k: 4, steps: 600, batch_size: 32,
+      split: train}}
+  stability: {{do: study, run: main, after: [sae], study: stability}}
+"""
 _CATEGORIES = ("red", "green", "blue")
 
 
 def prepare(folder: Path) -> None:
-    """Pictures with captions in a table, and a tiny model to embed them with.
+    """Pictures with captions in a table, a tiny model to embed them with, and a recipe.
 
     One picture is broken and one caption is missing, so that something is skipped.
     """
@@ -32,6 +43,7 @@ def prepare(folder: Path) -> None:
     with (folder / "pairs.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("id", "image", "caption", "split", "category"), *rows])
     save_clip(folder / "clip")
+    (folder / "recipe.yaml").write_text(_RECIPE.format(source=folder))
 
 
 def commands(source: Path, steps: int = 1100) -> dict[str, list[object]]:
@@ -62,4 +74,5 @@ def commands(source: Path, steps: int = 1100) -> dict[str, list[object]]:
         "study removal": ["study", "removal", "run", "--draws", 20],
         "study stability": ["study", "stability", "run"],
         "report": ["report", "run"],
+        "run": ["run", source / "recipe.yaml", "--out", "recipe"],
     }
