@@ -217,6 +217,7 @@ def _text_to_image(
         generator=config.generator,
         references=[Path(name) for name in config.references],
         rule=config.rule,
+        draws=config.draws,
         seed=config.seed,
     )
 

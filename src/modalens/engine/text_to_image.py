@@ -28,6 +28,8 @@ from modalens.towers.samples import load_sample_embedder
 
 SELF = "self"
 _UNCLIP = "unclip"
+# Each random set costs as many pictures as a class does.
+_MOST_DRAWS = 8
 
 
 def study_text_to_image(
@@ -39,6 +41,7 @@ def study_text_to_image(
     generator: str,
     references: Sequence[Path],
     rule: str,
+    draws: int,
     seed: int,
 ) -> StudyResult:
     """Move a prompt towards reference images on the classes of one representation.
@@ -56,8 +59,8 @@ def study_text_to_image(
         picture of the pairs), or a Stable Diffusion or unCLIP pipeline of diffusers by hub id or folder.
     references
         Image files; held-out pictures of the pairs by default.
-    rule, seed
-        Class rule; seed of every draw.
+    rule, draws, seed
+        Class rule; random control sets, of which at most 8 are drawn; seed of every draw.
     """
     store = each.store if each.embeddings is None else each.embeddings
     manifest = store.manifest
@@ -93,5 +96,5 @@ def study_text_to_image(
     else:
         prompted = load_stable_diffusion(generator, vlm=vlm, prompt=prompt)
     judge = load_sample_embedder(InterpretConfig().image_embedder, "image")
-    config = TextToImageConfig(rule=rule, seed=seed)
+    config = TextToImageConfig(rule=rule, draws=min(draws, _MOST_DRAWS), seed=seed)
     return text_to_image(prompted, pictures, each.mds, judge, config=config, work=work, source=source)

@@ -1,0 +1,119 @@
+"""Run the steps of a recipe, each once: a step is done again only when something it follows from has changed."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import modalens
+from modalens.dominance.documents import read_document, write_document
+from modalens.engine.recipe import Recipe, Step
+from modalens.engine.recipe_steps import STEPS
+from modalens.engine.run import Run
+from modalens.engine.stand_ins import with_stand_ins
+from modalens.errors import ModalensError
+from modalens.store.lock import alone_in
+
+logger = logging.getLogger(__name__)
+
+_KIND, _SCHEMA_VERSION = "modalens recipe step", 1
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step that is done: ``seconds`` it took, or None where it was done before."""
+
+    step: Step
+    seconds: float | None
+
+
+def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
+    """Do the steps of a recipe in their order; run again after a stop, it goes on where it was.
+
+    Parameters
+    ----------
+    recipe
+        From :func:`~modalens.engine.recipe.load_recipe`.
+    out
+        Folder with one run for each that the recipe names, and ``steps/`` with what was done. What a changed step
+        makes anew is moved to ``replaced/``, never deleted.
+
+    Yields
+    ------
+    Done
+        Each step after it is done.
+
+    Raises
+    ------
+    ModalensError
+        If a step fails, with its name, or another process works in ``out``. Finished steps are kept.
+    """
+    out = Path(out)
+    with alone_in(out, "running a recipe in"):
+        keys: dict[str, str] = {}
+        for step in recipe.steps:
+            filled = _with_stand_ins(step, out) if recipe.smoke else step
+            key = keys[step.name] = filled.key(keys)
+            before = _record(out, step)
+            if before.get("key") == key and before.get("done"):
+                yield Done(filled, None)
+                continue
+            run = Run(out / step.run)
+            if before and before.get("key") != key:
+                _set_aside(step, run, out, str(before.get("key", "")))
+            _write(out, filled, {"key": key, "done": False})
+            logger.info("Step %s", step.name)
+            started = time.monotonic()
+            with _named(step):
+                STEPS[step.do](out, run, **filled.settings)
+            seconds = time.monotonic() - started
+            _write(out, filled, {"key": key, "done": True, "seconds": round(seconds, 3)})
+            yield Done(filled, seconds)
+
+
+def _with_stand_ins(step: Step, out: Path) -> Step:
+    folder = out / "stand-ins"
+    settings = {
+        name: with_stand_ins(value, folder) if isinstance(value, str) else value
+        for name, value in step.settings.items()
+    }
+    return replace(step, settings=settings)
+
+
+def _set_aside(step: Step, run: Run, out: Path, key: str) -> None:
+    """Move what the step made of other inputs out of the way, where it would be taken for an earlier part of this."""
+    made = {"embed": run.folder, "train": run.learned(str(step.settings.get("learner"))).folder}.get(step.do)
+    if made is None or not made.exists():
+        return
+    aside = out / "replaced" / f"{step.name}-{key[:8]}"
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = aside.with_name(f"{step.name}-{key[:8]}-{number}")
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(aside)
+    logger.warning("The step %s has changed; what it made before is now in %s", step.name, aside)
+
+
+def _record(out: Path, step: Step) -> dict[str, Any]:
+    path = out / "steps" / f"{step.name}.json"
+    return dict(read_document(path, _KIND, _SCHEMA_VERSION)) if path.exists() else {}
+
+
+def _write(out: Path, step: Step, more: dict[str, Any]) -> None:
+    told = {"modalens": modalens.__version__, "do": step.do, "run": step.run, "settings": dict(step.settings)}
+    document = json.loads(json.dumps({**told, **more}))
+    write_document(out / "steps" / f"{step.name}.json", _KIND, _SCHEMA_VERSION, document)
+
+
+@contextmanager
+def _named(step: Step) -> Iterator[None]:
+    """Put the step's name before what went wrong in it."""
+    try:
+        yield
+    except ModalensError as error:
+        raise ModalensError(f"The step {step.name}: {error}") from error

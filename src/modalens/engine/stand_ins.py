@@ -1,0 +1,108 @@
+"""Small things that stand in for models and data nobody has at hand, so that a recipe can be tried in a minute."""
+
+import csv
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from modalens.errors import ModalensError
+
+_STAND_IN = re.compile(r"stand-in:([a-z]+)(\d*)")
+_PAIRS = 96
+_SIDE = 112
+_COLOURS = {"red": (200, 30, 40), "green": (30, 150, 60), "blue": (40, 70, 200), "yellow": (230, 200, 40)}
+_SHAPES = ("circle", "square", "line")
+_WORDS = ("small", "big", "old", "new", "near", "far", "man", "woman")
+
+
+def with_stand_ins(value: str, folder: Path) -> str:
+    """Put stand-ins, made in a folder if they are not there, in the place of their names.
+
+    Parameters
+    ----------
+    value
+        Text with ``stand-in:pairs`` (a table of drawn shapes: becomes ``csv:FILE``) or ``stand-in:clipN`` (a CLIP of
+        random weights, drawn from the seed N: becomes its folder).
+    folder
+        Where they are made.
+    """
+
+    def put(match: re.Match[str]) -> str:
+        kind, seed = match[1], int(match[2] or 0)
+        if kind == "pairs":
+            return f"csv:{_pairs(folder / 'pairs')}"
+        if kind == "clip":
+            return str(_clip(folder / f"clip{seed}", seed))
+        raise ModalensError(f"There is no stand-in {kind!r}; there are pairs and clip.")
+
+    return _STAND_IN.sub(put, value)
+
+
+def _pairs(folder: Path) -> Path:
+    """Shapes in colours with captions, a category and a gender each."""
+    table = folder / "pairs.csv"
+    if table.exists():
+        return table
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(_PAIRS):
+        colour, shape = list(_COLOURS)[number % 4], _SHAPES[number % 3]
+        first, second = rng.choice(_WORDS[:6], 2, replace=False)
+        gender = ("man", "woman")[number // 4 % 2]
+        noise = rng.integers(150, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
+        image = Image.fromarray(noise)
+        low, high = sorted(rng.integers(5, _SIDE - 5, 2).tolist())
+        draw, box = ImageDraw.Draw(image), (low, low // 2, max(high, low + 20), max(high, low // 2 + 20))
+        if shape == "circle":
+            draw.ellipse(box, fill=_COLOURS[colour])
+        elif shape == "square":
+            draw.rectangle(box, fill=_COLOURS[colour])
+        else:
+            draw.line(box, fill=_COLOURS[colour], width=5)
+        image.save(folder / f"{number}.png")
+        caption = f"{first} {second} {colour} {shape} of a {gender}"
+        rows.append((number, f"{number}.png", caption, colour, gender))
+    partial = table.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "image", "caption", "category", "gender"), *rows])
+    partial.replace(table)
+    return table
+
+
+def _clip(folder: Path, seed: int) -> Path:
+    """A CLIP with projections and random weights that knows letters."""
+    if (folder / "preprocessor_config.json").exists() or (folder / "processor_config.json").exists():
+        return folder
+    import torch
+
+    transformers: Any = import_module("transformers")
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    tokenizer = transformers.CLIPTokenizer(
+        vocab={piece: number for number, piece in enumerate(pieces)}, merges=[]
+    )
+    body = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = transformers.CLIPTextConfig(
+        **body,
+        vocab_size=len(pieces),
+        max_position_embeddings=64,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    vision = transformers.CLIPVisionConfig(**body, image_size=_SIDE, patch_size=16)
+    config = transformers.CLIPConfig(
+        text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=48
+    )
+    square = {"height": _SIDE, "width": _SIDE}
+    images = transformers.CLIPImageProcessorPil(size={"shortest_edge": _SIDE}, crop_size=square)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        transformers.CLIPModel(config).save_pretrained(folder)
+    transformers.CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
