@@ -18,7 +18,7 @@ from modalens.engine.learning import measure_learned, rows_by_split, train_on
 from modalens.engine.reporting import report_run
 from modalens.engine.run import Run
 from modalens.engine.scoring import ScoreConfig, Scores, score_store
-from modalens.engine.studies import run_study
+from modalens.engine.studies import OWN_ONLY, run_study
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import Pair, Pairs, Skipped, load_pairs
 from modalens.progress import progress_bar
@@ -161,4 +161,5 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
             train_on(SAEConfig(d, seed=1), store, again, run.learned("sae").seed(1).folder, split="train")
         interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
         for study in plan.studies:
-            run_study(run, study, baselines=False)
+            if parent is None or study not in OWN_ONLY:
+                run_study(run, study, baselines=False)

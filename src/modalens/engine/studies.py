@@ -223,7 +223,7 @@ def _text_to_image(
 
 
 # What is done with a run's own encoder says nothing of its baselines.
-_OWN_ONLY = ("adversarial", "text-to-image")
+OWN_ONLY = ("adversarial", "text-to-image")
 
 # Studies of one representation at a time; each gets a folder for what it keeps between two runs.
 STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any], Path], StudyResult]] = {
@@ -279,7 +279,7 @@ def run_study(
             raise next(iter(failed.values()))
         title = next(iter(found.values())).title
         _note_failures(called, title, failed, folder)
-        for kind, baseline in run.baselines() if baselines and name not in _OWN_ONLY else ():
+        for kind, baseline in run.baselines() if baselines and name not in OWN_ONLY else ():
             logger.info("Study %s of the baseline %s", name, kind)
             others = representations(baseline, own[0].scores.config)
             others = [replace(each, given=given) for each in others if each.name in {one.name for one in own}]
@@ -302,7 +302,7 @@ def _chosen(name: str, own: list[Representation], wanted: str | None) -> list[Re
     """The representations to study."""
     known = {each.name: each for each in own}
     if wanted is None:
-        return [known.get("sae", own[0])] if name in _OWN_ONLY else own
+        return [known.get("sae", own[0])] if name in OWN_ONLY else own
     if wanted not in known:
         raise ModalensError(f"The run has no features {wanted!r}; it has {', '.join(known)}.")
     return [known[wanted]]
