@@ -45,6 +45,10 @@ def crash(number: int) -> int:
     return 1 // (number - 2)
 
 
+def folder(_: int) -> str:
+    return str(Path.cwd())
+
+
 def threads(_: int) -> list[int]:
     """How many threads each library of this process computes with."""
     import numpy as np

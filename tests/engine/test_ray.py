@@ -79,6 +79,12 @@ def test_what_goes_wrong_in_a_worker_is_said_in_a_sentence(ray):
             list(engine.map(crew.always_die, range(4), str))
 
 
+def test_workers_stand_where_the_command_was_called(ray, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with RayEngine(1) as engine:
+        assert list(engine.map(crew.folder, [0], str)) == [(0, str(tmp_path))]
+
+
 def test_no_more_workers_than_cores(ray, caplog):
     caplog.set_level(logging.WARNING, "modalens")
     with RayEngine(9) as engine:

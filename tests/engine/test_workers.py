@@ -1,12 +1,19 @@
 import logging
 import os
+import pickle
 from functools import partial
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from modalens.engine.engines import open_engine
 from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
+from modalens.pairs.base import Pair
+from modalens.pairs.images import BytesImage, FileImage
+from modalens.pairs.openmoji import OpenMojiImage
+from modalens.pairs.remote import RemoteImage
 from tests.engine import crew
 
 
@@ -79,3 +86,18 @@ def test_bad_engines():
         open_engine("spark")
     with pytest.raises(ModalensError, match="The engine local has no address"):
         open_engine("local", 2, "10.0.0.1:6379")
+
+
+def test_pairs_of_every_source_can_be_sent(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (5, 4), (1, 2, 3)).save(path)
+    for ref in (
+        FileImage(path, "a.png"),
+        BytesImage("a", path.read_bytes()),
+        RemoteImage(path.as_uri(), "a"),
+        OpenMojiImage("1F600", 8, "17"),
+    ):
+        pair = Pair("a", ref, "a text", {"category": "x", "number": 3})
+        sent = pickle.loads(pickle.dumps(pair))
+        assert sent == pair
+        assert np.array_equal(np.asarray(sent.image), np.asarray(pair.image))

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from socket import create_connection
 from types import TracebackType
 from typing import Any, Self
@@ -109,8 +110,10 @@ def _knock(address: str) -> None:
 class _Serving:
     """What an actor is on its own machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         compute_on_one_core()
+        if folder.is_dir():  # names of files that are relative mean the same here
+            os.chdir(folder)
 
     def do(self, task: Callable[[Any], Any], item: Any) -> Any:
         return outcome(task, item)
@@ -122,7 +125,9 @@ class _Actor:
     def __init__(self, ray: Any, gpus: int) -> None:
         self._ray = ray
         # A death is the engine's to notice, which tries the piece again with another actor.
-        self._actor = ray.remote(_Serving).options(num_cpus=1, num_gpus=gpus, max_restarts=0).remote()
+        self._actor = (
+            ray.remote(_Serving).options(num_cpus=1, num_gpus=gpus, max_restarts=0).remote(Path.cwd())
+        )
         self.reference: Any = None
 
     def give(self, task: Callable[[Any], Any], item: Any) -> None:
