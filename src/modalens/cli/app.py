@@ -86,11 +86,18 @@ def demo(
 @app.command()
 def embed(
     source: Annotated[
-        str, typer.Argument(help="Where the pairs come from: openmoji, folder:DIR, csv:FILE or wds:SHARDS.")
+        str,
+        typer.Argument(
+            help="Where the pairs come from: openmoji, folder:DIR, csv:FILE, wds:SHARDS, hf:NAME:SPLIT or "
+            "coco:IMAGES,CAPTIONS.json (docs/data.md)."
+        ),
     ],
     vlm: Annotated[
         str,
-        typer.Option(help="demo, a CLIP or SigLIP id of the Hugging Face hub, or a saved model's folder."),
+        typer.Option(
+            help="demo; a CLIP, SigLIP, BLIP, ALIGN or CLAP by its id on the Hugging Face hub or its folder; "
+            "open_clip:NAME/TAG; declip:FILE; or hidden:MODEL?layer=N."
+        ),
     ] = "demo",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the store (default: runs/SOURCE-VLM/embeddings).")

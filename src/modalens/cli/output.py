@@ -46,6 +46,7 @@ def summarise(scores: Scores, dominance: Dominance) -> dict[str, Any]:
             }
             for name in _GAP_NAMES
         },
+        "modalities": list(dominance.modalities),
         "retrieval": scores.retrieval.to_dict(),
         "seed": dominance.seed,
         "resamples": dominance.resamples,
@@ -83,9 +84,9 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
             "" if null is None else f"{null[0]:.4f} ({null[1]:.4f} to {null[2]:.4f})",
         )
     console.print(gap)
-    found = summary["retrieval"]
-    recall = Table("retrieval", *(f"R@{k}" for k in found["chance"]), title=f"Among {found['n']} images")
-    for name, label in (("image_to_text", "image to text"), ("text_to_image", "text to image")):
+    found, (first, second) = summary["retrieval"], summary["modalities"]
+    recall = Table("retrieval", *(f"R@{k}" for k in found["chance"]), title=f"Among {found['n']} {first}s")
+    for name, label in (("image_to_text", f"{first} to {second}"), ("text_to_image", f"{second} to {first}")):
         recall.add_row(label, *(f"{values[0]:.1%}" for values in found[name].values()))
     recall.add_row("chance", *(f"{value:.1%}" for value in found["chance"].values()))
     console.print(recall)
