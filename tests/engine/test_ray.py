@@ -12,7 +12,7 @@ import pytest
 from modalens.dominance import parts
 from modalens.engine import ScoreConfig, embed, embedding, score_store
 from modalens.engine.engines import open_engine
-from modalens.engine.ray_engine import OWN_CLUSTER, RayEngine
+from modalens.engine.ray_engine import RayEngine
 from modalens.engine.shards import EmbedConfig
 from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
@@ -29,8 +29,14 @@ QUICK = ScoreConfig(resamples=20)
 def ray():
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     found = pytest.importorskip("ray")
-    quiet = {"configure_logging": False, "log_to_driver": False}
-    found.init(num_cpus=4, object_store_memory=80_000_000, **OWN_CLUSTER, **quiet)
+    found.init(
+        num_cpus=4,
+        include_dashboard=False,
+        object_store_memory=80_000_000,
+        configure_logging=False,
+        log_to_driver=False,
+        _system_config={"worker_niceness": 0},
+    )
     yield found
     found.shutdown()
 

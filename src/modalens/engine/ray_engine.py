@@ -15,8 +15,6 @@ logger = logging.getLogger(__name__)
 
 # Seconds after which an address without a cluster is given up.
 _PATIENCE = 10
-# How a cluster of our own is started; by default Ray lets everything else on the machine go before its workers.
-OWN_CLUSTER = {"include_dashboard": False, "_system_config": {"worker_niceness": 0}}
 
 
 class RayEngine(Engine):
@@ -75,7 +73,11 @@ class RayEngine(Engine):
 
     def _join(self) -> None:
         address = self._address or os.environ.get("RAY_ADDRESS")
-        own: dict[str, Any] = {} if address else {"num_cpus": self.workers, **OWN_CLUSTER}
+        own: dict[str, Any] = {}
+        if not address:
+            own = {"num_cpus": self.workers, "include_dashboard": False}
+            # Else everything on the machine would go before the workers.
+            own["_system_config"] = {"worker_niceness": 0}
         try:
             if address:
                 _knock(address)
