@@ -109,3 +109,21 @@ def test_a_side_that_is_missing(folder: Path) -> None:
         path.unlink()
     with pytest.raises(ModalensError, match="is no store of pairs: it has no text_emb/"):
         EmbeddingStore.open(folder)
+
+
+def test_features_can_be_interpreted_without_images(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--m", 5, "--draws", 2, "--shuffles", 100, "--text-embedder", "own")
+    found = run(monkeypatch, capsys, "interpret", folder, "--image-embedder", "own", *words)
+    averages = {(row["metric"], row["modality"], row["label"]): row for row in found["raw"]["averages"]}
+    for side in ("image", "text"):
+        assert averages["mono", side, "all"]["mean"] > averages["mono", side, "all"]["chance"]
+    assert not (folder / "samples").exists()
+    page = Path(run(monkeypatch, capsys, "report", folder)["report"]).read_text(encoding="utf-8")
+    assert "caption 17" in page
+    monkeypatch.setattr(sys, "argv", ["modalens", "interpret", str(folder), *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "(--image-embedder own)" in capsys.readouterr().err

@@ -15,10 +15,13 @@ def interpret(
     run: RunFolder,
     image_embedder: Annotated[
         str,
-        typer.Option(help="Model that says how alike images are: efficientnet-lite0, a hub id or vlm:NAME."),
+        typer.Option(
+            help="Model that says how alike images are: efficientnet-lite0, a hub id or vlm:NAME; or own, where no "
+            "images are at hand: the run's embeddings."
+        ),
     ] = "efficientnet-lite0",
     text_embedder: Annotated[
-        str, typer.Option(help="Model that says how alike texts are: minilm, a hub id or vlm:NAME.")
+        str, typer.Option(help="Model that says how alike texts are: minilm, a hub id, vlm:NAME or own.")
     ] = "minilm",
     m: Annotated[int, typer.Option(help="Strongest samples of each feature.")] = 20,
     draws: Annotated[int, typer.Option(help="Random baselines of each feature.")] = 5,

@@ -45,6 +45,7 @@ from modalens.towers.samples import load_sample_embedder
 logger = logging.getLogger(__name__)
 
 SIDES = ("image", "text")
+OWN = "own"
 _KIND = "modalens interpretation"
 _SCHEMA_VERSION = 1
 _SUMMARY = "interpretation.json"
@@ -62,7 +63,9 @@ class InterpretConfig:
     Attributes
     ----------
     image_embedder, text_embedder
-        Models that say how alike samples are (see :func:`modalens.towers.samples.load_sample_embedder`).
+        Models that say how alike samples are (see :func:`modalens.towers.samples.load_sample_embedder`), or ``own``:
+        the embeddings of the run itself, for stores whose images are not at hand. Features are then judged by what
+        they were made of, which flatters them.
     m, draws
         Strongest samples of each feature, and random baselines.
     rule
@@ -215,9 +218,13 @@ def collect_samples(
     """
     distinct, embeddings, cards = {}, {}, {}
     for side, name in (("image", config.image_embedder), ("text", config.text_embedder)):
-        embedder = load_sample_embedder(name, side)
-        cards[side] = embedder.card()
-        found = embed_samples(store, embedder, out, rows)
+        if name == OWN:
+            cards[side] = {"model": "the embeddings under study"}
+            found = np.asarray(getattr(store, side).pick(rows)[:], dtype=np.float32)
+        else:
+            embedder = load_sample_embedder(name, side)
+            cards[side] = embedder.card()
+            found = embed_samples(store, embedder, out, rows)
         seen: dict[bytes, int] = {}
         for place, row in enumerate(found):
             seen.setdefault(row.tobytes(), place)

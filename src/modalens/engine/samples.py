@@ -172,7 +172,8 @@ def _source(store: PairStore) -> Pairs:
     except ModalensError as error:
         raise ModalensError(f"The images of {store.folder} come from {name}: {error}") from error
     raise ModalensError(
-        f"{store.folder} does not say where its images come from; embed them again from a source with a name."
+        f"{store.folder} does not say where its images come from; embed them again from a source with a name, or "
+        "judge features by the run's own embeddings (--image-embedder own)."
     )
 
 
