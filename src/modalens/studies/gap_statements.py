@@ -83,12 +83,10 @@ def _published(rows: Mapping[str, _Row], nothing: _Row, names: Mapping[str, str]
     else:
         gap = "RMG falls further than random features and as many of largest variance take it"
     above = all(own[key] > rows[kind][f"{key}_high"] for key in recalls for kind in _CONTROLS)
-    if kept:
-        retrieval = f"R@{_RANK} stays within its intervals"
-    elif above:
-        retrieval = f"R@{_RANK} falls out of its interval with nothing removed, though less far than random features take it"
-    else:
+    retrieval = f"R@{_RANK} stays within its intervals"
+    if not kept:
         retrieval = f"R@{_RANK} falls out of its interval with nothing removed"
+        retrieval += ", though less far than random features take it" if above else ""
     finding = (
         "is not seen"
         if not (closed and kept)
