@@ -13,8 +13,9 @@ def open_engine(name: str = "local", workers: int = 1, address: str | None = Non
     Parameters
     ----------
     name
-        ``local``: one worker is this process, more are processes of this machine. ``ray``: workers on a Ray
-        cluster, each with a GPU where there are some.
+        ``local``: one worker is this process, which uses all cores to embed; more are processes of one core each, and
+        share the GPU if there is one. ``ray``: workers on a Ray cluster, each with a GPU of its own where there are
+        some, else with one core.
     workers
         How many are at work side by side.
     address
