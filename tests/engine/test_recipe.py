@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import wraps
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,9 @@ from tests.torture.rounds import contents
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 SMALL = {
     "name": "Small",
-    "inputs": {"pairs": "csv:nowhere.csv"},
+    "inputs": {"pairs": "csv:nowhere.csv", "model": "none"},
     "steps": {
-        "embed": {"do": "embed", "run": "a", "pairs": "$pairs", "vlm": "none", "batch_size": 16},
+        "embed": {"do": "embed", "run": "a", "pairs": "$pairs", "vlm": "$model", "batch_size": 16},
         "score": {"do": "score", "run": "a", "after": ["embed"], "resamples": 10},
         "sae": {
             "do": "train",
@@ -37,8 +38,8 @@ SMALL = {
         "again": {"do": "score", "run": "a", "after": ["embed"], "rule": "twofold", "resamples": 10},
     },
     "smoke": {
-        "inputs": {"pairs": "stand-in:pairs"},
-        "settings": {"embed": {"vlm": "stand-in:clip1"}, "sae": {"batch_size": 16}},
+        "inputs": {"pairs": "stand-in:pairs", "model": "stand-in:clip1"},
+        "settings": {"sae": {"batch_size": 16}},
     },
 }
 
@@ -89,6 +90,7 @@ def test_a_stop_in_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     for name in ("embed", "train", "score"):
         real = recipe_run.STEPS[name]
 
+        @wraps(real)
         def stop_after(*words: object, real=real, **settings: object) -> None:
             real(*words, **settings)
             raise KeyboardInterrupt
@@ -108,8 +110,8 @@ def test_a_stop_in_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_failing_step_is_named_and_finished_ones_are_kept(tmp_path: Path) -> None:
-    path = write(tmp_path, sae={**SMALL["steps"]["sae"], "k": 64})
-    with pytest.raises(ModalensError, match=r"The step sae: .*64"):
+    path = write(tmp_path, sae={**SMALL["steps"]["sae"], "split": "nowhere"})
+    with pytest.raises(ModalensError, match=r"The step sae: .*split"):
         did(path, tmp_path / "out")
     assert did(write(tmp_path), tmp_path / "out") == ["sae", "again"]
 
@@ -133,13 +135,46 @@ def test_a_failing_step_is_named_and_finished_ones_are_kept(tmp_path: Path) -> N
         ({"steps": ["embed"]}, "must be names with values"),
         ({"extra": 1}, "has no 'extra'; it takes name"),
         ({"needs": {"luck": 1}}, "needs has no 'luck'"),
-        ({"smoke": {"inputs": {"model": "x"}}}, "has no 'model'"),
+        ({"smoke": {"inputs": {"glue": "x"}}}, "has no 'glue'"),
         ({"smoke": {"settings": {"dance": {}}}}, "has no 'dance'"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(tmp_path: Path, changes: dict, sentence: str) -> None:
     with pytest.raises(ModalensError, match=sentence.replace(".", r"\.")):
         load_recipe(write(tmp_path, **changes), smoke=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sae": {**SMALL["steps"]["sae"], "k": 64}}, "The step sae: k is 64"),
+        ({"sae": {**SMALL["steps"]["sae"], "learner": "ica"}}, "The step sae: There is no learner 'ica'"),
+        (
+            {"sae": {**SMALL["steps"]["sae"], "pairs_of": "b"}},
+            "The step sae: pairs_of is 'b'; no step makes it",
+        ),
+        (
+            {"again": {"do": "score", "run": "a", "rule": "best"}},
+            "The step again: There is no class rule 'best'",
+        ),
+        ({"again": {"do": "study", "run": "a", "study": "age"}}, "The step again: There is no study 'age'"),
+        (
+            {"again": {"do": "embed", "run": "b", "pairs": "csv:no.csv", "vlm": "stand-in:clip1"}},
+            "no file 'no.csv'",
+        ),
+        (
+            {"again": {"do": "embed", "run": "b", "pairs": "$pairs", "vlm": "declip:no.pt"}},
+            "no DeCLIP checkpoint",
+        ),
+    ],
+)
+def test_what_is_bound_to_fail_is_told_before_the_first_step(
+    tmp_path: Path, changes: dict, sentence: str
+) -> None:
+    with pytest.raises(ModalensError, match=sentence.replace(".", r"\.")):
+        did(write(tmp_path, **changes), tmp_path / "out")
+    assert not (tmp_path / "out/a").exists()
+    assert not (tmp_path / "out/steps").exists()
 
 
 def test_bad_files(tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ from modalens.errors import ModalensError
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="YAML file, such as recipes/beyond_cross_modal.yaml.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(help="YAML file, or the name of one that comes along: beyond_cross_modal, own_data."),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of its runs (default: runs/NAME-OF-THE-FILE).")
     ] = None,

@@ -16,7 +16,8 @@ from modalens.engine.recipe_steps import STEPS
 from modalens.errors import ModalensError
 
 _PARTS = ("name", "about", "needs", "inputs", "steps", "smoke")
-_INSTALLED = Path(__file__).resolve().parents[1] / "recipes"
+# Beside the package where it is installed, at the top of a checkout.
+_SHIPPED = tuple(Path(__file__).resolve().parents[up] / "recipes" for up in (1, 3))
 _NEEDS = {"hours": "hours", "disk_gb": "GB of disk", "gpu_gb": "GB of GPU memory"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _RUN = re.compile(rf"{_NAME.pattern}(/{_NAME.pattern})*")
@@ -46,6 +47,12 @@ class Step:
     run: str
     after: tuple[str, ...]
     settings: Mapping[str, Any]
+
+    def all_settings(self) -> dict[str, Any]:
+        """Its settings, with the defaults of those that are not given."""
+        takes = inspect.signature(STEPS[self.do]).parameters.items()
+        defaults = {name: each.default for name, each in takes if each.kind is inspect.Parameter.KEYWORD_ONLY}
+        return defaults | dict(self.settings)
 
     def key(self, keys: Mapping[str, str]) -> str:
         """Hash of everything its outputs follow from: settings, files they name, and the steps before it."""
@@ -101,9 +108,9 @@ def load_recipe(path: str | Path, *, smoke: bool = False, inputs: Mapping[str, s
         If the file cannot be read, or anything in it is missing, unknown or of the wrong kind.
     """
     path = Path(path)
-    installed = _INSTALLED / f"{path.name}.yaml"
-    if not path.exists() and not path.suffix and installed.exists():
-        path = installed
+    if not path.suffix and not path.exists():
+        shipped = (folder / f"{path}.yaml" for folder in _SHIPPED)
+        path = next((each for each in shipped if each.is_file()), path)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

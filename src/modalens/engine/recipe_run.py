@@ -12,6 +12,7 @@ from typing import Any
 import modalens
 from modalens.dominance.documents import read_document, write_document
 from modalens.engine.recipe import Recipe, Step
+from modalens.engine.recipe_checks import check_step
 from modalens.engine.recipe_steps import STEPS
 from modalens.engine.run import Run
 from modalens.engine.stand_ins import with_stand_ins
@@ -50,29 +51,43 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
     Raises
     ------
     ModalensError
-        If a step fails, with its name, or another process works in ``out``. Finished steps are kept.
+        If a step fails, or is bound to, with its name: data that is not there is told before the first step runs. Or
+        if another process works in ``out``. Finished steps are kept.
     """
     out = Path(out)
     with alone_in(out, "running a recipe in"):
-        keys: dict[str, str] = {}
-        for step in recipe.steps:
-            filled = _with_stand_ins(step, out) if recipe.smoke else step
-            key = keys[step.name] = filled.key(keys)
+        for step, key in _keyed(recipe, out):
             before = _record(out, step)
             if before.get("key") == key and before.get("done"):
-                yield Done(filled, None)
+                yield Done(step, None)
                 continue
             run = Run(out / step.run)
             if before and before.get("key") != key:
                 _set_aside(step, run, out, str(before.get("key", "")))
-            _write(out, filled, {"key": key, "done": False})
+            _write(out, step, {"key": key, "done": False})
             logger.info("Step %s", step.name)
             started = time.monotonic()
             with _named(step):
-                STEPS[step.do](out, run, **filled.settings)
+                STEPS[step.do](out, run, **step.settings)
             seconds = time.monotonic() - started
-            _write(out, filled, {"key": key, "done": True, "seconds": round(seconds, 3)})
-            yield Done(filled, seconds)
+            _write(out, step, {"key": key, "done": True, "seconds": round(seconds, 3)})
+            yield Done(step, seconds)
+
+
+def _keyed(recipe: Recipe, out: Path) -> list[tuple[Step, str]]:
+    """Every step with its key; those that are still to be done are checked."""
+    keys: dict[str, str] = {}
+    keyed = []
+    runs = list(dict.fromkeys(step.run for step in recipe.steps))
+    for unfilled in recipe.steps:
+        step = _with_stand_ins(unfilled, out) if recipe.smoke else unfilled
+        key = keys[step.name] = step.key(keys)
+        keyed.append((step, key))
+        before = _record(out, step)
+        if before.get("key") != key or not before.get("done"):
+            with _named(step):
+                check_step(step.do, step.all_settings(), runs)
+    return keyed
 
 
 def _with_stand_ins(step: Step, out: Path) -> Step:

@@ -1,7 +1,8 @@
 """What the steps of a recipe can do, each on one run; a step's settings are the keywords of its function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from modalens.engine.comparison import compare, write_comparison
 from modalens.engine.embedding import embed
@@ -80,20 +81,44 @@ def train_features(
     seed: int = 0,
 ) -> None:
     """Learn features ``sae`` or ``ncl``, from the pairs of another run if ``pairs_of`` names one; encode and score."""
-    if learner not in _LEARNERS:
-        raise ModalensError(f"There is no learner {learner!r}; there are {', '.join(_LEARNERS)}.")
     store = run.store()
     data = store if pairs_of is None else Run(runs / pairs_of).store()
-    d = int(store.image.shape[1])
-    config = (
-        SAEConfig(d, n_features, k, kind, seed=seed)
-        if learner == "sae"
-        else NCLConfig(d, n_features, temperature, seed=seed)
-    )
-    training = TrainConfig(steps=steps, batch_size=batch_size, lr=lr, patience=patience, seed=seed)
+    settings = {
+        "learner": learner,
+        "kind": kind,
+        "n_features": n_features,
+        "k": k,
+        "temperature": temperature,
+        "steps": steps,
+        "batch_size": batch_size,
+        "lr": lr,
+        "patience": patience,
+        "seed": seed,
+    }
+    config, training = learning(int(store.image.shape[1]), settings)
     where = run.learned(learner)
     train_on(config, data, training, where.folder, split=split)
     measure_learned(where, store, scores_of(run, store, None).config)
+
+
+def learning(d: int, settings: Mapping[str, Any]) -> tuple[SAEConfig | NCLConfig, TrainConfig]:
+    """What a ``train`` step learns from embeddings of width d, and how.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such learner, or a setting is out of its range.
+    """
+    learner, seed = settings["learner"], settings["seed"]
+    if learner not in _LEARNERS:
+        raise ModalensError(f"There is no learner {learner!r}; there are {', '.join(_LEARNERS)}.")
+    config = (
+        SAEConfig(d, settings["n_features"], settings["k"], settings["kind"], seed=seed)
+        if learner == "sae"
+        else NCLConfig(d, settings["n_features"], settings["temperature"], seed=seed)
+    )
+    how = {name: settings[name] for name in ("steps", "batch_size", "lr", "patience")}
+    return config, TrainConfig(**how, seed=seed)
 
 
 def interpret_features(
