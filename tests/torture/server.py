@@ -123,6 +123,7 @@ def _run(words: list[str], folder: str, strike: dict[str, Any] | None) -> dict[s
     planned = Strike(**(strike or {}))
     # Two jobs may run in one folder, each of a server of its own.
     said, changes = (beside(Path(folder), f"{os.getpid()}.{ending}") for ending in ("said", "changes"))
+    said.write_text("")  # a job may be killed before it has opened its own
     changes.write_text("0")
     started = time.monotonic()
     job = os.fork()
@@ -142,7 +143,7 @@ def _run(words: list[str], folder: str, strike: dict[str, Any] | None) -> dict[s
     return {
         "code": os.waitstatus_to_exitcode(status),
         "seconds": time.monotonic() - started,
-        "changes": int(changes.read_text()),
+        "changes": int(changes.read_text() or 0),  # or in the middle of writing how many
         "said": said.read_text(errors="replace"),
     }
 
