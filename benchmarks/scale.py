@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from modalens.engine import ScoreConfig, encode_store, score_store
 from modalens.features import SAEConfig, TopKSAE, TrainConfig, train
+from modalens.runs import ScoreConfig, encode_store, score_store
 from modalens.store import CodeStore, EmbeddingStore
 
 _ROWS_PER_SHARD = 65_536
@@ -52,7 +52,7 @@ def write_store(folder: Path, pairs: int, width: int) -> None:
 
 @dataclass
 class RandomCodes:
-    """An encoder as :func:`modalens.engine.encode_store` takes it; features differ in how often they fire."""
+    """An encoder as :func:`modalens.runs.encode_store` takes it; features differ in how often they fire."""
 
     n_features: int
     k: int = 32

@@ -17,11 +17,11 @@ import torch
 from PIL import Image
 
 from modalens import load_pairs, load_vlm
-from modalens.engine import ScoreConfig, score_store
-from modalens.engine.embedding import embed_with
 from modalens.engine.engines import open_engine
-from modalens.engine.shards import EmbedConfig
 from modalens.engine.workers import Engine
+from modalens.runs import ScoreConfig, score_store
+from modalens.runs.embedding import embed_with
+from modalens.runs.shards import EmbedConfig
 from modalens.store import EmbeddingStore
 
 _PART = 65_536

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from modalens.engine import ScoreConfig, embed, score_store
-from modalens.engine.interpreting import InterpretConfig
-from modalens.engine.learning import train_on
-from modalens.engine.representations import representations
-from modalens.engine.run import Run
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import load_pairs
+from modalens.runs import ScoreConfig, embed, score_store
+from modalens.runs.interpreting import InterpretConfig
+from modalens.runs.layout import Run
+from modalens.runs.learning import train_on
+from modalens.runs.representations import representations
 from tests.fakes import FakeVLM
 
 COLOURS = 60

@@ -7,7 +7,7 @@ The names below are the public face; everything else may move. They are imported
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from modalens.version import __version__
 
 _HOMES = {
     "AlignedSAE": "modalens.features",
@@ -22,11 +22,11 @@ _HOMES = {
     "Monosemanticity": "modalens.interpret",
     "NCL": "modalens.features",
     "Pair": "modalens.pairs",
-    "Retrieval": "modalens.retrieval",
+    "Retrieval": "modalens.dominance.retrieval",
     "TopKSAE": "modalens.features",
     "bridges": "modalens.interpret",
-    "embed": "modalens.engine",
-    "encode_store": "modalens.engine",
+    "embed": "modalens.runs",
+    "encode_store": "modalens.runs",
     "load_pairs": "modalens.pairs",
     "load_vlm": "modalens.towers",
     "modality_dominance": "modalens.dominance",
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from modalens.dominance import ModalityGap as ModalityGap
     from modalens.dominance import modality_dominance as modality_dominance
     from modalens.dominance import modality_gap as modality_gap
-    from modalens.engine import embed as embed
-    from modalens.engine import encode_store as encode_store
+    from modalens.dominance.retrieval import Retrieval as Retrieval
     from modalens.errors import ModalensError as ModalensError
     from modalens.features import NCL as NCL
     from modalens.features import AlignedSAE as AlignedSAE
@@ -55,7 +54,8 @@ if TYPE_CHECKING:
     from modalens.interpret.monosemanticity import monosemanticity as monosemanticity
     from modalens.pairs import Pair as Pair
     from modalens.pairs import load_pairs as load_pairs
-    from modalens.retrieval import Retrieval as Retrieval
+    from modalens.runs import embed as embed
+    from modalens.runs import encode_store as encode_store
     from modalens.store import CodeStore as CodeStore
     from modalens.store import EmbeddingStore as EmbeddingStore
     from modalens.towers import load_vlm as load_vlm

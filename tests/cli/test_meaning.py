@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modalens.engine import embed, interpreting
 from modalens.pairs import load_pairs
+from modalens.runs import embed, interpreting
 from tests.fakes import FakeVLM
 
 COLOURS = 48

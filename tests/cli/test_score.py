@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from modalens.engine import embed
+from modalens.runs import embed
 from modalens.store import EmbeddingStore
 from tests.conftest import REFERENCE
 from tests.fakes import FakePairs, FakeVLM, colour_pairs

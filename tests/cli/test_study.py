@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from modalens.engine import embed, text_to_image
 from modalens.pairs import load_pairs
+from modalens.runs import embed
+from modalens.studies.text_to_image_control import on_run as text_to_image
 from tests.classifier import images, save_classifier
 from tests.clip import save_clip
 from tests.diffusion import save_stable_diffusion, save_unclip
@@ -36,7 +37,7 @@ def test_gender_as_a_classifier_sees_it(made, tmp_path, run, run_json):
     found = run_json(*words)["raw"]
     assert found["statements"][0].startswith(f"Gender is what {classifier} says of the images")
     samples = {(row["input"], row["value"]): row for row in found["tables"]["samples"]}
-    from modalens.studies.gender import GENDER
+    from modalens.studies.attribute_probing.attributes import GENDER
     from modalens.towers.classifiers import load_image_classifier
 
     model = load_image_classifier(str(classifier))

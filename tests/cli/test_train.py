@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import modalens as ml
-from modalens.engine import embed
+from modalens.runs import embed
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
 QUICK = ("--steps", 20, "--batch-size", 16)

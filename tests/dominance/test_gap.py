@@ -7,8 +7,8 @@ import scipy.sparse as sp
 import torch
 
 from modalens.dominance import ModalityGap, modality_gap
-from modalens.dominance.bootstrap import draw
 from modalens.errors import ModalensError
+from modalens.statistics.bootstrap import draw
 from tests.dominance.naive import naive_gap
 
 DISTANCES = ("l2m", "l2i", "rmg")

@@ -5,8 +5,8 @@ import signal
 import time
 from pathlib import Path
 
-from modalens.engine.shards import embed_shard
 from modalens.errors import ModalensError
+from modalens.runs.shards import embed_shard
 from tests.fakes import FakeVLM
 
 
@@ -61,7 +61,7 @@ def threads(_: int) -> list[int]:
 
 def embed_and_die(marker: Path, model, config, strict, shard):
     """Embed a shard by the model's name; the worker of shard 1 is killed in the middle, once."""
-    from modalens.engine import shards
+    from modalens.runs import shards
 
     if shard.index == 1 and not marker.exists():
         marker.touch()
@@ -71,7 +71,7 @@ def embed_and_die(marker: Path, model, config, strict, shard):
 
 def sum_and_die(marker: Path, kind, folder, plan, part):
     """Sum over a part; the worker of the third part is killed, once."""
-    from modalens.engine import scoring
+    from modalens.runs import scoring
 
     if part.start == 22 and not marker.exists():
         marker.touch()

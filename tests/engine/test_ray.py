@@ -10,13 +10,13 @@ from threading import Thread
 import pytest
 
 from modalens.dominance import parts
-from modalens.engine import ScoreConfig, embed, embedding, score_store
 from modalens.engine.engines import open_engine
 from modalens.engine.ray_engine import RayEngine
-from modalens.engine.shards import EmbedConfig
 from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Skipped
+from modalens.runs import ScoreConfig, embed, embedding, score_store
+from modalens.runs.shards import EmbedConfig
 from modalens.towers import load_vlm
 from tests.engine import crew
 from tests.fakes import FakePairs, FakeVLM, colour_pairs

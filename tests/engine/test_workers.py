@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modalens.demo.openmoji import OpenMojiImage
 from modalens.engine.engines import open_engine
 from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
 from modalens.pairs.images import BytesImage, FileImage
-from modalens.pairs.openmoji import OpenMojiImage
 from modalens.pairs.remote import RemoteImage
 from tests.engine import crew
 

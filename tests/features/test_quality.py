@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from modalens.dominance.retrieval import measure_retrieval
 from modalens.features import NCL, TopKSAE, TrainConfig
 from modalens.features.quality import Quality, measure_quality
-from modalens.retrieval import measure_retrieval
 
 RNG = np.random.default_rng(0)
 SHARED = RNG.normal(size=(120, 12))

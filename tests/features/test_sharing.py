@@ -13,10 +13,10 @@ from huggingface_hub import errors
 from huggingface_hub.utils import filter_repo_objects
 
 import modalens as ml
-from modalens.engine import embed
 from modalens.errors import ModalensError
 from modalens.features import NCL, NCLConfig, SAEConfig, SparseAutoencoder, TrainConfig, train
 from modalens.features.sharing import from_pretrained, load_features, push_to_hub
+from modalens.runs import embed
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
 TRAINING = TrainConfig(steps=20, batch_size=16, log_every=10, checkpoint_every=10)

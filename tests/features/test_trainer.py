@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from modalens.engine import embed
 from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig, trainer
 from modalens.features.config import KINDS
@@ -16,6 +15,7 @@ from modalens.features.learners import SAELearner
 from modalens.features.logs import LOG_NAME
 from modalens.features.ncl import NCLLearner
 from modalens.features.trainer import train
+from modalens.runs import embed
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
 CONFIGS = [SAEConfig(8, 16, 3, dead_after=100), NCLConfig(8, 12)]

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from modalens.engine import embed
 from modalens.errors import ModalensError
 from modalens.pairs import Pair, Skipped, load_pairs
+from modalens.runs import embed
 from tests.fakes import FakeVLM
 
 datasets = pytest.importorskip("datasets")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modalens.engine import embed
 from modalens.errors import ModalensError
 from modalens.pairs import Pair, load_pairs, remote
 from modalens.pairs.remote import RemoteFile, RemoteImage, public_url
+from modalens.runs import embed
 from modalens.store import EmbeddingStore
 from tests.fakes import FakeVLM
 

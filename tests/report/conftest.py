@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from modalens.dominance import ESTIMATORS, modality_dominance, modality_gap
+from modalens.dominance.retrieval import measure_retrieval
 from modalens.errors import ModalensError
 from modalens.report import EncoderResult, ReportData, Sample
-from modalens.retrieval import measure_retrieval
 
 
 def make_encoder(

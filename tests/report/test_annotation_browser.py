@@ -11,7 +11,7 @@ from PIL import Image
 
 from modalens.report.annotation import write_annotation
 from modalens.report.gallery import FeatureCard, Gallery
-from modalens.studies.answers import load_key, load_sheets
+from modalens.studies.rater_agreement.answers import load_key, load_sheets
 from tests.browser import Browser, chromium
 
 pytestmark = pytest.mark.browser

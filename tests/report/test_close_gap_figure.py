@@ -9,7 +9,7 @@ from modalens.dominance import modality_dominance
 from modalens.report import ReportData, StudyOf, close_gap_figure
 from modalens.report.naming import Naming
 from modalens.report.rendering import drawing
-from modalens.studies.close_gap import close_gap
+from modalens.studies.gap_closing.study import close_gap
 from modalens.studies.result import StudyResult
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from modalens.dominance import modality_dominance
+from modalens.dominance.retrieval import measure_retrieval
 from modalens.features.quality import Quality
 from modalens.report import LearnedResult, ReportData, learned, write_report
-from modalens.retrieval import measure_retrieval
 
 
 def quality(pairs: int, seed: int, fvu: float | None) -> Quality:

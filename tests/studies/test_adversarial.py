@@ -15,7 +15,7 @@ from PIL import Image
 from modalens.dominance import modality_dominance
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
-from modalens.studies.adversarial import (
+from modalens.studies.adversarial_images import (
     AdversarialConfig,
     ChatServer,
     DualEncoderVictim,
@@ -29,9 +29,9 @@ from modalens.studies.adversarial import (
     canaries,
     defend,
 )
-from modalens.studies.adversarial.attack import approach, embed, square
-from modalens.studies.adversarial.features import differentiable_features
-from modalens.studies.adversarial.tables import Row, success_table
+from modalens.studies.adversarial_images.attack import approach, embed, square
+from modalens.studies.adversarial_images.features import differentiable_features
+from modalens.studies.adversarial_images.tables import Row, success_table
 from modalens.studies.result import StudyResult
 from modalens.towers import load_vlm
 from modalens.towers.base import VLM
@@ -389,7 +389,7 @@ def test_a_class_without_members_is_left_out_and_named(vlm: LinearVLM, features:
 def test_the_demo_tower_is_attacked_tenfold_without_a_budget() -> None:
     vlm = load_vlm("demo", device="cpu")
     from modalens.pairs import load_pairs
-    from modalens.studies.adversarial.staging import stage
+    from modalens.studies.adversarial_images.staging import stage
     from modalens.towers.differentiable import differentiable_images
 
     pairs = list(load_pairs("openmoji"))

@@ -7,7 +7,7 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
-from modalens.studies.adversarial import (
+from modalens.studies.adversarial_images import (
     DualEncoderVictim,
     ExactJudge,
     Request,
@@ -16,10 +16,10 @@ from modalens.studies.adversarial import (
     load_requests,
     write_text,
 )
-from modalens.studies.adversarial.canaries import mentions
-from modalens.studies.adversarial.kept import Kept, Try
-from modalens.studies.adversarial.pictures import grid
-from modalens.studies.adversarial.staging import stage
+from modalens.studies.adversarial_images.canaries import mentions
+from modalens.studies.adversarial_images.kept import Kept, Try
+from modalens.studies.adversarial_images.pictures import grid
+from modalens.studies.adversarial_images.staging import stage
 from tests.fakes import ColourImage, FakeVLM
 from tests.llava import save_llava
 

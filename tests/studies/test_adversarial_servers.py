@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from modalens.errors import ModalensError
-from modalens.studies.adversarial import ChatServer, ModelJudge, Request, ServerVictim
-from modalens.studies.adversarial.judges import RUBRIC
+from modalens.studies.adversarial_images import ChatServer, ModelJudge, Request, ServerVictim
+from modalens.studies.adversarial_images.judges import RUBRIC
 from tests.studies.chat_server import Reply, chat_server, fails, says
 
 HELLO = [{"role": "user", "content": "hello"}]

@@ -15,7 +15,7 @@ pytest.importorskip("krippendorff", reason="the agreement extra is not installed
 import krippendorff
 
 from modalens.errors import ModalensError
-from modalens.studies.agreement import agreement, kappas, krippendorff_alpha
+from modalens.studies.rater_agreement.study import agreement, kappas, krippendorff_alpha
 from modalens.studies.result import StudyResult
 
 CHOICES = ["image", "text", "both", "neither"]

@@ -5,7 +5,7 @@ import pytest
 
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
-from modalens.studies.close_gap import close_gap
+from modalens.studies.gap_closing.study import close_gap
 
 N, SHARED, OWN = 80, 24, 4
 F = SHARED + 2 * OWN

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, cohen_kappa_score
 
 from modalens.dominance.classes import DEAD
-from modalens.studies.contingency import adjusted_rands, class_agreement, count_tables, same_shares
+from modalens.studies.stats.contingency import adjusted_rands, class_agreement, count_tables, same_shares
 
 
 def codes(rng: np.random.Generator, f: int, r: int, kept: float) -> tuple[np.ndarray, np.ndarray]:

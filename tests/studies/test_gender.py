@@ -20,11 +20,11 @@ from modalens.dominance.result import Dominance
 from modalens.edit import IndexSet, zero
 from modalens.errors import ModalensError
 from modalens.studies import StudyResult
-from modalens.studies.attributes import attributes
-from modalens.studies.gender import GENDER, attribute_named
-from modalens.studies.nearest import classify, design
-from modalens.studies.strips import draw_strip, spread_out
-from modalens.studies.strongest import class_share
+from modalens.studies.attribute_probing.attributes import GENDER, attribute_named
+from modalens.studies.attribute_probing.nearest import classify, design
+from modalens.studies.attribute_probing.strips import draw_strip, spread_out
+from modalens.studies.attribute_probing.strongest import class_share
+from modalens.studies.attribute_probing.study import attributes
 
 IMAGE_SIDE, TEXT_SIDE, FEATURES = range(12), range(12, 24), 60
 

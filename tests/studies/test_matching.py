@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from modalens.errors import ModalensError
-from modalens.studies import matching
-from modalens.studies.matching import match_features
+from modalens.studies.class_stability import matching
+from modalens.studies.class_stability.matching import match_features
 
 
 def rotated(

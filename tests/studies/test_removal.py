@@ -15,15 +15,15 @@ from sklearn.preprocessing import StandardScaler
 
 from modalens.dominance import Dominance, modality_dominance
 from modalens.errors import ModalensError
-from modalens.studies.controls import against_random, one_more_draw
-from modalens.studies.heldout import (
+from modalens.studies.class_removal.study import PUBLISHED, removal
+from modalens.studies.stats.controls import against_random, one_more_draw
+from modalens.studies.stats.heldout import (
     CLASSIFIER,
     accuracy_draws,
     beyond_chance,
     cross_validation,
     labelled_pairs,
 )
-from modalens.studies.removal import PUBLISHED, removal
 
 N, F = 240, 48
 
@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_table_whatever_the_blocks(monkeypatch):
     from modalens.arrays import iter_blocks
 
     monkeypatch.setattr(
-        "modalens.studies.heldout.iter_blocks", lambda matrix, name: iter_blocks(matrix, 17, name)
+        "modalens.studies.stats.heldout.iter_blocks", lambda matrix, name: iter_blocks(matrix, 17, name)
     )
     pd.testing.assert_frame_equal(removal(image, text, labels, mds, seed=5, folds=2).tables["removal"], first)
     other = removal(image, text, labels, mds, seed=6, folds=2).tables["removal"]
@@ -219,7 +219,7 @@ def test_pairs_without_label_and_rare_labels_are_left_out_and_said():
 
 
 def test_many_pairs_are_sampled(monkeypatch):
-    monkeypatch.setattr("modalens.studies.heldout.MAX_PAIRS", 100)
+    monkeypatch.setattr("modalens.studies.stats.heldout.MAX_PAIRS", 100)
     image, text, labels = planted(0)
     result = removal(image, text, labels, score(image, text), folds=2)
     assert result.config["pairs"] == 100

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score, cohen_kappa_score
 
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
-from modalens.studies.stability import Retrained, stability
+from modalens.studies.class_stability.study import Retrained, stability
 
 F = 60
 
@@ -153,7 +153,7 @@ def test_the_answer_does_not_depend_on_blocks_or_the_kind_of_matrix(monkeypatch,
     first = stability(image, text, seed=2).tables["stability"]
     sparse = stability(sp.csr_array(image), sp.csr_matrix(text), seed=2).tables["stability"]
     pd.testing.assert_frame_equal(sparse, first)
-    monkeypatch.setattr("modalens.studies.stability.default_block_rows", lambda matrix: 13)
+    monkeypatch.setattr("modalens.studies.class_stability.study.default_block_rows", lambda matrix: 13)
     pd.testing.assert_frame_equal(stability(image, text, seed=2).tables["stability"], first)
     other = stability(image, text, seed=3).tables["stability"]
     assert not other["kappa_low"].equals(first["kappa_low"])

@@ -13,8 +13,7 @@ from PIL import Image, ImageDraw
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
 from modalens.studies import StudyResult
-from modalens.studies.generators import Generator, RetrievalGenerator
-from modalens.studies.text_to_image import (
+from modalens.studies.text_to_image_control import (
     Edit,
     PromptedEmbedding,
     TextToImageConfig,
@@ -26,7 +25,8 @@ from modalens.studies.text_to_image import (
     read_references,
     text_to_image,
 )
-from modalens.studies.text_to_image.measures import (
+from modalens.studies.text_to_image_control.generator import Generator
+from modalens.studies.text_to_image_control.measures import (
     COLOUR,
     EDGES,
     OWN,
@@ -38,9 +38,10 @@ from modalens.studies.text_to_image.measures import (
     edge_statistics,
     hellinger,
 )
-from modalens.studies.text_to_image.slopes import against_random_sets, mean_of, slope_of
-from modalens.studies.text_to_image.sweep import sweep_sets
-from modalens.studies.text_to_image.tables import BALANCE
+from modalens.studies.text_to_image_control.retrieval import RetrievalGenerator
+from modalens.studies.text_to_image_control.slopes import against_random_sets, mean_of, slope_of
+from modalens.studies.text_to_image_control.sweep import sweep_sets
+from modalens.studies.text_to_image_control.tables import BALANCE
 from modalens.towers import load_vlm
 from modalens.towers.base import VLM
 from tests.diffusion import save_stable_diffusion, save_unclip

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from modalens.studies.gender import GENDER
-from modalens.studies.words import words_by_share
+from modalens.studies.attribute_probing.attributes import GENDER
+from modalens.studies.attribute_probing.words import words_by_share
 
 RNG = np.random.default_rng(0)
 

@@ -20,8 +20,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 # What the commands import on their way.
 _NEEDED = (
-    "modalens.cli.app", "modalens.cli.output", "modalens.engine.reporting", "modalens.engine.interpreting",
-    "modalens.engine.studies", "modalens.features.trainer", "matplotlib.pyplot", "sklearn.linear_model",
+    "modalens.cli.app", "modalens.cli.output", "modalens.runs.reporting", "modalens.runs.interpreting",
+    "modalens.runs.studying", "modalens.features.trainer", "matplotlib.pyplot", "sklearn.linear_model",
     "transformers.models.clip.modeling_clip", "transformers.models.clip.processing_clip",
     "transformers.models.clip.image_processing_pil_clip", "torch._dynamo",
 )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from modalens.errors import ModalensError
-from modalens.studies.gender import GENDER
+from modalens.studies.attribute_probing.attributes import GENDER
 from modalens.towers.classifiers import load_image_classifier
 from tests.classifier import CLASSES, images, save_classifier
 

@@ -14,6 +14,7 @@ from modalens.cli import meaning, train
 from modalens.cli.run import run
 from modalens.cli.study import study
 from modalens.errors import ModalensError
+from modalens.version import __version__
 
 app = typer.Typer(
     help="Measure the modality gap of vision-language models feature by feature.",
@@ -37,7 +38,7 @@ Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster (def
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"modalens {modalens.__version__}")
+        print(f"modalens {__version__}")
         raise typer.Exit
 
 
@@ -68,8 +69,8 @@ def demo(
     Takes a few minutes the first time and asks no model hub: everything comes from installed packages.
     """
     from modalens.cli.output import print_json, print_scores, summarise
-    from modalens.engine.demo import DemoPlan, run_demo
-    from modalens.engine.studies import STUDIES
+    from modalens.demo.run import DemoPlan, run_demo
+    from modalens.runs.studying import STUDIES
 
     plan = DemoPlan(studies=tuple(STUDIES)) if studies else DemoPlan()
     run, scores, report = run_demo(out, plan)
@@ -115,9 +116,9 @@ def embed(
 ) -> None:
     """Embed image-text pairs into a store; run again after a stop, it goes on where it was."""
     from modalens.cli.output import print_json
-    from modalens.engine.embedding import embed_with
     from modalens.engine.engines import open_engine
-    from modalens.engine.shards import EmbedConfig
+    from modalens.runs.embedding import embed_with
+    from modalens.runs.shards import EmbedConfig
 
     out = out or Path("runs") / f"{_slug(source)}-{_slug(vlm)}" / "embeddings"
     config = EmbedConfig(dtype, rows_per_shard, batch_size)
@@ -169,9 +170,9 @@ def score(
     """Score every feature by the modality that drives it, and measure the gap."""
     from modalens.cli.output import print_json, print_scores, summarise
     from modalens.dominance.sums import check_estimator
-    from modalens.engine import ScoreConfig, load_stacked, score, score_store
     from modalens.engine.engines import open_engine
-    from modalens.engine.run import Run
+    from modalens.runs import ScoreConfig, load_stacked, score, score_store
+    from modalens.runs.layout import Run
     from modalens.store.lock import alone_in
 
     check_estimator(estimator)
@@ -226,8 +227,8 @@ def report(
     interpret and modalens study have found is shown too, with galleries of what features respond to.
     """
     from modalens.cli.output import print_json
-    from modalens.engine.reporting import report_run
-    from modalens.engine.run import Run
+    from modalens.runs.layout import Run
+    from modalens.runs.reporting import report_run
 
     path = report_run(Run.find(run), out=out, title=title, top=top, features=features)
     if json:

@@ -36,8 +36,8 @@ def interpret(
     report shows it.
     """
     from modalens.cli.output import frame_table, print_json
-    from modalens.engine.interpreting import InterpretConfig, interpret_run
-    from modalens.engine.run import Run
+    from modalens.runs.interpreting import InterpretConfig, interpret_run
+    from modalens.runs.layout import Run
 
     config = InterpretConfig(image_embedder, text_embedder, m, draws, rule, shuffles, seed)
     found = interpret_run(Run.find(run), config)
@@ -85,11 +85,11 @@ def annotate(
     The class is hidden; answers are saved from the page and compared by modalens agreement.
     """
     from modalens.cli.output import print_json
-    from modalens.engine.galleries import collect_pictures, make_gallery
-    from modalens.engine.interpreting import load_interpretation
-    from modalens.engine.representations import representations
-    from modalens.engine.run import Run
     from modalens.report.annotation import write_annotation
+    from modalens.runs.galleries import collect_pictures, make_gallery
+    from modalens.runs.interpreting import load_interpretation
+    from modalens.runs.layout import Run
+    from modalens.runs.representations import representations
 
     found = Run.find(run)
     known = {each.name: each for each in representations(found)}
@@ -120,7 +120,7 @@ def agreement(
 ) -> None:
     """How well raters agree with each other and with the classes: Cohen's kappa, Krippendorff's alpha."""
     from modalens.cli.output import frame_table, print_json
-    from modalens.studies.agreement import agreement as measure
+    from modalens.studies.rater_agreement.study import agreement as measure
 
     result = measure(files, key)
     if out is not None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modalens.dominance import Dominance
-from modalens.engine.scoring import Scores
+from modalens.runs.scoring import Scores
 
 _GAP_NAMES = {"l2m": "L2M", "l2i": "L2I", "rmg": "RMG", "separability": "Separability"}
 

@@ -30,8 +30,8 @@ def run(
     docs/recipes.md shows how to write one.
     """
     from modalens.cli.output import print_json
-    from modalens.engine.recipe import load_recipe
-    from modalens.engine.recipe_run import run_recipe
+    from modalens.recipes.execute import run_recipe
+    from modalens.recipes.recipe import load_recipe
 
     loaded = load_recipe(recipe, smoke=smoke, inputs=_inputs(given or []))
     where = out or Path("runs") / (f"{recipe.stem}-smoke" if smoke else recipe.stem)

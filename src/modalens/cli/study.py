@@ -69,8 +69,8 @@ def study(
     the gap and of retrieval without one-sided features.
     """
     from modalens.cli.output import print_json
-    from modalens.engine.run import Run
-    from modalens.engine.studies import StudyConfig, run_study
+    from modalens.runs.layout import Run
+    from modalens.runs.studying import StudyConfig, run_study
 
     found = Run.find(run)
     config = StudyConfig(

@@ -92,8 +92,8 @@ def ncl(
 
 
 def _open(data: Path, out: Path | None, name: str) -> tuple[Any, Path]:
-    from modalens.engine import load_stacked
-    from modalens.engine.run import Run
+    from modalens.runs import load_stacked
+    from modalens.runs.layout import Run
 
     if data.suffix == ".npy":
         if out is None:
@@ -113,8 +113,8 @@ def _train(
     json: bool,
 ) -> None:
     from modalens.cli.output import print_json
-    from modalens.engine.learning import train_on
     from modalens.features import distributed
+    from modalens.runs.learning import train_on
 
     with distributed.joined():
         trained = train_on(config, pairs, training, folder, split=split, trackers=trackers)

@@ -9,7 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalens.dominance.classes import RULES
-from modalens.dominance.documents import (
+from modalens.dominance.result import Dominance, LabelSwapNull
+from modalens.errors import ModalensError
+from modalens.store.atomic import whole_file
+from modalens.store.documents import (
     checked,
     nan_to_null,
     null_to_nan,
@@ -18,9 +21,6 @@ from modalens.dominance.documents import (
     stamped,
     write_document,
 )
-from modalens.dominance.result import Dominance, LabelSwapNull
-from modalens.errors import ModalensError
-from modalens.store.atomic import whole_file
 
 _KIND = "modalens.Dominance"
 _SCHEMA_VERSION = 1

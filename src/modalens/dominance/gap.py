@@ -9,13 +9,13 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
-import modalens
 from modalens.arrays import Matrix, paired_shape
-from modalens.dominance.bootstrap import group_keys, percentile_interval
 from modalens.dominance.classes import check_modalities
-from modalens.dominance.documents import null_to_nan, read_document, write_document
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.errors import ModalensError
+from modalens.statistics.bootstrap import group_keys, percentile_interval
+from modalens.store.documents import null_to_nan, read_document, write_document
+from modalens.version import __version__
 
 _KIND = "modalens.ModalityGap"
 _SCHEMA_VERSION = 1
@@ -170,7 +170,7 @@ def gap_of(
         seed=plan.seed,
         modalities=plan.modalities,
         source=dict(source or {}),
-        version=modalens.__version__,
+        version=__version__,
     )
 
 

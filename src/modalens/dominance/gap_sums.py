@@ -44,7 +44,7 @@ class GapSums:
         image, text
             Float64 blocks (n, d), dense or CSR in canonical form.
         draws
-            Weights and signs (n, r) of the pairs, see :func:`modalens.dominance.bootstrap.draw`.
+            Weights and signs (n, r) of the pairs, see :func:`modalens.statistics.bootstrap.draw`.
 
         Returns
         -------

@@ -14,12 +14,12 @@ from jaxtyping import Int
 from threadpoolctl import ThreadpoolController
 
 from modalens.arrays import Matrix, default_block_rows, read_rows, sliceable
-from modalens.dominance.bootstrap import check_resampling, draw
 from modalens.dominance.classes import check_modalities
 from modalens.dominance.gap_sums import GapSums
 from modalens.dominance.separability import PairSample
 from modalens.dominance.sums import DominanceSums, check_estimator
 from modalens.errors import ModalensError
+from modalens.statistics.bootstrap import check_resampling, draw
 
 PART_ROWS = 65_536
 _MIN_PAIRS = 4

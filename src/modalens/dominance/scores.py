@@ -5,9 +5,7 @@ from typing import Any
 
 import numpy as np
 
-import modalens
 from modalens.arrays import Matrix, paired_shape
-from modalens.dominance.bootstrap import group_keys, percentile_interval
 from modalens.dominance.classes import (
     CROSS,
     DEAD,
@@ -23,6 +21,8 @@ from modalens.dominance.classes import (
 from modalens.dominance.parts import Plan, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
 from modalens.dominance.sums import DominanceSums
+from modalens.statistics.bootstrap import group_keys, percentile_interval
+from modalens.version import __version__
 
 
 def modality_dominance(
@@ -114,7 +114,7 @@ def dominance_of(
         count_ranges={each: ranges for each, (_, ranges) in uncertainty.items()},
         null=_label_swap_null(sums.swapped_scores(), names) if sums.resamples else None,
         source=dict(source or {}),
-        version=modalens.__version__,
+        version=__version__,
     )
 
 

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from modalens.arrays import Block
-from modalens.dominance.bootstrap import draw
 from modalens.errors import ModalensError
+from modalens.statistics.bootstrap import draw
 
 MAX_PAIRS = 5_000
 _NULL_DRAWS = 5

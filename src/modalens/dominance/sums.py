@@ -8,8 +8,8 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from modalens.arrays import Block, normalize_rows
-from modalens.dominance.bootstrap import draw
 from modalens.errors import ModalensError
+from modalens.statistics.bootstrap import draw
 
 ESTIMATORS = ("mean_ratio", "energy_ratio", "signed_ratio")
 
@@ -77,7 +77,7 @@ class DominanceSums:
         image, text
             Float64 blocks (n, d), dense or CSR in canonical form.
         draws
-            Weights and signs (n, r) of the pairs, see :func:`modalens.dominance.bootstrap.draw`; by default
+            Weights and signs (n, r) of the pairs, see :func:`modalens.statistics.bootstrap.draw`; by default
             those of their rows.
 
         Raises

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import modalens
 from modalens.errors import ModalensError
 from modalens.features.logs import LOG_NAME
 from modalens.features.ncl import NCL
 from modalens.features.sae import SparseAutoencoder
 from modalens.store import EmbeddingStore
+from modalens.version import __version__
 
 CARD_NAME = "README.md"
 _SAMPLES = {"train": "training pairs", "held_out": "held-out pairs"}
@@ -80,7 +80,7 @@ def _summary(model: SparseAutoencoder | NCL) -> str:
     return (
         f"`{model!r}`: {about} One set of weights encodes the image and the text embeddings of width {c.d} of a "
         f"vision-language model into {c.n_features} non-negative features. Shared with "
-        f"modalens {modalens.__version__}."
+        f"modalens {__version__}."
     )
 
 

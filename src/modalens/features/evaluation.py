@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modalens.arrays import Matrix, paired_shape, read_rows
-from modalens.retrieval import measure_retrieval
+from modalens.dominance.retrieval import measure_retrieval
 
 _BLOCK_ROWS = 512
 

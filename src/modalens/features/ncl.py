@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-import modalens
 from modalens.arrays import Matrix, iter_blocks, matrix_shape
 from modalens.errors import ModalensError
 from modalens.features.distributed import gather
@@ -23,6 +22,7 @@ from modalens.features.evaluation import Representation
 from modalens.features.learners import LearnerLoss
 from modalens.store.atomic import whole_file, write_json
 from modalens.towers.cards import tensors_sha256
+from modalens.version import __version__
 
 _WEIGHTS_NAME = "ncl.safetensors"
 _CONFIG_NAME = "config.json"
@@ -206,7 +206,7 @@ class NCL:
         folder = Path(folder)
         with whole_file(folder / _WEIGHTS_NAME) as partial:
             save_file(dict(self._projector.state_dict()), partial)
-        stamp = {"kind": _KIND, "schema": _SCHEMA_VERSION, "modalens": modalens.__version__}
+        stamp = {"kind": _KIND, "schema": _SCHEMA_VERSION, "modalens": __version__}
         write_json(folder / _CONFIG_NAME, {**stamp, "config": asdict(self.config)})
 
     @classmethod

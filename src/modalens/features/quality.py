@@ -9,8 +9,8 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from modalens.arrays import Matrix, paired_shape
+from modalens.dominance.retrieval import Retrieval, measure_retrieval
 from modalens.features.evaluation import Sample
-from modalens.retrieval import Retrieval, measure_retrieval
 
 Interval = tuple[float, float, float]
 

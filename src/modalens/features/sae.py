@@ -14,13 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import modalens
 from modalens.arrays import Matrix, iter_blocks, matrix_shape
 from modalens.errors import ModalensError
 from modalens.features.config import SAEConfig
 from modalens.features.step import Selection, encode, over_threshold, top_k_per_sample
 from modalens.store.atomic import whole_file, write_json
 from modalens.towers.cards import tensors_sha256
+from modalens.version import __version__
 
 WEIGHTS_NAME = "sae.safetensors"
 CONFIG_NAME = "config.json"
@@ -206,7 +206,7 @@ class SparseAutoencoder:
         folder = Path(folder)
         with whole_file(folder / WEIGHTS_NAME) as partial:
             save_file(self._tensors, partial)
-        stamp = {"kind": _KIND, "schema": _SCHEMA_VERSION, "modalens": modalens.__version__}
+        stamp = {"kind": _KIND, "schema": _SCHEMA_VERSION, "modalens": __version__}
         write_json(folder / CONFIG_NAME, {**stamp, "config": asdict(self.config)})
 
     @classmethod

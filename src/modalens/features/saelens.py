@@ -4,9 +4,9 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-import modalens
 from modalens.features.sae import BatchTopKSAE, SparseAutoencoder
 from modalens.store.atomic import whole_file, write_json
+from modalens.version import __version__
 
 WEIGHTS_NAME = "sae_weights.safetensors"
 CONFIG_NAME = "cfg.json"
@@ -57,7 +57,7 @@ def save_saelens(sae: SparseAutoencoder, folder: str | Path, modality: str | Non
         "apply_b_dec_to_input": True,
         "normalize_activations": "none",
         "reshape_activations": "none",
-        "metadata": {"modalens": modalens.__version__, "kind": sae.kind, "modality": modality},
+        "metadata": {"modalens": __version__, "kind": sae.kind, "modality": modality},
     }
     if isinstance(sae, BatchTopKSAE):
         config["architecture"] = "jumprelu"

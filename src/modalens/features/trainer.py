@@ -11,7 +11,6 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-import modalens
 from modalens.arrays import Matrix, paired_shape
 from modalens.errors import ModalensError
 from modalens.features import distributed
@@ -36,6 +35,7 @@ from modalens.features.stopping import LossWatch, settled, termination
 from modalens.progress import progress_bar
 from modalens.store import EmbeddingStore
 from modalens.store.lock import alone_in
+from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -236,7 +236,7 @@ class _Training:
                 checkpoint_file(self.folder, self.step),
                 self.learners,
                 self.optimisers,
-                {**header, "modalens": modalens.__version__},
+                {**header, "modalens": __version__},
             )
         distributed.wait()
 

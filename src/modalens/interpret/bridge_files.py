@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modalens.dominance.documents import checked, require_file, stamped
 from modalens.errors import ModalensError
 from modalens.interpret.bridge_result import Bridges
 from modalens.store.atomic import whole_file
+from modalens.store.documents import checked, require_file, stamped
 
 _KIND = "modalens.Bridges"
 _SCHEMA_VERSION = 1

@@ -7,15 +7,15 @@ import numpy as np
 from jaxtyping import Bool, Int
 from scipy.stats import false_discovery_control
 
-import modalens
 from modalens.arrays import Matrix, matrix_shape, paired_shape
 from modalens.dominance import Dominance
-from modalens.dominance.bootstrap import group_keys
 from modalens.errors import ModalensError
 from modalens.interpret.bridge_null import ChanceOfBest, shuffled_orders
 from modalens.interpret.bridge_result import Bridges
-from modalens.interpret.checks import check_whole
 from modalens.interpret.partners import OneSided, Partners, best_bridges, strongest_partners
+from modalens.statistics.bootstrap import group_keys
+from modalens.statistics.checks import check_whole
+from modalens.version import __version__
 
 _LEAST_SHUFFLES = 100
 _NUMBERS = ("correlations", "geometries", "bridges", "highest_correlation")
@@ -140,7 +140,7 @@ def bridges(
         fdr=float(fdr),
         shuffles=shuffles,
         seed=seed,
-        version=modalens.__version__,
+        version=__version__,
     )
 
 

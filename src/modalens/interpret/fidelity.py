@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from modalens.dominance.bootstrap import percentile_interval
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
-from modalens.interpret.checks import check_whole
 from modalens.interpret.scores import METRICS, Monosemanticity
+from modalens.statistics.bootstrap import percentile_interval
+from modalens.statistics.checks import check_whole
 
 # Numbers drawn at a time, which bounds memory.
 _BLOCK = 2**21

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from modalens.arrays import Block, Matrix, default_block_rows, iter_blocks, paired_shape
-from modalens.interpret.checks import check_whole
+from modalens.statistics.checks import check_whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from scipy.stats import t as student
 
-import modalens
 from modalens.arrays import Matrix, matrix_shape
 from modalens.errors import ModalensError
-from modalens.interpret.checks import check_ranking, check_whole
 from modalens.interpret.cosines import SampleCosines
 from modalens.interpret.scores import METRICS, Monosemanticity
 from modalens.interpret.top import TopSamples, top_samples
+from modalens.statistics.checks import check_ranking, check_whole
+from modalens.version import __version__
 
 # Features scored together, and drawn for from one generator: large enough that a read is worth its cost.
 _CHUNK = 256
@@ -132,7 +132,7 @@ def monosemanticity(
         seed=seed,
         n_samples=n_samples,
         source=dict(source or {}),
-        version=modalens.__version__,
+        version=__version__,
     )
 
 

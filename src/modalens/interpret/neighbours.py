@@ -5,8 +5,8 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from modalens.arrays import Matrix, iter_blocks, matrix_shape, normalize_rows
-from modalens.interpret.checks import check_whole
 from modalens.interpret.strongest import strongest_of_rows, taken
+from modalens.statistics.checks import check_whole
 
 # Cosines held at a time.
 _BLOCK_ENTRIES = 2**23

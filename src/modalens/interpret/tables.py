@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modalens.dominance.documents import checked, nan_to_null, require_file, stamped
 from modalens.errors import ModalensError
 from modalens.store.atomic import whole_file
+from modalens.store.documents import checked, nan_to_null, require_file, stamped
 
 _METADATA_KEY = b"modalens"
 

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float32, Int64
 
 from modalens.arrays import Block, Matrix, default_block_rows, iter_blocks, matrix_shape
-from modalens.interpret.checks import check_ranking, check_whole
+from modalens.statistics.checks import check_ranking, check_whole
 
 
 @dataclass(frozen=True, eq=False)

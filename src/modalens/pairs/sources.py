@@ -3,12 +3,12 @@
 import inspect
 from typing import Any
 
+from modalens.demo.openmoji import OpenMoji
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pairs
 from modalens.pairs.coco import CocoPairs
 from modalens.pairs.folder import FolderPairs
 from modalens.pairs.huggingface import HuggingFacePairs
-from modalens.pairs.openmoji import OpenMoji
 from modalens.pairs.shards import WebDatasetPairs
 from modalens.pairs.table import CsvPairs
 
@@ -30,7 +30,7 @@ def load_pairs(source: str, **options: Any) -> Pairs:
     ----------
     source
         ``openmoji``, ``folder:DIR``, ``csv:FILE``, ``wds:SHARDS``, ``hf:NAME:SPLIT`` or
-        ``coco:IMAGES,CAPTIONS.json``; see :class:`~modalens.pairs.openmoji.OpenMoji`,
+        ``coco:IMAGES,CAPTIONS.json``; see :class:`~modalens.demo.openmoji.OpenMoji`,
         :class:`~modalens.pairs.folder.FolderPairs`, :class:`~modalens.pairs.table.CsvPairs`,
         :class:`~modalens.pairs.shards.WebDatasetPairs`,
         :class:`~modalens.pairs.huggingface.HuggingFacePairs`, :class:`~modalens.pairs.coco.CocoPairs`.

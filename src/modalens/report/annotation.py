@@ -13,15 +13,15 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-import modalens
-from modalens.dominance.documents import write_document
 from modalens.errors import ModalensError
 from modalens.report.data import Sample
 from modalens.report.naming import capitalised
 from modalens.report.palette import css_variables
 from modalens.report.views import data_uri
 from modalens.store.atomic import write_text
-from modalens.studies.answers import ANSWERS_KIND, BOTH, KEY_KIND, NEITHER, SCHEMA_VERSION
+from modalens.store.documents import write_document
+from modalens.studies.rater_agreement.answers import ANSWERS_KIND, BOTH, KEY_KIND, NEITHER, SCHEMA_VERSION
+from modalens.version import __version__
 
 if TYPE_CHECKING:
     from modalens.report.gallery import FeatureCard, Gallery, Samples
@@ -75,7 +75,7 @@ def write_annotation(
     """Write a page where a rater says which modality each feature belongs to, and the key beside it.
 
     The page opens offline, keeps the rater's progress in the browser and saves the answers to a file that
-    :func:`modalens.studies.agreement.agreement` reads. Nothing in it tells classes, scores, activations or
+    :func:`modalens.studies.rater_agreement.study.agreement` reads. Nothing in it tells classes, scores, activations or
     feature numbers: features come in random order, and a side on which a feature fires for fewer than ``top``
     samples is filled with random ones, so that every feature looks alike. All of that is in ``key.json``.
 
@@ -142,7 +142,7 @@ def write_annotation(
             KEY_KIND,
             SCHEMA_VERSION,
             {
-                "modalens": modalens.__version__,
+                "modalens": __version__,
                 "page": page_id,
                 "representation": gallery.name,
                 "rule": gallery.rule,
@@ -204,7 +204,7 @@ def _render(gallery: "Gallery", data: Mapping[str, Any]) -> str:
         ],
         items=len(data["items"]),
         data=Markup(_in_script({"kind": ANSWERS_KIND, "schema_version": SCHEMA_VERSION, **data})),
-        version=modalens.__version__,
+        version=__version__,
         light=Markup(css_variables(0)),
         dark=Markup(css_variables(1)),
         script=Markup(script),

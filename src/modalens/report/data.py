@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modalens.dominance import Dominance, ModalityGap
+from modalens.dominance.retrieval import Retrieval
 from modalens.errors import ModalensError
-from modalens.retrieval import Retrieval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-import modalens
 from modalens.dominance import RULES
 from modalens.dominance.classes import moments
 from modalens.errors import ModalensError
@@ -45,6 +44,7 @@ from modalens.report.naming import (
 from modalens.report.palette import css_variables
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.store.atomic import write_text
+from modalens.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -258,7 +258,7 @@ def _render(data: ReportData, drawn: Mapping[str, Drawn]) -> str:
         null_name=NULL_NAME,
         unknown=(np.nan, np.nan),
         unknown3=(np.nan, np.nan, np.nan),
-        version=modalens.__version__,
+        version=__version__,
         light=Markup(css_variables(0)),
         dark=Markup(css_variables(1)),
         gallery=gallery,

@@ -12,8 +12,8 @@ from modalens.report.data import EncoderResult, LearnedResult, ReportData
 from modalens.report.naming import capitalised, listing, number, percent
 
 if TYPE_CHECKING:
+    from modalens.dominance.retrieval import Retrieval
     from modalens.features.quality import Quality
-    from modalens.retrieval import Retrieval
 
 RAW = "Raw"
 OUTER = 0.05

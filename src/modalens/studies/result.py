@@ -10,10 +10,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-import modalens
-from modalens.dominance.documents import read_document, write_document
 from modalens.errors import ModalensError
 from modalens.store.atomic import whole_file
+from modalens.store.documents import read_document, write_document
+from modalens.version import __version__
 
 RESULT_NAME = "result.json"
 TABLES_FOLDER = "tables"
@@ -60,7 +60,7 @@ class StudyResult:
     config: Mapping[str, Any]
     source: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict, repr=False)
-    version: str = modalens.__version__
+    version: str = __version__
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.tables, *self.pictures):

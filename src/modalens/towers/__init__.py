@@ -1,7 +1,7 @@
 """Models that embed pairs."""
 
+from modalens.demo.splits import held_out_concepts, split_of
 from modalens.towers.base import VLM
 from modalens.towers.registry import load_vlm
-from modalens.towers.splits import held_out_concepts, split_of
 
 __all__ = ["VLM", "held_out_concepts", "load_vlm", "split_of"]

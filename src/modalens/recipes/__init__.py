@@ -1,0 +1,1 @@
+"""Whole studies from one YAML file, checked before the first step."""

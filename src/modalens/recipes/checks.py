@@ -1,0 +1,61 @@
+"""What can be told of a recipe's steps before the first one runs, so that nobody learns of it after hours."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from modalens.dominance.classes import check_rule
+from modalens.errors import ModalensError
+from modalens.pairs import load_pairs
+from modalens.recipes.steps import learning
+from modalens.runs.studying import STUDIES
+
+# Settings that name another run of the recipe.
+_RUNS = ("pairs_of", "declip", "removal")
+
+
+def check_step(do: str, settings: Mapping[str, Any], runs: Collection[str]) -> None:
+    """Refuse a step that is bound to fail.
+
+    Parameters
+    ----------
+    do
+        One of :data:`modalens.recipes.steps.STEPS`.
+    settings
+        All its settings, defaults included.
+    runs
+        Runs that the recipe makes.
+
+    Raises
+    ------
+    ModalensError
+        If its data or its checkpoint's file is not there, or a setting has a value that the step does not take.
+    """
+    for name in _RUNS:
+        if settings.get(name) is not None and settings[name] not in runs:
+            raise ModalensError(
+                f"{name} is {settings[name]!r}; no step makes it, the runs are {', '.join(runs)}."
+            )
+    if "rule" in settings:
+        check_rule(settings["rule"])
+    if do in _CHECKS:
+        _CHECKS[do](settings)
+
+
+def _embed(settings: Mapping[str, Any]) -> None:
+    load_pairs(settings["pairs"])
+    kind, _, file = settings["vlm"].removeprefix("untrained:").partition(":")
+    if kind == "declip" and not Path(file).expanduser().is_file():
+        raise ModalensError(f"There is no DeCLIP checkpoint {file!r}; name the file with --set.")
+
+
+def _train(settings: Mapping[str, Any]) -> None:
+    learning(1, settings)  # the width is not known yet, and nothing that is checked depends on it
+
+
+def _study(settings: Mapping[str, Any]) -> None:
+    if settings["study"] not in STUDIES:
+        raise ModalensError(f"There is no study {settings['study']!r}; there are {', '.join(STUDIES)}.")
+
+
+_CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {"embed": _embed, "train": _train, "study": _study}

@@ -1,0 +1,247 @@
+"""Build the report of a run from its store, its scores and its baselines."""
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modalens.runs.galleries import MOST, check_limits, collect_pictures, make_gallery
+from modalens.runs.interpreting import load_interpretation
+from modalens.runs.representations import RAW, Representation, representations
+from modalens.runs.layout import Run
+from modalens.runs.scoring import Scores
+from modalens.errors import ModalensError
+from modalens.features.quality import Quality
+from modalens.pairs import load_pairs
+from modalens.report import (
+    EncoderResult,
+    InterpretedResult,
+    LearnedResult,
+    ReportData,
+    Sample,
+    StudyOf,
+    write_report,
+)
+from modalens.store.lock import alone_in
+from modalens.version import __version__
+from modalens.studies.result import RESULT_NAME, StudyResult
+
+# What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
+_BASELINES = {
+    "untrained": ("Untrained twin", "The same encoder with random weights, before any training.", "training"),
+    "shuffled": (
+        "Shuffled-pair twin",
+        "Trained in the same way, on images and texts that were paired at random.",
+        "matching images with their own texts",
+    ),
+    "learnt-temperature": (
+        "Learnt-temperature twin",
+        "Trained on the same pairs, with a temperature that is learnt instead of held.",
+        "the fixed temperature",
+    ),
+}
+# Names of representations; others go by their folder.
+_NAMES = {RAW: "Raw", "sae": "SAE", "ncl": "NCL"}
+_SAMPLES = 12
+_THUMBNAIL = (144, 144)
+
+
+def report_run(
+    run: Run, *, out: Path | None = None, title: str | None = None, top: int = 12, features: int = MOST
+) -> Path:
+    """Write a run's report; scores the run, and its baselines likewise, where that was not done.
+
+    Parameters
+    ----------
+    run
+        The run; every run under its ``baselines/`` is shown beside it.
+    out
+        Folder of the report; ``report/`` in the run by default.
+    title
+        Title of the page.
+    top, features
+        Most samples of either side on a feature's card, and most features of a gallery; galleries are there
+        for what was interpreted (see :func:`modalens.runs.interpreting.interpret_run`).
+
+    Returns
+    -------
+    Path
+        The HTML page.
+
+    Raises
+    ------
+    ModalensError
+        If the run or its scores are damaged, or ``top`` or ``features`` is under 1.
+    """
+    check_limits(top, features)
+    own = representations(run)
+    store, scores = own[0].store, own[0].scores
+    manifest = store.manifest
+    model: Mapping[str, Any] = {} if manifest is None else manifest.model
+    source: Mapping[str, Any] = {} if manifest is None else manifest.source
+    skipped = [] if manifest is None else manifest.skipped
+    name = _encoder_name(model)
+    baselines = []
+    order = list(_BASELINES)
+    found = sorted(run.baselines(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
+    for kind, baseline in found:
+        label, note, isolates = _BASELINES.get(kind, (kind, f"The run in baselines/{kind}.", ""))
+        baselines.append(_result(label, note, representations(baseline, scores.config), isolates))
+    note = str(model.get("class", "The encoder under study."))
+    main = _result(name, note, own)
+    galleries = []
+    for each in _in_order(own):
+        if (known := load_interpretation(each)) is not None:
+            about = "The embeddings' own coordinates." if each.learned is None else _note(each)
+            galleries.append(
+                make_gallery(_NAMES.get(each.name, each.name), about, known, top=top, most=features)
+            )
+    data = ReportData(
+        title=title or f"The modality gap of {main.spoken}",
+        summary=_summary(name, source, scores, len(store)),
+        main=main,
+        baselines=baselines,
+        provenance={
+            "modalens": __version__,
+            "model": dict(model),
+            "pairs": dict(source),
+            "store": {} if manifest is None else {"pairs": manifest.rows, **manifest.config},
+            "scoring": vars(scores.config),
+        },
+        skipped=[(item["id"], item["reason"]) for item in skipped],
+        attributions=_attributions(model, source),
+        caveats=list(model.get("caveats", [])),
+        samples=_samples(source),
+        studies=_studies(run, name),
+        galleries=galleries,
+        pictures=collect_pictures(store, galleries),
+    )
+    folder = out or run.report
+    with alone_in(folder):
+        return write_report(data, folder)
+
+
+def _learned(found: Sequence[Representation]) -> list[LearnedResult]:
+    """The features learned on a run, those of the demo first."""
+    results = []
+    for each in _in_order(found):
+        if each.learned is not None:
+            name = _NAMES.get(each.name, each.name)
+            dominance, log = each.scores.dominance, each.learned.log
+            results.append(LearnedResult(name, _note(each), dominance, _quality(each), log))
+    return results
+
+
+def _quality(each: Representation) -> dict[str, Quality]:
+    """Qualities by split, the one that is scored last."""
+    split = each.scores.config.split
+    known = {} if each.learned is None else each.learned.quality
+    return dict(sorted(known.items(), key=lambda item: item[0] == split))
+
+
+def _note(each: Representation) -> str:
+    return "" if each.learned is None else _describe(each.learned.model.card(), _quality(each))
+
+
+def _studies(run: Run, name: str) -> list[StudyOf]:
+    """Every study of the run and of its baselines: ``studies/STUDY/REPRESENTATION``."""
+    runs = [(name, run)] + [(_BASELINES.get(kind, (kind,))[0], each) for kind, each in run.baselines()]
+    found = []
+    for encoder, each in runs:
+        folders = [path.parent for path in each.folder.glob(f"studies/*/*/{RESULT_NAME}")]
+        for folder in sorted(folders, key=lambda path: (path.parent.name, _place(path.name), path.name)):
+            kind = folder.name
+            found.append(StudyOf(_NAMES.get(kind, kind), encoder, StudyResult.load(folder)))
+    return found
+
+
+def _interpreted(found: Sequence[Representation]) -> list[InterpretedResult]:
+    """How interpretable features are, where that was measured."""
+    results = []
+    for each in _in_order(found):
+        if (known := load_interpretation(each)) is not None:
+            results.append(
+                InterpretedResult(
+                    _NAMES.get(each.name, each.name),
+                    known.config.rule,
+                    known.fidelity,
+                    known.bridges.counts(),
+                    known.bridges.shuffled_counts(),
+                    known.along,
+                )
+            )
+    return results
+
+
+def _in_order(found: Sequence[Representation]) -> list[Representation]:
+    """The embeddings, the demo's features, then others by name."""
+    return sorted(found, key=lambda each: _place(each.name))
+
+
+def _place(name: str) -> int:
+    return list(_NAMES).index(name) if name in _NAMES else len(_NAMES)
+
+
+def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
+    """One sentence on a model: what it is, of which size, and how many features a sample activates."""
+    fired = [value for each in quality.values() for value in each.per_sample.values()]
+    active = f"{np.mean(fired):.0f} of {card['n_features']:,} features fire on a sample on average"
+    if card["class"] == "NCL":
+        return f"Non-negative contrastive projector, temperature {card['temperature']}: {active}."
+    given = "" if card["standardise"] == "none" else f", input standardised ({card['standardise']})"
+    return f"{card['class']}: a sparse autoencoder with k = {card['k']}{given}; {active}."
+
+
+def _result(name: str, note: str, found: Sequence[Representation], isolates: str = "") -> EncoderResult:
+    scores = found[0].scores
+    return EncoderResult(
+        name,
+        note,
+        scores.dominance,
+        scores.gap,
+        scores.retrieval,
+        isolates,
+        _learned(found),
+        _interpreted(found),
+    )
+
+
+def _encoder_name(model: Mapping[str, Any]) -> str:
+    name = str(model.get("model", "The encoder"))
+    return "Demo encoder" if name == "demo" else name
+
+
+def _summary(name: str, source: Mapping[str, Any], scores: Scores, stored: int) -> str:
+    measured = scores.gap.n_pairs
+    pairs = f"{measured:,} image-text pairs"
+    if scores.config.split is not None:
+        pairs = f"{measured:,} of {stored:,} image-text pairs, those of the {scores.config.split} split,"
+    origin = source.get("source")
+    return f"{name}: {scores.gap.d} features, measured on {pairs}" + (f" from {origin}." if origin else ".")
+
+
+def _attributions(model: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
+    """Whose pairs and weights these are, each said once."""
+    told = [source.get("attribution"), model.get("training_data", {}).get("attribution")]
+    terms = [f"{part}: {text}" for part, text in model.get("terms", {}).items()]
+    return list(dict.fromkeys([text for text in told if text] + terms))
+
+
+def _samples(source: Mapping[str, Any]) -> list[Sample]:
+    """A few pairs from the source, if it is still there."""
+    samples = []
+    try:
+        pairs = load_pairs(str(source["source"]))
+        step = max(1, (pairs.count() or 0) // _SAMPLES)
+        for pair in islice(pairs, 0, step * _SAMPLES, step):
+            thumbnail = pair.image
+            thumbnail.thumbnail(_THUMBNAIL)
+            buffer = io.BytesIO()
+            thumbnail.save(buffer, "WEBP", quality=80)
+            samples.append(Sample(pair.id, buffer.getvalue(), pair.text))
+    except (ModalensError, KeyError, OSError):
+        return samples  # the pictures are an ornament; a source that moved away must not cost the report
+    return samples

@@ -1,0 +1,173 @@
+"""Everything a run can be seen through: its embeddings, and each set of features learned on them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from modalens.arrays import Matrix
+from modalens.dominance import Dominance
+from modalens.runs.learning import Learned, measure_learned
+from modalens.runs.layout import Run
+from modalens.runs.scoring import ScoreConfig, Scores, score_store
+from modalens.errors import ModalensError
+from modalens.store import CodeStore, EmbeddingStore, PairStore
+from modalens.store.lock import alone_in
+
+RAW = "raw"
+_ESTIMATOR = "mean_ratio"
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One way to describe the pairs of a run by features.
+
+    Attributes
+    ----------
+    name
+        ``raw`` for the embeddings themselves, else the folder of the learned features.
+    store
+        The features of every pair.
+    scores
+        Scores of the pairs of ``scores.config.split``.
+    folder
+        Where what is made of it goes.
+    directions
+        Decoder rows (f, d), or None for features without a decoder.
+    learned, embeddings
+        How features were learned, and on what; None for the embeddings themselves.
+    given
+        Columns of every pair that are not in the store's metadata and stand above it, say labels by a classifier.
+    """
+
+    name: str
+    store: PairStore
+    scores: Scores
+    folder: Path
+    directions: Matrix | None = None
+    learned: Learned | None = None
+    embeddings: EmbeddingStore | None = None
+    given: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> Int[np.ndarray, " n"]:
+        """Rows of the store that are scored."""
+        split = self.scores.config.split
+        if split is None:
+            return np.arange(len(self.store))
+        return np.flatnonzero(self.store.read_metadata(["split"])["split"] == split)
+
+    @property
+    def image(self) -> Matrix:
+        """Image features of the scored pairs, (n, f)."""
+        return self.store.image.pick(self.rows)
+
+    @property
+    def text(self) -> Matrix:
+        """Text features of the scored pairs, (n, f)."""
+        return self.store.text.pick(self.rows)
+
+    @property
+    def mds(self) -> Dominance:
+        """Scores by the default estimator."""
+        found = self.scores.dominance[_ESTIMATOR]
+        if isinstance(found, str):
+            raise ModalensError(found)
+        return found
+
+    def column(self, name: str) -> np.ndarray:
+        """A metadata column of the scored pairs, (n,).
+
+        Raises
+        ------
+        ModalensError
+            If there is no such column.
+        """
+        values: np.ndarray = self.whole_column(name)[self.rows]
+        return values
+
+    def whole_column(self, name: str) -> np.ndarray:
+        """The same for every pair of the store, scored or not."""
+        if name in self.given:
+            return np.asarray(self.given[name])
+        values: np.ndarray = self.store.read_metadata([name])[name].to_numpy(dtype=object)
+        return values
+
+    def groups(self) -> np.ndarray | None:
+        """One label a scored pair, of pairs that are drawn together; None where all are independent."""
+        everyone = self.all_groups()
+        return None if everyone is None else everyone[self.rows]
+
+    def all_groups(self) -> np.ndarray | None:
+        """The same for every pair of the store, scored or not."""
+        name = self.scores.config.groups
+        if name is None:
+            name = "image_path" if "image_path" in self.store.columns else None
+        if name is None:
+            return None
+        values: np.ndarray = self.store.read_metadata([name])[name].to_numpy(dtype=object)
+        return values
+
+    def about(self) -> Mapping[str, Any]:
+        """What tells it from every other representation."""
+        manifest = self.store.manifest
+        made = (
+            {"folder": self.store.folder.name}
+            if manifest is None
+            else {
+                "model": dict(manifest.model),
+                "source": dict(manifest.source),
+                "files_sha256": _digest([shard.files for shard in manifest.shards]),
+            }
+        )
+        return {**made, "scoring": vars(self.scores.config)}
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def representations(run: Run, config: ScoreConfig | None = None) -> list[Representation]:
+    """The embeddings of a run and all features learned on them, scored now where that was not done.
+
+    Parameters
+    ----------
+    run
+        The run.
+    config
+        How scores must have been made; that of the scores that are there by default.
+
+    Raises
+    ------
+    ModalensError
+        If the run, its scores or its features are damaged.
+    """
+    store = run.store()
+    scores = scores_of(run, store, config)
+    found = [Representation(RAW, store, scores, run.folder)]
+    for where in run.all_learned():
+        learned = measure_learned(where, store, scores.config)
+        codes = CodeStore.open(where.codes)
+        directions = getattr(learned.model, "W_dec", None)
+        directions = None if directions is None else directions.numpy()
+        found.append(
+            Representation(where.name, codes, learned.scores, where.folder, directions, learned, store)
+        )
+    return found
+
+
+def scores_of(run: Run, store: EmbeddingStore, config: ScoreConfig | None = None) -> Scores:
+    """The scores of a run, made now if missing or made otherwise than ``config`` asks."""
+    if (run.scores / "scores.json").exists():
+        scores = Scores.load(run.scores)
+        if config is None or scores.config == config:
+            return scores
+    with alone_in(run.scores):
+        scores = score_store(store, config)
+        scores.save(run.scores)
+    return scores

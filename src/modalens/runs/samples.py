@@ -1,0 +1,222 @@
+"""Embed the images or the texts of a store's pairs with a sample embedder, once, and keep the result."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from modalens.runs.sample_file import BLOCK_ROWS, kept_rows, rows_so_far
+from modalens.errors import ModalensError
+from modalens.pairs import Pairs, load_pairs
+from modalens.progress import progress_bar
+from modalens.store import PairStore
+from modalens.version import __version__
+from modalens.towers.samples import SampleEmbedder
+
+# Distinct samples embedded before they are written: few images, since these are held decoded.
+_CHUNK = {"image": 32, "text": 1024}
+_DECODE_THREADS = 4
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """The wanted samples: pair i has id ``ids[i]`` and shows ``distinct[codes[i]]``, a caption or image key."""
+
+    ids: np.ndarray
+    distinct: np.ndarray
+    codes: Int[np.ndarray, " n"]
+
+    @cached_property
+    def _grouped(self) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " u"]]:
+        """Pairs ordered by what they show, and where each group ends."""
+        return np.argsort(self.codes, kind="stable"), np.cumsum(np.bincount(self.codes))
+
+    def pairs_of(self, code: int) -> Int[np.ndarray, " p"]:
+        """The pairs that show one text or image."""
+        order, ends = self._grouped
+        group: np.ndarray = order[ends[code - 1] if code else 0 : ends[code]]
+        return group
+
+    def digest(self) -> str:
+        """Hash over ids and what they show."""
+        digest = hashlib.sha256()
+        for name, shown in zip(self.ids, self.distinct[self.codes], strict=True):
+            digest.update(f"{name}\0{shown}\0".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+
+def embed_samples(
+    store: PairStore, embedder: SampleEmbedder, out: str | Path, rows: Int[np.ndarray, " n"] | None = None
+) -> Float[np.ndarray, "n d"]:
+    """Embed one side of a store's pairs; run again after a stop, it goes on where it was.
+
+    Captions come from the store, images from the source that the store's manifest names, where each pair is
+    found by its id, whatever its place there. A text or image that several pairs share is embedded once, and
+    one that was embedded is never embedded again.
+
+    Parameters
+    ----------
+    store
+        The pairs.
+    embedder
+        A model from :func:`modalens.towers.samples.load_sample_embedder`; its modality says which side.
+    out
+        Folder for ``image.npy`` or ``text.npy`` and the .json beside it that says what made it: new, or that
+        of an earlier run of the same model and pairs.
+    rows
+        Rows of the store to embed, in this order; all by default.
+
+    Returns
+    -------
+    ndarray
+        Row i belongs to ``rows[i]``, in float32, as the model gives it, memory-mapped.
+
+    Raises
+    ------
+    ModalensError
+        If ``rows`` does not fit the store, ``out`` holds something else or is being written to, the store
+        names no source or its pairs are no longer there, an image cannot be decoded, the model gives NaN, or
+        the disk is full.
+    """
+    samples = _samples(store, embedder.modality, rows)
+    path = Path(out) / f"{embedder.modality}.npy"
+    description = {
+        "modalens": __version__,
+        "embedder": embedder.card(),
+        "modality": embedder.modality,
+        "pairs": len(samples.ids),
+        "d": embedder.dim,
+        "samples_sha256": samples.digest(),
+    }
+    # Nothing is held where nothing is missing: runs that share these embeddings may read them side by side.
+    ready = rows_so_far(path, description)
+    if ready is not None and not _missing(ready, samples).any():
+        return ready
+    with kept_rows(path, description) as matrix:
+        missing = _missing(matrix, samples)
+        if missing.any():
+            texts = embedder.modality == "text"
+            items = _texts(samples, missing) if texts else _images(store, samples, missing)
+            _fill(matrix, samples, embedder, items, int(missing.sum()))
+    finished: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return finished
+
+
+def _samples(store: PairStore, modality: str, rows: np.ndarray | None) -> _Samples:
+    rows = np.arange(len(store)) if rows is None else np.asarray(rows)
+    if len(rows) == 0:
+        raise ModalensError(f"rows is empty: name at least one pair of {store.folder} to embed.")
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise ModalensError(f"rows must be a list of row numbers, not {rows.dtype} of shape {rows.shape}.")
+    if rows.min() < 0 or rows.max() >= len(store):
+        raise ModalensError(
+            f"rows goes from {rows.min()} to {rows.max()}, but {store.folder} has {len(store)} pairs."
+        )
+    ids = store.ids[rows]
+    if modality == "text":
+        shown = store.read_metadata(["caption"])["caption"].to_numpy(dtype=object)[rows]
+        for name in ids[[not isinstance(text, str) for text in shown]]:
+            raise ModalensError(f"The pair {name!r} of {store.folder} has no caption; leave it out of rows.")
+    elif "image_path" in store.columns:
+        shown = store.read_metadata(["image_path"])["image_path"].to_numpy(dtype=object)[rows]
+    else:
+        shown = ids
+    codes, distinct = pd.factorize(shown)
+    return _Samples(ids, np.asarray(distinct, dtype=object), codes)
+
+
+def _texts(samples: _Samples, missing: Bool[np.ndarray, " u"]) -> Iterator[tuple[int, Any]]:
+    return ((int(code), samples.distinct[code]) for code in np.flatnonzero(missing))
+
+
+def _images(
+    store: PairStore, samples: _Samples, missing: Bool[np.ndarray, " u"]
+) -> Iterator[tuple[int, Any]]:
+    """The missing images, undecoded, in the order of the source."""
+    source = _source(store)
+    code_of = {name: code for name, code in zip(samples.ids, samples.codes, strict=True) if missing[code]}
+    left = set(code_of.values())
+    for pair in source:
+        code = code_of.get(pair.id)
+        if code is None or code not in left:
+            continue
+        if "image_path" in store.columns and pair.ref.key != samples.distinct[code]:
+            raise ModalensError(
+                f"The pair {pair.id!r} of {source.name} now shows {pair.ref.key!r} and no longer "
+                f"{samples.distinct[code]!r}; embed the source again."
+            )
+        left.remove(code)
+        yield int(code), pair.ref
+        if not left:
+            return
+    gone = [name for name, code in code_of.items() if code in left]
+    raise ModalensError(
+        f"The pair {gone[0]!r} is no longer in {source.name} ({len(gone)} of {len(samples.ids)} pairs are gone); "
+        "bring it back or embed the source again."
+    )
+
+
+def _source(store: PairStore) -> Pairs:
+    name = None if store.manifest is None else store.manifest.source.get("source")
+    try:
+        if name is not None:
+            return load_pairs(str(name))
+    except ModalensError as error:
+        raise ModalensError(f"The images of {store.folder} come from {name}: {error}") from error
+    raise ModalensError(
+        f"{store.folder} does not say where its images come from; embed them again from a source with a name, or "
+        "judge features by the run's own embeddings (--image-embedder own)."
+    )
+
+
+def _fill(
+    matrix: np.ndarray,
+    samples: _Samples,
+    embedder: SampleEmbedder,
+    items: Iterator[tuple[int, Any]],
+    total: int,
+) -> None:
+    """Embed items, each a code with a text or an undecoded image, chunk by chunk into their rows."""
+    doing = f"Embedding {embedder.modality}s with {embedder.name}"
+    with ThreadPoolExecutor(_DECODE_THREADS) as pool, progress_bar(doing, total) as advance:
+        while chunk := list(islice(items, _CHUNK[embedder.modality])):
+            codes = [code for code, _ in chunk]
+            content = list(pool.map(_decoded, [item for _, item in chunk]))
+            found = np.asarray(embedder.embed(content), dtype=np.float32)
+            _require_finite(found, codes, samples, embedder)
+            for code, row in zip(codes, found, strict=True):
+                matrix[samples.pairs_of(code)] = row
+            advance(len(chunk))
+
+
+def _decoded(item: Any) -> Any:
+    return item if isinstance(item, str) else item.load()
+
+
+def _require_finite(
+    found: np.ndarray, codes: Sequence[int], samples: _Samples, embedder: SampleEmbedder
+) -> None:
+    bad = ~np.isfinite(found).all(axis=1)
+    if bad.any():
+        name = samples.ids[samples.pairs_of(codes[int(np.flatnonzero(bad)[0])])[0]]
+        raise ModalensError(
+            f"{embedder.name} gives a NaN or infinite embedding for the {embedder.modality} of pair {name!r}; "
+            "leave the pair out or take another model."
+        )
+
+
+def _missing(matrix: np.ndarray, samples: _Samples) -> Bool[np.ndarray, " u"]:
+    """Which texts or images are not embedded, or not for every pair: a row still holds NaN."""
+    missing = np.zeros(len(samples.distinct), dtype=bool)
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        undone = np.isnan(matrix[start : start + BLOCK_ROWS]).any(axis=1)
+        missing[samples.codes[start : start + BLOCK_ROWS][undone]] = True
+    return missing

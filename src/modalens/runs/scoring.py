@@ -1,0 +1,341 @@
+"""Score paired embeddings in every way at once, and keep the scores in a folder."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape, sliceable
+from modalens.dominance import ESTIMATORS, Dominance, ModalityGap
+from modalens.statistics.bootstrap import group_keys
+from modalens.dominance.classes import check_modalities, check_rule
+from modalens.store.documents import read_document, write_document
+from modalens.dominance.gap import gap_of
+from modalens.dominance.parts import Part, Plan, Sums, cut_parts, sum_part
+from modalens.dominance.scores import dominance_of
+from modalens.engine.workers import Engine, LocalEngine
+from modalens.errors import ModalensError
+from modalens.progress import progress_bar
+from modalens.dominance.retrieval import Retrieval, measure_retrieval
+from modalens.store import CodeStore, EmbeddingStore
+from modalens.version import __version__
+from modalens.store.manifest import Manifest
+
+logger = logging.getLogger(__name__)
+
+_SUMMARY = "scores.json"
+_KIND = "modalens scores"
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """How embeddings are scored.
+
+    Attributes
+    ----------
+    rule
+        Class rule, ``mu_sigma`` or ``twofold``; both are kept, this one names the classes.
+    normalize
+        L2-normalise every embedding first.
+    groups
+        Metadata column whose values are drawn together in the bootstrap (say, the image that several
+        captions share, or a concept that several pairs show). By default the image, if pairs share images.
+    split
+        Score only the pairs whose metadata column ``split`` has this value; all by default.
+    resamples, seed
+        Bootstrap resamples, and the seed of every draw.
+    """
+
+    rule: str = "mu_sigma"
+    normalize: bool = False
+    groups: str | None = None
+    split: str | None = None
+    resamples: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Everything scoring gives.
+
+    ``dominance`` holds one result an estimator, or the sentence that says why it is not defined here.
+    """
+
+    dominance: Mapping[str, Dominance | str]
+    gap: ModalityGap
+    retrieval: Retrieval
+    config: ScoreConfig
+    source: Mapping[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write one Parquet file an estimator and ``scores.json``, each whole or not at all."""
+        undefined = {}
+        for name, result in self.dominance.items():
+            path = folder / f"dominance-{name}.parquet"
+            if isinstance(result, str):
+                undefined[name] = result
+                path.unlink(missing_ok=True)
+            else:
+                result.save(path)
+        self.gap.save(folder / "gap.json")
+        summary = {
+            "modalens": __version__,
+            "config": asdict(self.config),
+            "source": dict(self.source),
+            "estimators": list(self.dominance),
+            "undefined": undefined,
+            "retrieval": self.retrieval.to_dict(),
+        }
+        write_document(folder / _SUMMARY, _KIND, _SCHEMA_VERSION, summary)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Scores":
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ModalensError
+            If there are no scores, or damaged ones.
+        """
+        path = folder / _SUMMARY
+        if not path.exists():
+            raise ModalensError(f"There are no scores at {folder}; run modalens score first.")
+        summary = read_document(path, _KIND, _SCHEMA_VERSION)
+        try:
+            undefined = summary["undefined"]
+            return cls(
+                dominance={
+                    name: undefined.get(name) or Dominance.load(folder / f"dominance-{name}.parquet")
+                    for name in summary["estimators"]
+                },
+                gap=ModalityGap.load(folder / "gap.json"),
+                retrieval=Retrieval.from_dict(summary["retrieval"]),
+                config=ScoreConfig(**summary["config"]),
+                source=summary["source"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ModalensError(f"The scores {path} are damaged ({error!r}); score again.") from error
+
+
+def score(
+    image: Matrix,
+    text: Matrix,
+    config: ScoreConfig | None = None,
+    *,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    image_ids: Sequence[Any] | np.ndarray | None = None,
+    source: Mapping[str, Any] | None = None,
+    modalities: tuple[str, str] = ("image", "text"),
+) -> Scores:
+    """Dominance under every estimator, the model-level gap and retrieval of two paired matrices.
+
+    Parameters
+    ----------
+    image, text
+        Paired matrices of shape (n, d).
+    config
+        See :class:`ScoreConfig`; its ``groups`` and ``split`` are for stores and do nothing here.
+    groups
+        One label a pair; pairs of one group are drawn together in the bootstrap.
+    image_ids
+        One label a pair; pairs that share it show one image, which retrieval counts once.
+    source
+        What is scored, kept with the scores.
+    modalities
+        What the two sides are; the one-sided classes are called after them.
+    """
+    image, text = sliceable(image), sliceable(text)
+    chosen = _Chosen(image, text, None, groups, image_ids, modalities)
+    return _score(
+        chosen, config or ScoreConfig(), LocalEngine(), partial(sum_part, image, text), source or {}
+    )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What is scored: some rows of two matrices (all by default), and labels of those rows."""
+
+    image: Matrix
+    text: Matrix
+    rows: np.ndarray | None
+    groups: Sequence[Any] | np.ndarray | None
+    image_ids: Sequence[Any] | np.ndarray | None
+    modalities: tuple[str, str]
+
+    def pick(self) -> tuple[Matrix, Matrix]:
+        """Lazy matrices of these rows alone."""
+        if self.rows is None:
+            return self.image, self.text
+        return self.image.pick(self.rows), self.text.pick(self.rows)
+
+
+def _score(
+    chosen: _Chosen,
+    config: ScoreConfig,
+    engine: Engine,
+    sum_one: Callable[[Plan, Part], Sums],
+    source: Mapping[str, Any],
+) -> Scores:
+    """Sum over the pairs wherever the engine has workers, and conclude here."""
+    check_rule(config.rule)
+    image, text = chosen.pick()
+    n_pairs, n_features = paired_shape(image, text, check_modalities(chosen.modalities))
+    keys = None if chosen.groups is None else group_keys(chosen.groups, n_pairs)
+    plan = Plan(
+        n_pairs,
+        n_features,
+        ESTIMATORS,
+        gap=True,
+        normalize=config.normalize,
+        resamples=config.resamples,
+        seed=config.seed,
+        modalities=chosen.modalities,
+    )
+    with progress_bar("Scoring", n_pairs) as advance:
+
+        def sum_all(plan: Plan, rows: np.ndarray | None, keys: np.ndarray | None) -> Sums:
+            sums = Sums.empty(plan)
+            for part, summed in engine.map(partial(sum_one, plan), cut_parts(plan.n_pairs, rows, keys), str):
+                sums.merge(summed)
+                advance(part.stop - part.start if plan.estimators else 0)
+            return sums
+
+        fires = _both_fire(image, text)
+        if fires.all():
+            sums = sum_all(plan, chosen.rows, keys)
+            gap = gap_of(sums, plan, keys, source)
+        else:
+            logger.info(
+                "%d pairs have a side on which no feature fires; the gap leaves them out", (~fires).sum()
+            )
+            sums = sum_all(replace(plan, gap=False), chosen.rows, keys)
+            rows = np.flatnonzero(fires) if chosen.rows is None else chosen.rows[fires]
+            gap_plan = replace(plan, n_pairs=len(rows), estimators=(), normalize=False)
+            gap_keys = None if keys is None else keys[fires]
+            gap = gap_of(sum_all(gap_plan, rows, gap_keys), gap_plan, gap_keys, source)
+    dominance = {
+        name: each if isinstance(each, str) else dominance_of(each, config.rule, source)
+        for name, each in sums.dominance.items()
+    }
+    found = measure_retrieval(image, text, image_ids=chosen.image_ids, seed=config.seed)
+    return Scores(dominance, gap, found, config, dict(source))
+
+
+def _both_fire(image: Matrix, text: Matrix) -> np.ndarray:
+    """Which pairs the gap can be measured on: a sparse code of zeros has no direction."""
+    if not (sp.issparse(image[:1]) and sp.issparse(text[:1])):
+        return np.ones(1, dtype=bool)
+    both: np.ndarray = _fires(image) & _fires(text)
+    return both
+
+
+def _fires(codes: Matrix) -> np.ndarray:
+    """Which rows of sparse codes have an active feature."""
+    blocks = iter_blocks(codes, default_block_rows(codes), "code")
+    return np.concatenate([np.diff(block.indptr) > 0 for _, block in blocks])
+
+
+def score_store(
+    store: EmbeddingStore | CodeStore, config: ScoreConfig | None = None, engine: Engine | None = None
+) -> Scores:
+    """Score a store; pairs that share an image (or ``config.groups``) are drawn together.
+
+    Parameters
+    ----------
+    store
+        Embeddings or codes.
+    config
+        See :class:`ScoreConfig`.
+    engine
+        Who sums over the pairs: an open engine (see :func:`~modalens.engine.engines.open_engine`), whose
+        workers open the store by its folder; this process by default. The scores are the same bit for bit.
+
+    Raises
+    ------
+    ModalensError
+        If the store lacks the metadata column of ``config.groups`` or ``config.split``, or no pair has
+        that split.
+    """
+    config = config or ScoreConfig()
+    engine = engine or LocalEngine()
+    rows = None
+    images = store.read_metadata(["image_path"])["image_path"] if "image_path" in store.columns else None
+    groups = images if config.groups is None else store.read_metadata([config.groups])[config.groups]
+    if groups is images and images is not None and images.is_unique:
+        groups = None
+    if config.split is not None:
+        splits = store.read_metadata(["split"])["split"]
+        rows = np.flatnonzero(splits == config.split)
+        if len(rows) == 0:
+            there = ", ".join(sorted(splits.astype(str).unique()))
+            raise ModalensError(f"No pair of {store.folder} has split {config.split!r}; there are {there}.")
+        images = None if images is None else images.iloc[rows]
+        groups = None if groups is None else groups.iloc[rows]
+    manifest = store.manifest
+    source = {"store": store.folder.name, "pairs": len(store) if rows is None else len(rows)}
+    if manifest is not None:
+        source |= {
+            "model": dict(manifest.model),
+            "pairs_source": dict(manifest.source),
+            "config": dict(manifest.config),
+        }
+    chosen = _Chosen(
+        store.image,
+        store.text,
+        rows,
+        None if groups is None else groups.to_numpy(),
+        None if images is None else images.to_numpy(),
+        _modalities(manifest),
+    )
+    sum_one = (
+        partial(sum_part, store.image, store.text)
+        if engine.in_process
+        else partial(_sum_stored, type(store), store.folder.resolve())
+    )
+    return _score(chosen, config, engine, sum_one, source)
+
+
+def _sum_stored(kind: Any, folder: Path, plan: Plan, part: Part) -> Sums:
+    """The sums over a part, for a worker in another process; ``kind`` is the store's class."""
+    store = _open(kind, folder)
+    return sum_part(store.image, store.text, plan, part)
+
+
+@lru_cache(maxsize=1)
+def _open(kind: Any, folder: Path) -> EmbeddingStore | CodeStore:
+    opened: EmbeddingStore | CodeStore = kind.open(folder)
+    return opened
+
+
+def _modalities(manifest: Manifest | None) -> tuple[str, str]:
+    """What the two sides of a store are; codes say it in the card of the model that they were encoded from."""
+    cards = [] if manifest is None else [manifest.model, manifest.source.get("model", {})]
+    first, second = next((card["modalities"] for card in cards if "modalities" in card), ("image", "text"))
+    return first, second
+
+
+def load_stacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Two paired matrices from a .npy file of shape (2, M, D), memory-mapped.
+
+    Raises
+    ------
+    ModalensError
+        If the file is missing, damaged or of another shape.
+    """
+    try:
+        stacked: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise ModalensError(f"There is no file {path}.") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise ModalensError(f"{path} cannot be read as a .npy file ({error}).") from error
+    if stacked.ndim != 3 or len(stacked) != 2:
+        raise ModalensError(
+            f"{path} has shape {stacked.shape}; it must hold two stacked matrices (2, M, D), image first."
+        )
+    return stacked[0], stacked[1]

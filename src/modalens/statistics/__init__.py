@@ -1,0 +1,1 @@
+"""Resampling, intervals and checks of settings: arrays only."""

@@ -1,0 +1,285 @@
+"""Do one modality's features carry a text smuggled into an image? Attack, defend on each class, and ask a victim."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from modalens.arrays import Matrix, matrix_shape
+from modalens.dominance.result import Dominance
+from modalens.errors import ModalensError
+from modalens.progress import progress_bar
+from modalens.statistics.bootstrap import check_resampling
+from modalens.studies.adversarial_images.attack import Encode, Optimisation, Optimised, embed, square
+from modalens.studies.adversarial_images.canaries import Request
+from modalens.studies.adversarial_images.defence import FRIENDLY_TEXT, friendly
+from modalens.studies.adversarial_images.judges import Judge
+from modalens.studies.adversarial_images.kept import Kept, png_bytes
+from modalens.studies.adversarial_images.pictures import grid
+from modalens.studies.adversarial_images.scene import Scene
+from modalens.studies.adversarial_images.sets import index_sets
+from modalens.studies.adversarial_images.tables import (
+    ATTACK,
+    BENIGN,
+    REFERENCE,
+    UNDEFENDED,
+    Row,
+    distances_table,
+    paths_table,
+    statements,
+    success_table,
+)
+from modalens.studies.adversarial_images.text_images import write_text
+from modalens.studies.adversarial_images.trying import success
+from modalens.studies.adversarial_images.victims import Victim
+from modalens.studies.result import Picture, StudyResult
+from modalens.towers.base import VLM
+from modalens.towers.differentiable import differentiable_images
+
+_SHOWN = 6  # rows of the picture
+_PICTURED = (
+    "The attack's targets were pictures of what is asked for, not written requests, so nothing is said of whether "
+    "the victim reads; published values are of written requests and another victim."
+)
+
+
+@dataclass(frozen=True)
+class AdversarialConfig:
+    """How the study is done.
+
+    Attributes
+    ----------
+    attack, defence
+        How pixels are moved, first towards the target, then back on some features.
+    tries
+        Answers to each image in each run.
+    runs
+        At least 2. Each has random sets of its own, samples of the larger classes of its own, and tries of its own.
+    friendly
+        The text on the images that adversarial ones are aligned to.
+    rule
+        Class rule; None for that of the scores.
+    font
+        A font file to write texts with; None for Pillow's, which has Latin letters only.
+    seed
+        Of every draw.
+    """
+
+    attack: Optimisation = field(default_factory=Optimisation)
+    defence: Optimisation = field(default_factory=Optimisation)
+    tries: int = 20
+    runs: int = 5
+    friendly: str = FRIENDLY_TEXT
+    rule: str | None = None
+    font: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("tries", 1), ("runs", 2)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ModalensError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+        check_resampling(0, self.seed)
+
+
+def adversarial(
+    vlm: VLM,
+    images: Sequence[Image.Image],
+    requests: Sequence[Request],
+    features: Matrix,
+    mds: Dominance,
+    victim: Victim,
+    judge: Judge,
+    *,
+    targets: Sequence[Image.Image] | None = None,
+    encode: Encode | None = None,
+    labels: Sequence[Any] | np.ndarray | None = None,
+    config: AdversarialConfig | None = None,
+    work: Path | None = None,
+    source: Mapping[str, Any] | None = None,
+) -> StudyResult:
+    """Smuggle requests into images, take them out again on one class of features, and see what a victim does.
+
+    Parameters
+    ----------
+    vlm
+        The encoder whose image tower is attacked and whose features are aligned.
+    images, requests
+        Benign images, and what each shall ask for.
+    features
+        Image features (m, f) that importance is measured on: those that ``mds`` scores.
+    mds
+        Dominance scores of these features.
+    victim, judge
+        Who is shown the images, and who decides whether a request was followed.
+    targets
+        An image for each request, which the benign one shall embed like; by default the request written on white.
+        An encoder that cannot read needs a picture of what is asked for.
+    encode
+        From embeddings to features, with gradients; None where the features are the embeddings' own.
+    labels
+        A label a row of ``features``, for the control of largest F-score; left out without them.
+    config
+        How.
+    work
+        Folder in which optimised images and finished tries are kept, so that a second run goes on from them.
+    source
+        What the study is run on; kept with the result.
+
+    Returns
+    -------
+    StudyResult
+        Tables ``success`` (rate of each set beside random and importance controls and published values),
+        ``distances`` and ``optimisation`` (cosines to the target and to the friendly image, step by step), and a
+        picture of the images before and after.
+
+    Raises
+    ------
+    ModalensError
+        If sizes do not match, the encoder hands no gradients to pixels, all classes are empty, or victim or judge
+        fail.
+
+    Notes
+    -----
+    Beyond Cross-Modal Alignment, section 5.2, with its index sets beside random sets, importance sets and all
+    features.
+    """
+    config = config or AdversarialConfig()
+    _check(images, requests, features, mds, targets)
+    tower = differentiable_images(vlm)
+    kept = Kept(work)
+    benign = [square(image, tower.side) for image in images]
+    wanted = (
+        [write_text(request.text, side=tower.side, font=config.font) for request in requests]
+        if targets is None
+        else [square(target, tower.side) for target in targets]
+    )
+    mended = friendly(benign, config.friendly, config.font)
+    mds = mds if config.rule is None else mds.with_rule(config.rule)
+    sets, notes = index_sets(features, mds, labels, config.runs, config.seed)
+    scene = Scene(tower, encode, embed(tower, wanted), embed(tower, mended), kept)
+    if scene.width != len(mds.score):
+        raise ModalensError(
+            f"The encoder gives {scene.width} features and {len(mds.score)} are scored; give the function from "
+            "embeddings to the features that were scored."
+        )
+
+    attacked = scene.move(benign, scene.target, None, config.attack, "Attacking", plain=True)
+    adversarial_images = [each.image for each in attacked]
+    defended: dict[tuple[str, int], list[Optimised]] = {}
+    for each, run in ((each, run) for each in sets for run in range(config.runs)):
+        defended[each.name, run] = scene.move(
+            adversarial_images, scene.mended, each.indices[run], config.defence, f"Defending on {each.name}"
+        )
+
+    shown = {
+        (BENIGN, REFERENCE): [benign] * config.runs,
+        ("friendly image", REFERENCE): [mended] * config.runs,
+        ("target", REFERENCE): [wanted] * config.runs,
+        (UNDEFENDED, ATTACK): [adversarial_images] * config.runs,
+    }
+    for each in sets:
+        shown[each.name, each.kind] = [
+            [one.image for one in defended[each.name, run]] for run in range(config.runs)
+        ]
+    sizes = {each.name: each.size for each in sets}
+    rows = []
+    with progress_bar("Asking the victim", len(shown) * config.runs * len(images) * config.tries) as advance:
+        for (name, kind), of_runs in shown.items():
+            rates, unclear = _ask(of_runs, requests, victim, judge, config, kept, advance)
+            rows.append(Row(name, kind, sizes.get(name), rates, unclear))
+    paths = [scene.path(UNDEFENDED, ATTACK, benign, attacked, scene.target, None, plain=True)]
+    paths += [
+        scene.path(
+            each.name, each.kind, adversarial_images, defended[each.name, 0], scene.mended, each.indices[0]
+        )
+        for each in sets
+    ]
+    table, distances = success_table(rows), distances_table(paths)
+    columns = {
+        BENIGN: benign,
+        **({"target": wanted} if all(request.harmless for request in requests) else {}),
+        "friendly": mended,
+        UNDEFENDED: adversarial_images,
+        **{each.name: [one.image for one in defended[each.name, 0]] for each in sets},
+    }
+    picture = grid({name: column[:_SHOWN] for name, column in columns.items()})
+    return StudyResult(
+        name="adversarial",
+        title="Smuggled into an image, and taken out again",
+        tables={"success": table, "distances": distances, "optimisation": paths_table(paths)},
+        statements=[
+            f"Victim: {victim.name}. Judge: {judge.name}.",
+            *statements(table, distances, len(images), config.runs),
+            *([] if targets is None else [_PICTURED]),
+            *notes,
+        ],
+        config={
+            **asdict(config),
+            "rule": mds.rule,
+            "images": len(images),
+            "requests": [request.name for request in requests],
+            "targets": "the request written on white" if targets is None else "pictures",
+            "victim": victim.name,
+            "judge": judge.name,
+        },
+        source=dict(source or {}),
+        pictures={
+            "before-after": Picture(
+                png_bytes(picture),
+                "Benign images, what they were attacked and mended with, and what attack and each defence (first run) "
+                "made of them.",
+            )
+        },
+    )
+
+
+def _ask(
+    of_runs: Sequence[Sequence[Image.Image]],
+    requests: Sequence[Request],
+    victim: Victim,
+    judge: Judge,
+    config: AdversarialConfig,
+    kept: Kept,
+    advance: Callable[[int], None],
+) -> tuple[Float[np.ndarray, "r n"], int]:
+    """Success of each request in each run, and the tries without a verdict."""
+    found = [
+        success(
+            images,
+            requests,
+            victim,
+            judge,
+            tries=config.tries,
+            seed=(config.seed, run),
+            kept=kept,
+            advance=advance,
+        )
+        for run, images in enumerate(of_runs)
+    ]
+    return np.stack([rates for rates, _ in found]), sum(unclear for _, unclear in found)
+
+
+def _check(
+    images: Sequence[Image.Image],
+    requests: Sequence[Request],
+    features: Matrix,
+    mds: Dominance,
+    targets: Sequence[Image.Image] | None,
+) -> None:
+    if not images:
+        raise ModalensError("There is no image to attack; give at least one.")
+    if len(images) != len(requests) or (targets is not None and len(targets) != len(images)):
+        raise ModalensError(
+            f"There are {len(images)} images, {len(requests)} requests and "
+            f"{'no' if targets is None else len(targets)} targets; give one request (and target) an image."
+        )
+    _, width = matrix_shape(features, "The feature matrix")
+    if width != len(mds.score):
+        raise ModalensError(
+            f"The scores are of {len(mds.score)} features and the matrix has {width}; give the matrix that was scored."
+        )

@@ -1,0 +1,245 @@
+"""From success rates and optimised images to the tables of the study, and what they let one say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from modalens.edit.index_sets import CLASS, RANDOM
+from modalens.studies.stats.controls import against_random
+
+REFERENCE, ATTACK, ALL = "reference", "attack", "all"
+_NEAREST = 1000.0  # an image that arrives is infinitely nearer
+UNDEFENDED = "undefended"
+BENIGN = "benign image"
+
+# Success rates with LLaVA-1.5-7b as victim (Beyond Cross-Modal Alignment, Table 3 and appendix A.5.2).
+PUBLISHED = {
+    UNDEFENDED: 0.7326,
+    BENIGN: 0.10,
+    "image": 0.6271,
+    "cross": 0.3544,
+    "text": 0.2489,
+    RANDOM: 0.5428,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One set of images: what was done to them, and how often they got their way.
+
+    Attributes
+    ----------
+    name, kind, size
+        Of the set; ``size`` is the number of features that were aligned, None where none were.
+    rates
+        Success of each request in each run, (r, n).
+    unclear
+        Tries without a verdict.
+    """
+
+    name: str
+    kind: str
+    size: int | None
+    rates: Float[np.ndarray, "r n"]
+    unclear: int
+
+
+@dataclass(frozen=True, eq=False)
+class PathOfSet:
+    """The way of a set's images through the embedding space.
+
+    Attributes
+    ----------
+    name, kind
+        Of the set.
+    steps
+        Steps of the optimisation, (s,).
+    to_target, to_friendly
+        Cosine of each image to the target of its attack and to its friendly image, (s, n).
+    distance
+        On the set's features to where the images were moved, (s, n).
+    change
+        The largest change of a pixel of each image from where it started, in [0, 1], (n,).
+    """
+
+    name: str
+    kind: str
+    steps: Sequence[int]
+    to_target: Float[np.ndarray, "s n"]
+    to_friendly: Float[np.ndarray, "s n"]
+    distance: Float[np.ndarray, "s n"]
+    change: Float[np.ndarray, " n"]
+
+
+def success_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """One row a set: its success rate beside that of random sets of its size, and the published one.
+
+    ``rate`` is the mean over runs and requests with a Wilson interval that counts each request once (tries of one
+    image are no independent evidence); ``std`` is over runs. ``random`` is the mean over random sets,
+    ``difference`` = rate - random with its 95 % interval, under 0 where the set defends better; ``p`` is two-sided,
+    of the hypothesis that the set is one more random one.
+    """
+    random = next((row for row in rows if row.kind == RANDOM), None)
+    return pd.DataFrame([_success(row, random) for row in rows])
+
+
+def paths_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
+    """One row a set and step: mean cosines over images, with 95 % intervals of Student's t."""
+    rows = []
+    for path in paths:
+        for number, step in enumerate(path.steps):
+            rows.append(
+                {
+                    "set": path.name,
+                    "kind": path.kind,
+                    "step": int(step),
+                    **_mean("cosine_to_target", path.to_target[number], (-1, 1)),
+                    **_mean("cosine_to_friendly", path.to_friendly[number], (-1, 1)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def distances_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
+    """One row a set: how near its images came, on the features that were compared, and what it cost in pixels.
+
+    ``nearer`` is the geometric mean over images of distance before / distance after, each at most 1000; NaN where
+    there was no distance to begin with. ``largest_change`` is the mean over images of the largest change
+    of a pixel, in [0, 1].
+    """
+    rows = []
+    for path in paths:
+        before, after = path.distance[0], path.distance[-1]
+        there = before > 0
+        logs = np.log(np.minimum(before[there] / np.maximum(after[there], 1e-12), _NEAREST))
+        nearer = _mean("nearer", logs, (-np.inf, np.inf)) if there.any() else {"nearer": nan}
+        rows.append(
+            {
+                "set": path.name,
+                "kind": path.kind,
+                **_mean("distance_before", before, (0, np.inf)),
+                **_mean("distance_after", after, (0, np.inf)),
+                **{key: float(np.exp(value)) for key, value in nearer.items()},
+                **_mean("largest_change", path.change, (0, 1)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def statements(success: pd.DataFrame, distances: pd.DataFrame, n: int, runs: int) -> list[str]:
+    """What the tables let one say, and no more."""
+    by_name = {row["set"]: row for row in success.to_dict("records")}
+    undefended, benign = by_name[UNDEFENDED], by_name[BENIGN]
+    attack = distances[distances["kind"] == ATTACK].iloc[0]
+    works = undefended["rate_low"] > benign["rate_high"]
+    said = [
+        (
+            f"The attack brought {n} images {attack['nearer']:.3g} times nearer to their targets; the pixel that moved "
+            f"most moved by {attack['largest_change'] * 255:.0f} of 255 levels."
+        )
+    ]
+    meet = "" if works else "; these intervals meet, so what follows says little of any defence"
+    said.append(
+        f"Undefended, they got their way in {_share(undefended)} of the tries, the benign images in {_share(benign)}"
+        f"{meet}."
+    )
+    tested = [row for row in by_name.values() if row["kind"] == CLASS and not np.isnan(row["p"])]
+    for row in tested:
+        said.append(
+            f"Aligned on {row['features']} {row['set']} features they got it in {_share(row)}, on as many random ones "
+            f"in {row['random']:.1%} (difference {row['difference_low']:+.1%} to {row['difference_high']:+.1%}, "
+            f"p = {row['p']:.2g}): {_verdict(row, success)}."
+        )
+    if tested:
+        said.append(
+            f"Each p compares a class with {runs} random sets of its size and is not corrected: of {len(tested)}, "
+            f"{0.05 * len(tested):.2g} would fall under 0.05 by chance."
+        )
+    if success["unclear"].sum():
+        said.append(f"{success['unclear'].sum()} tries got no verdict from the judge and are left out.")
+    return said
+
+
+def _verdict(row: Mapping[Any, Any], success: pd.DataFrame) -> str:
+    if row["p"] >= 0.05:
+        return "the class cannot be told from random features"
+    if row["difference"] > 0:
+        return "the class defends worse than random features"
+    importance = success[~success["kind"].isin([CLASS, RANDOM, REFERENCE, ATTACK, ALL])]
+    best = importance["rate"].min()
+    if row["rate"] < best:
+        return f"the class defends better than random features, and than important ones ({best:.1%})"
+    return f"the class defends better than random features, but not than as many important ones ({best:.1%})"
+
+
+def _success(row: Row, random: Row | None) -> dict[str, Any]:
+    by_request = _mean_over_runs(row.rates)
+    judged = ~np.isnan(by_request)
+    rate = float(by_request[judged].mean()) if judged.any() else nan
+    low, high = _wilson(rate, int(judged.sum()))
+    by_run = [run[~np.isnan(run)].mean() for run in row.rates if not np.isnan(run).all()]
+    found = {
+        "set": row.name,
+        "kind": row.kind,
+        "features": pd.NA if row.size is None else row.size,
+        "rate": rate,
+        "rate_low": low,
+        "rate_high": high,
+        "std": float(np.std(by_run, ddof=1)) if len(by_run) > 1 else nan,
+        **dict.fromkeys(("random", "difference", "difference_low", "difference_high", "p"), nan),
+        "published": PUBLISHED.get(row.name, nan),
+        "unclear": row.unclear,
+    }
+    if (
+        random is not None
+        and row.size == random.size
+        and row.kind not in (RANDOM, ALL)
+        and len(random.rates) > 1
+    ):
+        usable = judged & ~np.isnan(random.rates).any(axis=0)
+        if usable.any():
+            against = against_random(by_request[usable], random.rates[:, usable], np.arange(usable.sum()))
+            found |= {
+                "random": float(random.rates[:, usable].mean()),
+                "difference": against.difference,
+                "difference_low": max(against.low, -1.0),
+                "difference_high": min(against.high, 1.0),
+                "p": against.p,
+            }
+    return found
+
+
+def _mean_over_runs(rates: Float[np.ndarray, "r n"]) -> Float[np.ndarray, " n"]:
+    """Mean of each request over the runs that have one."""
+    counted = (~np.isnan(rates)).sum(axis=0)
+    means: np.ndarray = np.where(counted > 0, np.nansum(rates, axis=0) / np.maximum(counted, 1), nan)
+    return means
+
+
+def _wilson(rate: float, n: int) -> tuple[float, float]:
+    """95 % interval of a share of n (Wilson 1927)."""
+    if n == 0:
+        return nan, nan
+    z = float(norm.ppf(0.975))
+    middle = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
+    return max(float(middle - reach), 0.0), min(float(middle + reach), 1.0)
+
+
+def _mean(name: str, values: Float[np.ndarray, " n"], bounds: tuple[float, float]) -> dict[str, float]:
+    """Mean and its 95 % interval, within bounds; of a single value there is no interval."""
+    n, mean = len(values), float(values.mean())
+    reach = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else nan
+    low, high = np.clip([mean - reach, mean + reach], *bounds).tolist()
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
+
+
+def _share(row: Mapping[Any, Any]) -> str:
+    return f"{row['rate']:.1%} ({row['rate_low']:.1%} to {row['rate_high']:.1%})"

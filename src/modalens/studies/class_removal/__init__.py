@@ -1,0 +1,1 @@
+"""What a classifier loses without the features of one class."""

@@ -1,0 +1,1 @@
+"""What becomes of the gap and of retrieval without one-sided features."""

@@ -1,0 +1,133 @@
+"""Remove sets of features and measure what is left, with the controls of every set beside it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float, Int
+
+from modalens.arrays import BLOCK_ROWS, Block, Matrix, read_rows
+from modalens.edit import IndexSet, random_sets, variance_set, zero
+from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
+from modalens.studies.gap_closing.measures import Measured, Yardstick, cells, over_draws, without_means
+from modalens.studies.gap_closing.sets import EQUAL_ENERGY, equal_energy_sets, feature_energy
+
+# Codes of a side ("image" or "text", whatever the modalities are called) to embeddings (n, d).
+Decode: TypeAlias = Callable[[Block, str], np.ndarray]
+
+ONE_SIDED, VERDICT = "one_sided", "verdict"
+# What tables call the rows of each kind of set, and those that no set of features makes.
+KINDS = {
+    CLASS: "class",
+    VERDICT: "verdict",
+    ONE_SIDED: "one-sided first",
+    RANDOM: "random, equal count",
+    EQUAL_ENERGY: "random, equal energy",
+    VARIANCE: "largest variance",
+}
+EMBEDDINGS, NOTHING = "embeddings", "nothing"
+MEAN_DIFFERENCE, MEANS = "mean difference", "both means"
+RESAMPLES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """Features to remove sets from, and how what is left is measured.
+
+    Attributes
+    ----------
+    image, text
+        Paired features (n, f), dense or CSR.
+    decode
+        Makes embeddings of them; None measures the features themselves.
+    yardstick
+        The pairs, and what they are measured by.
+    live
+        The features that controls may take.
+    seed
+        Of random sets and resamples.
+    """
+
+    image: Block
+    text: Block
+    decode: Decode | None
+    yardstick: Yardstick
+    live: Int[np.ndarray, " k"]
+    seed: int
+
+    @cached_property
+    def energy(self) -> Float[np.ndarray, "2 f"]:
+        """Energy of every feature on each side."""
+        return feature_energy(self.image, self.text)
+
+    @cached_property
+    def _samples(self) -> Block:
+        """The samples of both sides."""
+        both = (self.image, self.text)
+        return sp.vstack(both, format="csr") if sp.issparse(self.image) else np.concatenate(both)
+
+    def without(self, removed: Int[np.ndarray, " k"]) -> tuple[Block, Block]:
+        """Both sides with some features zeroed, decoded; with none, what was there."""
+        image, text = (zero(side, removed) for side in (self.image, self.text))
+        if self.decode is None:
+            return image, text
+        decoded = (self.decode(image, "image"), self.decode(text, "text"))
+        return decoded[0].astype(np.float64), decoded[1].astype(np.float64)
+
+    def baselines(self, embeddings: tuple[Block, Block] | None) -> Iterator[dict[str, Any]]:
+        """A row for what was encoded, for nothing removed, and for the removal of means alone."""
+        if embeddings is not None:
+            yield self._row(EMBEDDINGS, 0, 0.0, self.yardstick.measure(*embeddings, RESAMPLES))
+        whole = self.without(np.arange(0))
+        yield self._row(NOTHING, 0, 0.0, self.yardstick.measure(*whole, RESAMPLES))
+        for kind in (MEAN_DIFFERENCE, MEANS):
+            moved = without_means(*whole, self.yardstick.keys, self.seed, common=kind == MEANS)
+            yield self._row(kind, 0, 0.0, self.yardstick.measure(*moved, RESAMPLES))
+
+    def beside_controls(
+        self, each: IndexSet, draws: int, advance: Callable[[int], None]
+    ) -> Iterator[dict[str, Any]]:
+        """A row for a set, for its two kinds of random sets, and for as many features of largest variance."""
+        size, total = len(each), self.energy.sum(axis=0)
+        randoms = (
+            random_sets(self.live, size, draws, self.seed),
+            equal_energy_sets(self.live, total, float(total[each.indices].sum()), draws, self.seed),
+        )
+        yield self._of_set(each, advance)
+        for sets in randoms:
+            measured = []
+            for one in sets:
+                measured.append(self.yardstick.measure(*self.without(one.indices)))
+                advance(1)
+            yield self._row(
+                KINDS[sets[0].kind],
+                float(np.mean([len(one) for one in sets])),
+                float(np.mean([self._share(one) for one in sets])),
+                over_draws(measured),
+            )
+        yield self._of_set(variance_set(self._samples, size, self.live), advance)
+
+    def _of_set(self, each: IndexSet, advance: Callable[[int], None]) -> dict[str, Any]:
+        measured = self.yardstick.measure(*self.without(each.indices), RESAMPLES)
+        advance(1)
+        return self._row(KINDS[each.kind], len(each), self._share(each), measured)
+
+    def _share(self, each: IndexSet) -> float:
+        total = self.energy.sum(axis=0)
+        return float(total[each.indices].sum() / total.sum())
+
+    @staticmethod
+    def _row(kind: str, removed: float, energy: float, measured: Measured) -> dict[str, Any]:
+        return {"kind": kind, "removed": float(removed), "energy": energy, **cells(measured)}
+
+
+def read_all(matrix: Matrix, rows: Int[np.ndarray, " m"], name: str) -> Block:
+    """Some rows of a matrix in memory, float64, dense or CSR."""
+    blocks = []
+    for start in range(0, len(rows), BLOCK_ROWS):
+        wanted = rows[start : start + BLOCK_ROWS]
+        blocks.append(read_rows(matrix[wanted], 0, len(wanted), name))
+    return sp.vstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.concatenate(blocks)

@@ -1,0 +1,233 @@
+"""Does the gap go with the one-sided features, and does retrieval stay? Remove them and see, beside controls."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from modalens.arrays import Matrix, paired_shape
+from modalens.dominance.result import Dominance
+from modalens.edit import IndexSet, class_sets, live_features
+from modalens.edit.index_sets import CLASS
+from modalens.errors import ModalensError
+from modalens.interpret.bridge_result import VERDICTS
+from modalens.progress import progress_bar
+from modalens.statistics.bootstrap import check_resampling
+from modalens.statistics.checks import check_whole
+from modalens.studies.gap_closing.bench import ONE_SIDED, RESAMPLES, VERDICT, Bench, Decode, read_all
+from modalens.studies.gap_closing.measures import Yardstick
+from modalens.studies.gap_closing.sets import one_sided_order
+from modalens.studies.gap_closing.statements import ALL_ONE_SIDED, statements
+from modalens.studies.result import StudyResult
+
+MAX_PAIRS = 5_000
+SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8)
+_MIN_DRAWS = 5
+
+
+def close_gap(
+    image: Matrix,
+    text: Matrix,
+    mds: Dominance,
+    *,
+    decode: Decode | None = None,
+    embeddings: tuple[Matrix, Matrix] | None = None,
+    verdict: np.ndarray | None = None,
+    labels: Sequence[Any] | np.ndarray | None = None,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    image_ids: Sequence[Any] | np.ndarray | None = None,
+    rule: str | None = None,
+    draws: int = 20,
+    folds: int = 5,
+    seed: int = 0,
+    source: Mapping[str, Any] | None = None,
+) -> StudyResult:
+    """Zero features, decode, and measure the gap, retrieval and zero-shot accuracy, beside controls.
+
+    Parameters
+    ----------
+    image, text
+        Paired features (n, f), dense or sparse, or lazy columns. Of more than 5,000 pairs that many are drawn.
+    mds
+        Dominance scores of these features.
+    decode
+        Makes embeddings of codes, such as an autoencoder's ``decode``. None measures the features themselves, as
+        for a projector's outputs, which have no decoder, or raw dimensions.
+    embeddings
+        What the features were learned on, (n, d) each, for a row to start from.
+    verdict
+        "split", "private", "unclear" or "" for every feature (see :func:`modalens.interpret.bridges`), which
+        gives each verdict rows of its own.
+    labels
+        One label a pair for zero-shot accuracy: an image has the label of the nearest class mean of texts of
+        other groups. None leaves it out, and so do labels that leave nothing to tell apart.
+    groups
+        One label a pair; pairs of one group are drawn together in intervals and held out together.
+    image_ids
+        One label a pair: pairs that share one show one image, which retrieval then counts once.
+    rule
+        The class rule; by default that of ``mds``.
+    draws
+        Random sets of each kind, at least 5; along the curve half as many, and at least 5.
+    folds
+        Parts of the cross-validation behind zero-shot accuracy.
+    seed
+        Of every draw.
+    source
+        What the study is run on; kept with the result.
+
+    Returns
+    -------
+    StudyResult
+        Tables ``sets`` and ``curve``, one row for each removal: the number of features ``removed``, their share
+        of the ``energy`` (sum of squares), and the measures of :meth:`Yardstick.measure` afterwards. ``kind`` tells
+        removals from controls:
+
+        - ``class`` and ``verdict``, or in ``curve`` ``one-sided first``: the order of :func:`one_sided_order`;
+        - ``random, equal count`` and ``random, equal energy``: live features, the mean over draws with the
+          interval in which one more would fall;
+        - ``largest variance``: as many features, those that vary most over all samples of both sides;
+        - ``mean difference``: no feature, but the offset between the modalities; ``both means``: the two means
+          themselves (:func:`modalens.studies.gap_closing.measures.without_means`);
+        - ``nothing`` and ``embeddings``: decoded unedited, and what was encoded.
+
+        Intervals of rows that are no draws are 95 %: a bootstrap over pairs (by group) for the gap and accuracy,
+        Wilson's for recall.
+
+    Raises
+    ------
+    ModalensError
+        If sizes do not match, a setting is out of range, or no feature is live.
+
+    Notes
+    -----
+    L2M and L2I shrink whenever what is left of all samples is alike, as what a decoder adds to every sample is;
+    RMG holds pairs against samples of one modality and separability is free of scale. Classes are those of the
+    scores, so with scores of the same pairs a feature that fires in a pair or two is one-sided by chance, which
+    the random sets share. Method: Dhimoila et al. 2026, for an autoencoder that keeps paired codes alike.
+    """
+    n, f = paired_shape(image, text, mds.modalities)
+    if f != len(mds.score):
+        raise ModalensError(
+            f"The scores are of {len(mds.score)} features and the matrices have {f}; give the matrices that "
+            "were scored."
+        )
+    _, seed = check_resampling(0, seed)
+    draws, folds = check_whole("draws", draws, _MIN_DRAWS), check_whole("folds", folds, 2)
+    mds = mds if rule is None else mds.with_rule(rule)
+    live = live_features(mds)
+    if not live.size:
+        raise ModalensError("No feature fires in any of the pairs; there is nothing to remove.")
+    sets, notes = _sets(mds, verdict)
+    rows = np.arange(n)
+    if n > MAX_PAIRS:
+        rows = np.sort(np.random.default_rng(seed).choice(n, MAX_PAIRS, replace=False))
+        notes.append(f"Of {n:,} pairs {MAX_PAIRS:,} were drawn at random; recall is among these.")
+    yardstick, left_out = Yardstick.of(
+        len(rows),
+        labels=_of_pairs("labels", labels, n, rows),
+        groups=_of_pairs("groups", groups, n, rows),
+        image_ids=_of_pairs("image_ids", image_ids, n, rows),
+        modalities=mds.modalities,
+        folds=folds,
+        seed=seed,
+    )
+    first, second = mds.modalities
+    bench = Bench(read_all(image, rows, first), read_all(text, rows, second), decode, yardstick, live, seed)
+    before = None
+    if embeddings is not None:
+        _check_embeddings(embeddings, n)
+        before = (read_all(embeddings[0], rows, first), read_all(embeddings[1], rows, second))
+    order = one_sided_order(mds, bench.energy)
+    removals = [each for each in sets if not each.skipped]
+    steps = [
+        IndexSet(f"first {size}", ONE_SIDED, np.sort(order[:size]))
+        for size in _sizes(len(live), len(sets[0]))
+    ]
+    whole = list(bench.baselines(before))
+    along = max(_MIN_DRAWS, draws // 2)
+    total = len(removals) * 2 * (1 + draws) + len(steps) * 2 * (1 + along)
+    with progress_bar("Removing features", total) as advance:
+        by_set = [
+            {"set": each.name, **row}
+            for each in removals
+            for row in bench.beside_controls(each, draws, advance)
+        ]
+        by_step = [row for each in steps for row in bench.beside_controls(each, along, advance)]
+    table = pd.DataFrame([*({"set": row["kind"], **row} for row in whole), *by_set])
+    curve = pd.DataFrame([*whole, *by_step])
+    config = {
+        "rule": mds.rule,
+        "estimator": mds.estimator,
+        "modalities": list(mds.modalities),
+        "decoded": decode is not None,
+        "labels": list(yardstick.labelled.names) if yardstick.labelled else None,
+        "majority": yardstick.majority,
+        "pairs": len(rows),
+        "groups": None if groups is None else len(np.unique(yardstick.keys)),
+        "live_features": len(live),
+        "one_sided_features": len(sets[0]),
+        "draws": draws,
+        "draws_along_curve": along,
+        "folds": folds,
+        "resamples": RESAMPLES,
+        "seed": seed,
+    }
+    return StudyResult(
+        name="close-gap",
+        title="Closing the gap",
+        tables={"sets": table, "curve": curve},
+        statements=[*statements(table, config), *notes, *left_out],
+        config=config,
+        source=dict(source or {}),
+    )
+
+
+def _sets(mds: Dominance, verdict: np.ndarray | None) -> tuple[list[IndexSet], list[str]]:
+    """All one-sided features, then each class, then each verdict; and a sentence for those that are empty."""
+    image, cross, text = class_sets(mds)
+    both = np.sort(np.concatenate([image.indices, text.indices]))
+    sets = [IndexSet(ALL_ONE_SIDED, CLASS, both), image, text, cross]
+    notes = [f"No feature is {ALL_ONE_SIDED}, so its rows are left out."] if sets[0].skipped else []
+    notes += [each.note for each in sets[1:] if each.skipped]
+    if verdict is None:
+        return sets, notes
+    verdict = np.asarray(verdict)
+    if verdict.shape != mds.score.shape:
+        raise ModalensError(
+            f"There are verdicts of shape {verdict.shape} for {len(mds.score)} features; give one for each feature."
+        )
+    live = ~np.isnan(mds.score)
+    found = [IndexSet(name, VERDICT, np.flatnonzero((verdict == name) & live)) for name in VERDICTS]
+    notes += [f"No feature is {each.name}, so its rows are left out." for each in found if each.skipped]
+    return [*sets, *found], notes
+
+
+def _sizes(live: int, one_sided: int) -> list[int]:
+    """How many features each point of the curve is without: set shares of the live ones, and all one-sided ones."""
+    sizes = {round(share * live) for share in SHARES}
+    apart = {size for size in sizes if abs(size - one_sided) >= SHARES[0] * live}
+    return sorted(size for size in apart | {one_sided} if 0 < size < live)
+
+
+def _of_pairs(
+    name: str, values: Sequence[Any] | np.ndarray | None, n: int, rows: Int[np.ndarray, " m"]
+) -> np.ndarray | None:
+    """What was given for each pair, for the pairs that are studied."""
+    if values is None:
+        return None
+    given: np.ndarray = np.asarray(pd.Series(values, dtype=object))
+    if len(given) != n:
+        raise ModalensError(f"{name} has {len(given)} entries for {n} pairs; give one for each pair.")
+    chosen: np.ndarray = given[rows]
+    return chosen
+
+
+def _check_embeddings(embeddings: tuple[Matrix, Matrix], n: int) -> None:
+    rows, _ = paired_shape(*embeddings)
+    if rows != n:
+        raise ModalensError(
+            f"There are {rows} pairs of embeddings for {n} pairs of features; give the same pairs."
+        )

@@ -1,0 +1,200 @@
+"""What does each class carry into a generated picture? Move it towards a reference, beside random features."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from modalens.dominance.result import Dominance
+from modalens.errors import ModalensError
+from modalens.pairs.images import FileImage
+from modalens.statistics.bootstrap import check_resampling
+from modalens.studies.result import StudyResult
+from modalens.studies.text_to_image_control.measures import Ruler
+from modalens.studies.text_to_image_control.pictures import grid_picture
+from modalens.studies.text_to_image_control.prompted import Prompted
+from modalens.studies.text_to_image_control.sweep import run_sweep, sweep_sets
+from modalens.studies.text_to_image_control.tables import cells_table, slopes_table, statements
+from modalens.towers.base import VLM
+from modalens.towers.samples.base import SampleEmbedder
+
+_STRENGTHS = tuple(step / 10 for step in range(10))
+# Judges that share a tower with the encoder that is edited, by the names of both.
+_RELATED = {
+    ("demo", "efficientnet-lite0"): (
+        "efficientnet-lite0, which judges content, is the frozen tower under the demo encoder's image head: another "
+        "embedder than the one that is edited, but no independent one. Colours and edges owe nothing to it."
+    )
+}
+_PUBLISHED = (
+    "The papers measure nothing here; looking at pictures of Stable Diffusion 2 they say that TextD carries the main "
+    "subject, and ImgD low-level detail and, when strong, distortion."
+)
+# A reference this many times as long as the prompt, or as much shorter, changes its length more than its meaning.
+_MUCH_LONGER = 2.0
+
+
+@dataclass(frozen=True)
+class TextToImageConfig:
+    """How the study is done.
+
+    Attributes
+    ----------
+    strengths
+        Ascending, in [0, 1], at least two.
+    seeds
+        Pictures of each edit, from as many seeds; 1 for a generator in which nothing is random.
+    draws
+        Random sets of features, at least 2; the first is in the grids.
+    shown
+        Of how many references to show the grid.
+    rule
+        Class rule; None for that of the scores.
+    seed
+        The first seed of pictures, and that of every draw.
+    """
+
+    strengths: tuple[float, ...] = _STRENGTHS
+    seeds: int = 2
+    draws: int = 8
+    shown: int = 3
+    rule: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("seeds", 1), ("draws", 2), ("shown", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ModalensError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+        ascending = len(self.strengths) > 1 and all(np.diff(self.strengths) > 0)
+        if not ascending or self.strengths[0] < 0 or self.strengths[-1] > 1:
+            raise ModalensError(
+                f"Strengths must be at least two, ascending, between 0 and 1, not {list(self.strengths)}."
+            )
+        check_resampling(0, self.seed)
+
+
+def text_to_image(
+    prompted: Prompted,
+    references: Sequence[Image.Image],
+    mds: Dominance,
+    judge: SampleEmbedder,
+    *,
+    reader: VLM | None = None,
+    config: TextToImageConfig | None = None,
+    work: Path | None = None,
+    caveats: Sequence[str] = (),
+    source: Mapping[str, Any] | None = None,
+) -> StudyResult:
+    """Move a prompt's features towards reference images, class by class, and measure what is drawn.
+
+    Parameters
+    ----------
+    prompted
+        Generator and prompt: Stable Diffusion, or an embedding of the prompt that a generator draws.
+    references
+        Reference images; intervals are over these, so give several.
+    mds
+        Dominance scores of the features that ``prompted`` moves.
+    judge
+        Embeds pictures to say what they show; not the encoder whose features are moved.
+    reader
+        A dual encoder, also another one, that says how well pictures fit the prompt; left out by default.
+    config
+        How.
+    work
+        Folder in which pictures are kept as they are drawn, so that a second run goes on from them.
+    caveats
+        Sentences put first among the statements.
+    source
+        What the study is run on; kept with the result.
+
+    Returns
+    -------
+    StudyResult
+        Tables ``cells`` (each measure by set and strength) and ``slopes`` (what a measure changes by from
+        strength 0 to 1, classes beside random sets of equal size, and whether a class carries content or
+        surface), and a picture of each grid.
+
+    Raises
+    ------
+    ModalensError
+        If there is no reference, scores and features do not match, all classes are empty, or a picture
+        cannot be drawn or kept.
+
+    Notes
+    -----
+    Beyond Cross-Modal Alignment, section 5.3: T'[I] = (1 - s) T[I] + s R[I], with classes sampled down to the
+    smallest, random sets of that size and all features beside them.
+    """
+    config = config or TextToImageConfig()
+    if not references:
+        raise ModalensError("There is no reference image; give at least one, better several.")
+    if prompted.n_features != len(mds.score):
+        raise ModalensError(
+            f"{len(mds.score)} features are scored and {prompted.name} is moved on {prompted.n_features}; give the "
+            f"scores of the features of {prompted.vlm.name}."
+        )
+    mds = mds if config.rule is None else mds.with_rule(config.rule)
+    sets, notes = sweep_sets(mds, config.draws, config.seed)
+    embedded = prompted.embed(references)
+    ruler = Ruler(references, judge, prompted.prompt, reader)
+    seeds = [config.seed + turn for turn in range(config.seeds)]
+    sweep = run_sweep(prompted, embedded, sets, config.strengths, seeds, ruler, shown=config.shown, work=work)
+    slopes = slopes_table(sweep, config.seed)
+    related = _RELATED.get((prompted.vlm.name, judge.name))
+    length = float(np.linalg.norm(embedded, axis=1).mean())
+    return StudyResult(
+        name="text-to-image",
+        title="What each class carries into a picture",
+        tables={"slopes": slopes, "cells": cells_table(sweep, config.seed)},
+        statements=[
+            *caveats,
+            *([] if related is None else [related]),
+            *statements(slopes, sweep, judge.name),
+            *_lengths(prompted.prompt_length, length),
+            _PUBLISHED,
+            *notes,
+        ],
+        config={
+            **asdict(config),
+            "rule": mds.rule,
+            "estimator": mds.estimator,
+            "prompt": prompted.prompt,
+            "generator": prompted.card(),
+            "judge": judge.card(),
+            "reader": None if reader is None else reader.card(),
+            "references": len(references),
+            "features_moved": len(sets[0]),
+            "prompt_length": prompted.prompt_length,
+            "reference_length": length,
+        },
+        source=dict(source or {}),
+        pictures={
+            f"grid-{number + 1}": grid_picture(
+                sweep, number, references[number], prompted.prompt, config.seed
+            )
+            for number in range(len(sweep.shown))
+        },
+    )
+
+
+def read_references(paths: Sequence[Path]) -> list[Image.Image]:
+    """Open reference images as RGB.
+
+    Raises
+    ------
+    ModalensError
+        If one is missing, truncated, too large or no image.
+    """
+    return [FileImage(Path(path), str(path)).load() for path in paths]
+
+
+def _lengths(prompt: float, reference: float) -> list[str]:
+    if reference <= _MUCH_LONGER * prompt and prompt <= _MUCH_LONGER * reference:
+        return []
+    longer = f"{reference:.3g} long on average and what they are mixed into {prompt:.3g}"
+    return [f"The references' embeddings are {longer}, so an edit changes length as well as direction."]

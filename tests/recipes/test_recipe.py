@@ -1,0 +1,249 @@
+"""Recipes: refused before they start, done once, done again where something changed, and the same after a stop."""
+
+import json
+import shutil
+from functools import wraps
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from modalens.errors import ModalensError
+from modalens.recipes import execute as recipe_run
+from modalens.recipes.comparison import COLUMNS, as_markdown, compare
+from modalens.recipes.execute import run_recipe
+from modalens.recipes.recipe import load_recipe
+from modalens.runs.layout import Run
+from modalens.store.fingerprints import fingerprint
+from tests.torture.rounds import contents
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+SMALL = {
+    "name": "Small",
+    "inputs": {"pairs": "csv:nowhere.csv", "model": "none"},
+    "steps": {
+        "embed": {"do": "embed", "run": "a", "pairs": "$pairs", "vlm": "$model", "batch_size": 16},
+        "score": {"do": "score", "run": "a", "after": ["embed"], "resamples": 10},
+        "sae": {
+            "do": "train",
+            "run": "a",
+            "after": ["score"],
+            "learner": "sae",
+            "n_features": 32,
+            "k": 4,
+            "steps": 8,
+        },
+        "again": {"do": "score", "run": "a", "after": ["embed"], "rule": "twofold", "resamples": 10},
+    },
+    "smoke": {
+        "inputs": {"pairs": "stand-in:pairs", "model": "stand-in:clip1"},
+        "settings": {"sae": {"batch_size": 16}},
+    },
+}
+
+
+def write(folder: Path, **changes: object) -> Path:
+    """The small recipe with some parts or steps replaced."""
+    document = json.loads(json.dumps(SMALL))
+    for name, value in changes.items():
+        (document["steps"] if name in document["steps"] else document)[name] = value
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return path
+
+
+def did(path: Path, out: Path) -> list[str]:
+    """Names of the steps that were done now."""
+    return [
+        each.step.name for each in run_recipe(load_recipe(path, smoke=True), out) if each.seconds is not None
+    ]
+
+
+def test_steps_are_done_once_and_again_where_something_changed(tmp_path: Path) -> None:
+    path, out = write(tmp_path), tmp_path / "out"
+    assert did(path, out) == ["embed", "score", "sae", "again"]
+    before = contents(out / "a")
+    assert did(path, out) == []
+    assert contents(out / "a") == before
+
+    longer = {**SMALL["steps"]["sae"], "steps": 9}
+    assert did(write(tmp_path, sae=longer), out) == ["sae"]
+    (aside,) = (out / "replaced").iterdir()
+    assert aside.name.startswith("sae-")
+    assert (aside / "codes").is_dir()
+    record = json.loads((out / "steps/sae.json").read_text())
+    assert record["settings"]["steps"] == 9
+    assert record["done"]
+
+    table = out / "stand-ins/pairs/pairs.csv"
+    table.write_text(table.read_text().replace("small", "tiny"))  # the data itself changes
+    assert did(write(tmp_path, sae=longer), out) == ["embed", "score", "sae", "again"]
+
+
+def test_a_stop_in_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path)
+    did(path, tmp_path / "whole")
+    out = tmp_path / "broken"
+    recipe = load_recipe(path, smoke=True)
+    for name in ("embed", "train", "score"):
+        real = recipe_run.STEPS[name]
+
+        @wraps(real)
+        def stop_after(*words: object, real=real, **settings: object) -> None:
+            real(*words, **settings)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setitem(recipe_run.STEPS, name, stop_after)
+            with pytest.raises(KeyboardInterrupt):
+                list(run_recipe(recipe, out))
+    assert did(path, out)[-1] == "again"
+    assert did(path, out) == []
+    one, other = (
+        pd.read_parquet(each / "a/scores/dominance-mean_ratio.parquet") for each in (tmp_path / "whole", out)
+    )
+    pd.testing.assert_frame_equal(one, other)
+    weights = [each / "a/features/sae/sae.safetensors" for each in (tmp_path / "whole", out)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_failing_step_is_named_and_finished_ones_are_kept(tmp_path: Path) -> None:
+    path = write(tmp_path, sae={**SMALL["steps"]["sae"], "split": "nowhere"})
+    with pytest.raises(ModalensError, match=r"The step sae: .*split"):
+        did(path, tmp_path / "out")
+    assert did(write(tmp_path), tmp_path / "out") == ["sae", "again"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"score": {"do": "dance", "run": "a"}}, "does 'dance'; it must do one of embed"),
+        ({"score": {"do": "score", "run": "a", "resample": 3}}, "has no 'resample'; it takes rule"),
+        (
+            {"score": {"do": "score", "run": "a", "resamples": "many"}},
+            "resamples of the step 'score' is 'many'",
+        ),
+        ({"score": {"do": "score", "run": "a", "normalize": 1}}, "must be of kind bool"),
+        ({"score": {"do": "score", "run": "a", "after": ["sae"]}}, "list steps that stand before it: embed"),
+        ({"score": {"do": "score", "run": "../a"}}, "must name its run"),
+        ({"score": {"do": "score"}}, "must name its run"),
+        ({"sae": {"do": "train", "run": "a"}}, "lacks learner"),
+        ({"embed": {"do": "embed", "run": "a", "pairs": "$data", "vlm": "x"}}, "asks for the input 'data'"),
+        ({"steps": {}}, "has no steps"),
+        ({"steps": ["embed"]}, "must be names with values"),
+        ({"extra": 1}, "has no 'extra'; it takes name"),
+        ({"needs": {"luck": 1}}, "needs has no 'luck'"),
+        ({"smoke": {"inputs": {"glue": "x"}}}, "has no 'glue'"),
+        ({"smoke": {"settings": {"dance": {}}}}, "has no 'dance'"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_runs(tmp_path: Path, changes: dict, sentence: str) -> None:
+    with pytest.raises(ModalensError, match=sentence.replace(".", r"\.")):
+        load_recipe(write(tmp_path, **changes), smoke=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sae": {**SMALL["steps"]["sae"], "k": 64}}, "The step sae: k is 64"),
+        ({"sae": {**SMALL["steps"]["sae"], "learner": "ica"}}, "The step sae: There is no learner 'ica'"),
+        (
+            {"sae": {**SMALL["steps"]["sae"], "pairs_of": "b"}},
+            "The step sae: pairs_of is 'b'; no step makes it",
+        ),
+        (
+            {"again": {"do": "score", "run": "a", "rule": "best"}},
+            "The step again: There is no class rule 'best'",
+        ),
+        ({"again": {"do": "study", "run": "a", "study": "age"}}, "The step again: There is no study 'age'"),
+        (
+            {"again": {"do": "embed", "run": "b", "pairs": "csv:no.csv", "vlm": "stand-in:clip1"}},
+            "no file 'no.csv'",
+        ),
+        (
+            {"again": {"do": "embed", "run": "b", "pairs": "$pairs", "vlm": "declip:no.pt"}},
+            "no DeCLIP checkpoint",
+        ),
+    ],
+)
+def test_what_is_bound_to_fail_is_told_before_the_first_step(
+    tmp_path: Path, changes: dict, sentence: str
+) -> None:
+    with pytest.raises(ModalensError, match=sentence.replace(".", r"\.")):
+        did(write(tmp_path, **changes), tmp_path / "out")
+    assert not (tmp_path / "out/a").exists()
+    assert not (tmp_path / "out/steps").exists()
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    with pytest.raises(ModalensError, match="cannot be read"):
+        load_recipe(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("steps: [")
+    with pytest.raises(ModalensError, match="is no YAML"):
+        load_recipe(tmp_path / "bad.yaml")
+    (tmp_path / "bad.yaml").write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(ModalensError, match="is no YAML"):
+        load_recipe(tmp_path / "bad.yaml")
+    with pytest.raises(ModalensError, match="has no smoke part"):
+        load_recipe(write(tmp_path, smoke=None), smoke=True)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_name_their_needs_and_their_inputs(path: Path) -> None:
+    recipe = load_recipe(path, inputs={"pairs": "csv:mine.csv"})
+    assert recipe.told_needs().startswith("Needs about")
+    assert any(step.settings.get("pairs") == "csv:mine.csv" for step in recipe.steps)
+    assert not any("$" in str(value) for step in recipe.steps for value in step.settings.values())
+    assert "stand-ins" in load_recipe(path, smoke=True).told_needs().lower()
+
+
+def test_fingerprints_are_of_content(tmp_path: Path) -> None:
+    table, shards = tmp_path / "a.csv", tmp_path / "shards"
+    table.write_text("one")
+    shards.mkdir()
+    (shards / "x-0000.tar").write_bytes(b"12")
+    first = fingerprint(f"csv:{table}")
+    assert first == fingerprint(f"csv:{table}") != fingerprint(str(shards))
+    copy = tmp_path / "b.csv"
+    shutil.copy(table, copy)
+    assert fingerprint(f"csv:{copy}") == first
+    table.write_text("two")
+    assert fingerprint(f"csv:{table}") != first
+    pattern = f"wds:{shards}/x-{{0000..0001}}.tar"
+    one = fingerprint(pattern)
+    (shards / "x-0001.tar").write_bytes(b"34")
+    assert None is not fingerprint(pattern) != one
+    for nothing in ("openai/clip-vit-base-patch32", "wds:s3://bucket/x.tar", "{0..", 3, None, "", "."):
+        assert fingerprint(nothing) is None
+
+
+@pytest.mark.demo
+def test_the_papers_recipe_runs_on_stand_ins(tmp_path: Path) -> None:
+    recipe = load_recipe(RECIPES / "beyond_cross_modal.yaml", smoke=True)
+    done = [each.step.name for each in run_recipe(recipe, tmp_path)]
+    assert done == [step.name for step in recipe.steps]
+    table = pd.DataFrame(json.loads((tmp_path / "clip/comparison/comparison.json").read_text())["rows"])
+    assert tuple(table.columns) == COLUMNS
+    assert set(table["of"]) >= {
+        "CLIP",
+        "DeCLIP",
+        "CLIP+SAE",
+        "CLIP+NCL",
+        "images",
+        "texts",
+        "female",
+        "undefended",
+    }
+    known = table.dropna(subset=["here", "published"])
+    np.testing.assert_allclose(known["difference"], known["here"] - known["published"])
+    averages = pd.read_json(tmp_path / "vit-h/studies/removal/raw/result.json", typ="series")
+    assert averages["name"] == "removal"
+    own = compare(Run(tmp_path / "clip"), declip=Run(tmp_path / "declip"), removal=Run(tmp_path / "vit-h"))
+    written = (tmp_path / "clip/comparison/comparison.md").read_text(encoding="utf-8")
+    assert written == as_markdown(own)
+    assert "| images | without image |" in written
+    for run in ("clip", "vit-h", "generator"):
+        assert (tmp_path / run / "report/report.html").stat().st_size > 100_000
+    assert all(each.seconds is None for each in run_recipe(recipe, tmp_path))

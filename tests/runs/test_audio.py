@@ -1,0 +1,129 @@
+"""Sounds and texts all the way: embedded, scored, and told of by their own names."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import wavfile
+
+from modalens.cli import main
+from modalens.runs import ScoreConfig, embed, encode_store, score_store
+from modalens.errors import ModalensError
+from modalens.features import TopKSAE, TrainConfig
+from modalens.pairs import load_pairs
+from modalens.store import EmbeddingStore
+from modalens.towers import load_vlm
+from tests.fakes import FakeVLM
+
+pytestmark = pytest.mark.usefixtures("no_network")
+
+RATE = 8000
+SOUNDS = 24
+
+
+@pytest.fixture(scope="module")
+def clap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small CLAP with random weights that hears one second and reads letters."""
+    import transformers
+
+    folder = tmp_path_factory.mktemp("clap")
+    audio = transformers.ClapAudioConfig(
+        window_size=2, num_mel_bins=64, spec_size=128, hidden_size=32, depths=[1, 1],
+        num_attention_heads=[2, 2], num_hidden_layers=2, patch_embeds_hidden_size=16,
+    )  # fmt: skip
+    text = transformers.ClapTextConfig(
+        vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+        max_position_embeddings=20,
+    )  # fmt: skip
+    config = transformers.ClapConfig(
+        text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=24
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = transformers.ClapModel(config)
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.2)
+        model.save_pretrained(folder)
+    transformers.ClapFeatureExtractor(
+        sampling_rate=RATE, hop_length=80, max_length_s=1, fft_window_size=256, frequency_max=4000,
+        truncation="rand_trunc",
+    ).save_pretrained(folder)  # fmt: skip
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "Ġ", *map(chr, range(ord("a"), ord("z") + 1))]
+    transformers.RobertaTokenizer(
+        vocab={piece: row for row, piece in enumerate(pieces)}, merges=[]
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tones of several pitches with their names; one file is damaged."""
+    folder = tmp_path_factory.mktemp("sounds")
+    rows = [["audio", "caption"]]
+    for number in range(SOUNDS):
+        tone = np.sin(2 * np.pi * (200 + 70 * number) * np.arange(3000 + 100 * number) / RATE)
+        wavfile.write(folder / f"{number}.wav", RATE, (tone * 2**14).astype(np.int16))
+        rows.append([f"{number}.wav", f"tone {'abcdef'[number % 6]}{'uvwxyz'[number // 6]}"])
+    (folder / "bad.wav").write_text("no sound")
+    rows.append(["bad.wav", "bad"])
+    with (folder / "sounds.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    return folder / "sounds.csv"
+
+
+@pytest.fixture(scope="module")
+def store(clap: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -> EmbeddingStore:
+    out = tmp_path_factory.mktemp("run") / "embeddings"
+    return embed(load_pairs(f"csv:{table}"), load_vlm(str(clap), device="cpu"), out)
+
+
+def test_rows_are_what_the_model_makes_of_each_file(store: EmbeddingStore, clap: Path, table: Path) -> None:
+    vlm = load_vlm(str(clap), device="cpu")
+    for row, pair in enumerate(list(load_pairs(f"csv:{table}"))[:4]):
+        np.testing.assert_allclose(store.image[row], vlm.embed_images([pair.image])[0], atol=1e-5)
+        np.testing.assert_allclose(store.text[row], vlm.embed_texts([pair.text])[0], atol=1e-5)
+    assert len(store) == SOUNDS
+    assert store.manifest is not None
+    (skipped,) = store.manifest.skipped
+    assert "cannot be decoded" in skipped["reason"]
+
+
+def test_classes_and_gap_carry_the_names(store: EmbeddingStore, tmp_path: Path) -> None:
+    scores = score_store(store, ScoreConfig(resamples=10))
+    mds = scores.dominance["mean_ratio"]
+    assert not isinstance(mds, str)
+    assert mds.modalities == ("audio", "text")
+    assert set(mds.labels) <= {"audio", "cross", "text", "dead"}
+    assert "p_audio" in mds.to_frame()
+    again = score_store(store, ScoreConfig(resamples=10))
+    scores.save(tmp_path)
+    assert type(again).load(tmp_path).gap.l2m == scores.gap.l2m
+
+
+def test_codes_carry_the_names(store: EmbeddingStore, tmp_path: Path) -> None:
+    sae = TopKSAE.fit(store, n_features=16, k=4, seed=0, train=TrainConfig(steps=5, batch_size=8))
+    codes = encode_store(sae, store, tmp_path / "codes")
+    mds = score_store(codes, ScoreConfig(resamples=0)).dominance["mean_ratio"]
+    assert not isinstance(mds, str)
+    assert mds.classes == ("text", "cross", "audio", "dead")
+
+
+def test_the_command_line_counts_audio(
+    store: EmbeddingStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    arguments = ["score", str(store.folder), "--resamples", "10", "--json", "--out", str(tmp_path / "scores")]
+    monkeypatch.setattr("sys.argv", ["modalens", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    assert list(json.loads(capsys.readouterr().out)["counts"]) == ["text", "cross", "audio", "dead"]
+
+
+def test_a_model_that_sees_does_not_hear(table: Path, clap: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModalensError, match="holds pairs of audio and text, and fake embeds image and text"):
+        embed(load_pairs(f"csv:{table}"), FakeVLM(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
