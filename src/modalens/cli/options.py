@@ -1,0 +1,100 @@
+"""Command-line options from the dataclasses that define them."""
+
+import dataclasses
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from modalens.errors import ModalensError
+from modalens.options import About, Options, about_of, checked, is_required
+
+Command = Callable[..., Any]
+
+
+def takes(*configs: type[Options], leave_out: tuple[str, ...] = ()) -> Callable[[Command], Command]:
+    """Give a command one option for each field of some configurations.
+
+    The command's last parameters take the values, one mapping from field to checked value for each class. Two
+    classes that share a field (say, ``seed``) share the option.
+
+    Parameters
+    ----------
+    configs
+        Classes of options.
+    leave_out
+        Fields that the command fills in itself.
+    """
+
+    def decorate(command: Command) -> Command:
+        parameters = list(inspect.signature(command).parameters.values())
+        own, taking = parameters[: -len(configs)], parameters[-len(configs) :]
+        fields = {config: _fields(config, leave_out) for config in configs}
+        options = {name: _parameter(*each) for found in fields.values() for name, each in found.items()}
+
+        @functools.wraps(command)
+        def run(**given: Any) -> Any:
+            arguments = {each.name: given[each.name] for each in own}
+            for parameter, config in zip(taking, configs, strict=True):
+                arguments[parameter.name] = {
+                    name: _value(name, given[name], hint, about_of(field))
+                    for name, (field, hint) in fields[config].items()
+                }
+            return command(**arguments)
+
+        given = [*own, *options.values()]
+        run.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in given}
+        return run
+
+    return decorate
+
+
+def _fields(
+    config: type[Options], leave_out: tuple[str, ...]
+) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
+    hints = typing.get_type_hints(config)
+    return {
+        field.name: (field, hints[field.name])
+        for field in dataclasses.fields(config)
+        if field.name not in leave_out
+    }
+
+
+def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kind = next(each for each in kinds if each is not type(None))
+    default: Any = ... if is_required(field) else field.default
+    if typing.get_origin(kind) is tuple:
+        kind, default = list[typing.get_args(kind)[0]], list(default) or None  # type: ignore[misc]
+        kinds = (kind, type(None))
+    flag = "--" + field.name.replace("_", "-")
+    names = [flag] if kind is not bool or not default else [f"{flag}/--no-{flag[2:]}"]
+    annotation = kind | None if type(None) in kinds else kind
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is ... else default,
+        annotation=Annotated[annotation, typer.Option(*names, help=_help(about_of(field)))],
+    )
+
+
+def _help(about: About) -> str:
+    names = about.names()
+    details = [about.unit, about.range(), None if names is None else "one of " + ", ".join(names)]
+    told = "; ".join(each for each in details if each)
+    return f"{about.help.rstrip('.')} ({told})." if told else about.help
+
+
+def _value(name: str, value: Any, hint: Any, about: About) -> Any:
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and any(typing.get_origin(kind) is tuple for kind in kinds):
+        value = ()
+    try:
+        return checked(name, value, hint, about)
+    except ModalensError as error:
+        raise ModalensError(f"--{name.replace('_', '-')}: {error}") from error

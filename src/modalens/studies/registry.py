@@ -1,0 +1,71 @@
+"""What a study is to the rest of the house, and the list of those there are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from modalens.errors import ModalensError
+from modalens.options import Options
+from modalens.studies.result import StudyResult
+from modalens.studies.subject import Subject
+
+# One folder a study; each has a module ``on_run`` with the constant STUDY.
+_FOLDERS = {
+    "removal": "class_removal",
+    "stability": "class_stability",
+    "gender": "attribute_probing",
+    "adversarial": "adversarial_images",
+    "text-to-image": "text_to_image_control",
+    "close-gap": "gap_closing",
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be run on a representation of a run.
+
+    Attributes
+    ----------
+    name
+        As on the command line and in recipes.
+    summary
+        One or two sentences: what it measures.
+    config
+        Its options.
+    on_run
+        Runs it on one representation, with its configuration, a folder for what is kept between two runs, and what
+        is kept with the result as its source.
+    inputs
+        What the result follows from beyond the representation and the configuration: files by content, the
+        interpretation, models from other seeds.
+    one_representation
+        Whether it is run on one representation only (it takes minutes), and on the run's own encoder only.
+    """
+
+    name: str
+    summary: str
+    config: type[Options]
+    on_run: Callable[[Subject, Any, Path, Mapping[str, Any]], StudyResult]
+    inputs: Callable[[Subject, Any], Mapping[str, Any]]
+    one_representation: bool = False
+
+
+def study_names() -> tuple[str, ...]:
+    """The studies there are."""
+    return tuple(_FOLDERS)
+
+
+def find_study(name: str) -> Study:
+    """The study of a name.
+
+    Raises
+    ------
+    ModalensError
+        If there is none.
+    """
+    if name not in _FOLDERS:
+        raise ModalensError(f"There is no study {name!r}; there are {', '.join(_FOLDERS)}.")
+    found: Study = import_module(f"modalens.studies.{_FOLDERS[name]}.on_run").STUDY
+    return found
