@@ -10,10 +10,10 @@ import torch
 from scipy.io import wavfile
 
 from modalens.cli import main
-from modalens.runs import ScoreConfig, embed, encode_store, score_store
 from modalens.errors import ModalensError
 from modalens.features import TopKSAE, TrainConfig
 from modalens.pairs import load_pairs
+from modalens.runs import ScoreConfig, embed, encode_store, score_store
 from modalens.store import EmbeddingStore
 from modalens.towers import load_vlm
 from tests.fakes import FakeVLM

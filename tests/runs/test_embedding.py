@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modalens.runs import embed
-from modalens.runs import embedding
-from modalens.runs.shards import EmbedConfig
 from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Skipped
+from modalens.runs import embed, embedding
+from modalens.runs.shards import EmbedConfig
 from modalens.store import EmbeddingStore, atomic
 from modalens.towers import load_vlm
 from tests.engine import crew

@@ -6,9 +6,9 @@ import pytest
 import scipy.sparse as sp
 
 import modalens as ml
-from modalens.runs import ScoreConfig, embed, encode_store, score, score_store
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig, TrainConfig, train
+from modalens.runs import ScoreConfig, embed, encode_store, score, score_store
 from modalens.store import CodeStore, ShardContent, StoreWriter
 from modalens.store.codes import csr_arrays
 from modalens.store.manifest import CODES_KIND, Manifest

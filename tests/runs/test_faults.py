@@ -23,10 +23,10 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFile
 
-from modalens.runs import embed
 from modalens.features import SAEConfig, TrainConfig, train
 from modalens.pairs import load_pairs, remote
 from modalens.progress import progress_bar
+from modalens.runs import embed
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 from tests.torture.jobs import commands, prepare
 from tests.torture.rounds import contents, differences, undisturbed

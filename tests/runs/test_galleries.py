@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from modalens.dominance import modality_dominance
+from modalens.errors import ModalensError
+from modalens.report.gallery import Gallery, build_gallery
 from modalens.runs.galleries import check_limits, collect_pictures, make_gallery
 from modalens.runs.interpreting import (
     SIDES,
@@ -20,8 +22,6 @@ from modalens.runs.interpreting import (
     SampleSets,
     interpret_features,
 )
-from modalens.errors import ModalensError
-from modalens.report.gallery import Gallery, build_gallery
 from modalens.store import EmbeddingStore
 from tests.small_run import SCRIPT, caption, colour
 

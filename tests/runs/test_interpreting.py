@@ -10,8 +10,12 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from modalens.runs import ScoreConfig, embed, score_store
-from modalens.runs import interpreting
+from modalens.errors import ModalensError
+from modalens.features import SAEConfig
+from modalens.features.sharing import load_features
+from modalens.interpret import Bridges, monosemanticity
+from modalens.pairs import load_pairs
+from modalens.runs import ScoreConfig, embed, interpreting, score_store
 from modalens.runs.interpreting import (
     SIDES,
     Interpretation,
@@ -20,13 +24,8 @@ from modalens.runs.interpreting import (
     interpret_run,
     load_interpretation,
 )
-from modalens.runs.representations import Representation, representations
 from modalens.runs.layout import Run
-from modalens.errors import ModalensError
-from modalens.features import SAEConfig
-from modalens.features.sharing import load_features
-from modalens.interpret import Bridges, monosemanticity
-from modalens.pairs import load_pairs
+from modalens.runs.representations import Representation, representations
 from tests.fakes import FakeVLM
 from tests.small_run import COLOURS, CONFIG, SCORING, Embedder, colour, learn, loader
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from modalens.runs import ScoreConfig, embed, score
-from modalens.runs.learning import measure_learned, rows_by_split, train_on
-from modalens.runs.layout import Run
 from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs.base import Pair
+from modalens.runs import ScoreConfig, embed, score
+from modalens.runs.layout import Run
+from modalens.runs.learning import measure_learned, rows_by_split, train_on
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
 CONFIG = ScoreConfig(split="held-out", resamples=20)

@@ -1,10 +1,10 @@
 import pytest
 
-from modalens.runs import ScoreConfig, Scores, embed, score_store
-from modalens.runs.reporting import report_run
-from modalens.runs.layout import Run
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Skipped
+from modalens.runs import ScoreConfig, Scores, embed, score_store
+from modalens.runs.layout import Run
+from modalens.runs.reporting import report_run
 from tests.fakes import ColourImage, FakePairs, FakeVLM, colour_pairs
 
 INJECTION = "<script>alert(1)</script>"

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modalens.runs import Scores, embed, score_store
-from modalens.runs.representations import RAW, Representation, representations, scores_of
-from modalens.runs.layout import Run
 from modalens.errors import ModalensError
 from modalens.features.sharing import load_features
+from modalens.runs import Scores, embed, score_store
+from modalens.runs.layout import Run
+from modalens.runs.representations import RAW, Representation, representations, scores_of
 from modalens.store import EmbeddingStore
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 from tests.small_run import COLOURS, SCORING

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modalens.errors import ModalensError
+from modalens.pairs import load_pairs
 from modalens.runs import embed
 from modalens.runs.sample_file import kept_rows
 from modalens.runs.samples import embed_samples
-from modalens.errors import ModalensError
-from modalens.pairs import load_pairs
 from modalens.store import EmbeddingStore
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 

@@ -5,12 +5,11 @@ import pytest
 import scipy.sparse as sp
 
 from modalens.dominance import modality_dominance, modality_gap, parts
-from modalens.runs import ScoreConfig, Scores, embed, load_stacked, score, score_store
-from modalens.runs import scoring
-from modalens.runs.layout import Run
 from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
+from modalens.runs import ScoreConfig, Scores, embed, load_stacked, score, score_store, scoring
+from modalens.runs.layout import Run
 from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.codes import csr_arrays
 from modalens.store.manifest import CODES_KIND, Manifest

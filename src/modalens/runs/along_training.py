@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modalens.runs.representations import Representation
 from modalens.features.trainer import models_along_training
 from modalens.interpret import monosemanticity
+from modalens.runs.representations import Representation
 
 if TYPE_CHECKING:
     from modalens.runs.interpreting import InterpretConfig, SampleSets

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from modalens.engine.engines import open_engine
 from modalens.engine.passes import Seconds
-from modalens.runs.shards import EmbedConfig, NamedModel, Shard, embed_shard, embed_shard_by_name
 from modalens.engine.workers import Engine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.progress import progress_bar
+from modalens.runs.shards import EmbedConfig, NamedModel, Shard, embed_shard, embed_shard_by_name
 from modalens.store import EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.manifest import Manifest
-from modalens.version import __version__
 from modalens.towers.base import VLM
+from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 

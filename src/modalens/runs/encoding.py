@@ -11,8 +11,8 @@ from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.codes import SIDES, csr_arrays
-from modalens.version import __version__
 from modalens.store.manifest import CODES_KIND, Manifest
+from modalens.version import __version__
 
 
 class Encoder(Protocol):

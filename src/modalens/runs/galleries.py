@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from modalens.runs.interpreting import Interpretation
 from modalens.errors import ModalensError
 from modalens.pairs import load_pairs
 from modalens.progress import progress_bar
 from modalens.report.gallery import FeatureCard, Gallery
+from modalens.runs.interpreting import Interpretation
 from modalens.store import PairStore
 
 logger = logging.getLogger(__name__)

@@ -17,11 +17,6 @@ from jaxtyping import Float, Int
 
 from modalens.arrays import Matrix, read_rows
 from modalens.dominance import Dominance
-from modalens.store.documents import read_document, write_document
-from modalens.runs.along_training import mono_along_training
-from modalens.runs.representations import Representation, representations, scores_of
-from modalens.runs.layout import Run
-from modalens.runs.samples import embed_samples
 from modalens.errors import ModalensError
 from modalens.interpret import (
     ActivationHistograms,
@@ -36,11 +31,16 @@ from modalens.interpret import (
     nearest_features,
     top_samples,
 )
+from modalens.runs.along_training import mono_along_training
+from modalens.runs.layout import Run
+from modalens.runs.representations import Representation, representations, scores_of
+from modalens.runs.samples import embed_samples
 from modalens.store import PairStore
 from modalens.store.atomic import whole_file
+from modalens.store.documents import read_document, write_document
 from modalens.store.lock import alone_in
-from modalens.version import __version__
 from modalens.towers.samples import load_sample_embedder
+from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 

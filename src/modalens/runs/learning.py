@@ -10,19 +10,19 @@ import pandas as pd
 from jaxtyping import Int
 
 from modalens.arrays import Matrix
-from modalens.store.documents import read_document, write_document
-from modalens.runs.encoding import encode_store
-from modalens.runs.layout import LearnedFeatures
-from modalens.runs.scoring import ScoreConfig, Scores, score_store
 from modalens.errors import ModalensError
 from modalens.features import NCL, SparseAutoencoder, TrainConfig, train
 from modalens.features.card import read_log
 from modalens.features.quality import Quality, measure_quality
 from modalens.features.sharing import load_features
 from modalens.features.trainer import FeatureConfig, PairData, Trained
+from modalens.runs.encoding import encode_store
+from modalens.runs.layout import LearnedFeatures
+from modalens.runs.scoring import ScoreConfig, Scores, score_store
 from modalens.store import EmbeddingStore
-from modalens.version import __version__
+from modalens.store.documents import read_document, write_document
 from modalens.store.lock import alone_in
+from modalens.version import __version__
 
 _KIND = "modalens feature quality"
 _SCHEMA_VERSION = 1

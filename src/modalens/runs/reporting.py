@@ -8,11 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from modalens.runs.galleries import MOST, check_limits, collect_pictures, make_gallery
-from modalens.runs.interpreting import load_interpretation
-from modalens.runs.representations import RAW, Representation, representations
-from modalens.runs.layout import Run
-from modalens.runs.scoring import Scores
 from modalens.errors import ModalensError
 from modalens.features.quality import Quality
 from modalens.pairs import load_pairs
@@ -25,9 +20,14 @@ from modalens.report import (
     StudyOf,
     write_report,
 )
+from modalens.runs.galleries import MOST, check_limits, collect_pictures, make_gallery
+from modalens.runs.interpreting import load_interpretation
+from modalens.runs.layout import Run
+from modalens.runs.representations import RAW, Representation, representations
+from modalens.runs.scoring import Scores
 from modalens.store.lock import alone_in
-from modalens.version import __version__
 from modalens.studies.result import RESULT_NAME, StudyResult
+from modalens.version import __version__
 
 # What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
 _BASELINES = {

@@ -12,10 +12,10 @@ from jaxtyping import Int
 
 from modalens.arrays import Matrix
 from modalens.dominance import Dominance
-from modalens.runs.learning import Learned, measure_learned
-from modalens.runs.layout import Run
-from modalens.runs.scoring import ScoreConfig, Scores, score_store
 from modalens.errors import ModalensError
+from modalens.runs.layout import Run
+from modalens.runs.learning import Learned, measure_learned
+from modalens.runs.scoring import ScoreConfig, Scores, score_store
 from modalens.store import CodeStore, EmbeddingStore, PairStore
 from modalens.store.lock import alone_in
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from filelock import FileLock, Timeout
 
-from modalens.store.documents import read_document, write_document
 from modalens.errors import ModalensError
 from modalens.store.atomic import whole_file
+from modalens.store.documents import read_document, write_document
 
 BLOCK_ROWS = 4096
 _KIND = "modalens sample embeddings"

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from modalens.runs.sample_file import BLOCK_ROWS, kept_rows, rows_so_far
 from modalens.errors import ModalensError
 from modalens.pairs import Pairs, load_pairs
 from modalens.progress import progress_bar
+from modalens.runs.sample_file import BLOCK_ROWS, kept_rows, rows_so_far
 from modalens.store import PairStore
-from modalens.version import __version__
 from modalens.towers.samples import SampleEmbedder
+from modalens.version import __version__
 
 # Distinct samples embedded before they are written: few images, since these are held decoded.
 _CHUNK = {"image": 32, "text": 1024}

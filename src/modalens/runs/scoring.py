@@ -12,19 +12,19 @@ import scipy.sparse as sp
 
 from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape, sliceable
 from modalens.dominance import ESTIMATORS, Dominance, ModalityGap
-from modalens.statistics.bootstrap import group_keys
 from modalens.dominance.classes import check_modalities, check_rule
-from modalens.store.documents import read_document, write_document
 from modalens.dominance.gap import gap_of
 from modalens.dominance.parts import Part, Plan, Sums, cut_parts, sum_part
+from modalens.dominance.retrieval import Retrieval, measure_retrieval
 from modalens.dominance.scores import dominance_of
 from modalens.engine.workers import Engine, LocalEngine
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
-from modalens.dominance.retrieval import Retrieval, measure_retrieval
+from modalens.statistics.bootstrap import group_keys
 from modalens.store import CodeStore, EmbeddingStore
-from modalens.version import __version__
+from modalens.store.documents import read_document, write_document
 from modalens.store.manifest import Manifest
+from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 

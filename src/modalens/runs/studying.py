@@ -10,26 +10,26 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from modalens.studies.adversarial_images.on_run import EXACT, SELF, study_adversarial
-from modalens.runs.galleries import pictures_of
-from modalens.runs.interpreting import load_interpretation
-from modalens.studies.attribute_probing.labels import labels_by_classifier
-from modalens.runs.representations import Representation, representations
-from modalens.runs.layout import LearnedFeatures, Run
-from modalens.studies.text_to_image_control.on_run import study_text_to_image
 from modalens.errors import ModalensError
 from modalens.features import SparseAutoencoder
 from modalens.features.sharing import load_features
+from modalens.runs.galleries import pictures_of
+from modalens.runs.interpreting import load_interpretation
+from modalens.runs.layout import LearnedFeatures, Run
+from modalens.runs.representations import Representation, representations
 from modalens.store import PairStore
 from modalens.store.lock import alone_in
-from modalens.studies.attribute_probing.study import attributes
-from modalens.studies.gap_closing.study import close_gap
+from modalens.studies.adversarial_images.on_run import EXACT, SELF, study_adversarial
 from modalens.studies.attribute_probing.attributes import CAVEATS
+from modalens.studies.attribute_probing.labels import labels_by_classifier
+from modalens.studies.attribute_probing.study import attributes
 from modalens.studies.class_removal.study import removal
-from modalens.studies.result import RESULT_NAME, StudyResult
 from modalens.studies.class_stability.study import Retrained, stability
-from modalens.version import __version__
+from modalens.studies.gap_closing.study import close_gap
+from modalens.studies.result import RESULT_NAME, StudyResult
+from modalens.studies.text_to_image_control.on_run import study_text_to_image
 from modalens.towers.classifiers import THRESHOLD
+from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 
