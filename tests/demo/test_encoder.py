@@ -13,11 +13,12 @@ pytest.importorskip("efficientnet_lite_pytorch", reason="the demo extra is not i
 
 from modalens.demo import encoder as demo
 from modalens.demo import encoder_training as demo_training
+from modalens.demo.splits import split_of
 from modalens.demo.twins import RECIPES, HeadsRecipe
 from modalens.dominance.retrieval import measure_retrieval
 from modalens.errors import ModalensError
 from modalens.pairs import Pair, Pairs, load_pairs
-from modalens.towers import VLM, frozen, load_vlm, split_of
+from modalens.towers import VLM, frozen, load_vlm
 from modalens.towers.frozen import to_pixels
 
 SHORT = HeadsRecipe(dim=8, epochs=2, batch=16)

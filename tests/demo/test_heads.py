@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from modalens.demo.heads import Heads, train_heads
+from modalens.demo.splits import held_out_concepts, split_of
 from modalens.demo.twins import RECIPES, HeadsRecipe
-from modalens.towers import held_out_concepts, split_of
 
 SMALL = HeadsRecipe(dim=16, epochs=30, batch=64, dropout=0.1, seed=3)
 

@@ -220,8 +220,12 @@ def test_what_embeds_the_other_modality_is_refused(
         load_sample_embedder(str(tiny_sentences), "image")
     with pytest.raises(ModalensError, match=r"no modules\.json, so it is no model of sentence-transformers"):
         load_sample_embedder(str(tiny_vit), "text")
-    with pytest.raises(ModalensError, match="There is no modality 'audio'"):
+    with pytest.raises(ModalensError, match="There is no modality 'smell'"):
+        load_sample_embedder("minilm", "smell")
+    with pytest.raises(ModalensError, match=r"no audio embedder 'minilm'; take vlm:NAME .* the run itself"):
         load_sample_embedder("minilm", "audio")
+    with pytest.raises(ModalensError, match="embeds image and text, not audio"):
+        load_sample_embedder(f"vlm:{tiny_clip}", "audio", device="cpu")
 
 
 @pytest.mark.parametrize("modality", ["image", "text"])

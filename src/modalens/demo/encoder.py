@@ -147,10 +147,21 @@ class DemoVLM(VLM):
         return TextTower().to(self._device)
 
 
-def load_demo(name: str, *, device: str | None = None) -> DemoVLM:
+def load_demo(name: str, asked: str, *, revision: str | None, device: str | None, untrained: bool) -> DemoVLM:
     """Load the demo encoder or a twin; the first time, train it (a minute or two on two cores).
 
     Training always runs on the CPU, so that the weights do not depend on the device.
+
+    Parameters
+    ----------
+    name
+        What the user called it.
+    asked
+        What follows ``demo:``; empty for the demo encoder itself.
+    revision
+        None: it has none.
+    device, untrained
+        As :func:`modalens.load_vlm` reads them; the untrained demo encoder is a twin, ``demo:untrained``.
 
     Raises
     ------
@@ -158,6 +169,9 @@ def load_demo(name: str, *, device: str | None = None) -> DemoVLM:
         If there is no such twin, a package of the ``demo`` extra is missing, or the cache cannot be
         written.
     """
+    del asked, untrained
+    if revision is not None:
+        raise ModalensError("A revision was given for the demo encoder, which has none; leave it out.")
     if name not in RECIPES:
         raise ModalensError(f"There is no demo encoder {name!r}; there are {', '.join(RECIPES)}.")
     check_torchvision()

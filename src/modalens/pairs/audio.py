@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,26 @@ class Audio:
             raise ModalensError("Sound must be finite numbers; this one has a NaN or an infinite sample.")
         if self.rate != int(self.rate) or self.rate < 1:
             raise ModalensError(f"The rate of a sound is {self.rate!r}; it must be a positive whole number.")
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.samples) / self.rate
+
+    def first(self, seconds: float) -> "Audio":
+        """Its beginning, at most so many seconds (and at least one sample); the sound itself if it is no longer."""
+        kept = max(1, int(seconds * self.rate))
+        return self if kept >= len(self.samples) else Audio(self.samples[:kept], self.rate)
+
+    def resampled(self, rate: int) -> "Audio":
+        """The same sound at another rate, in float64, through a polyphase filter."""
+        from scipy.signal import resample_poly
+
+        samples = self.samples.astype(np.float64)
+        if rate != self.rate:
+            common = gcd(self.rate, rate)
+            samples = resample_poly(samples, rate // common, self.rate // common)
+        return Audio(samples, rate)
 
 
 @dataclass(frozen=True)

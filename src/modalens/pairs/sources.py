@@ -1,26 +1,22 @@
 """The sources of pairs by name."""
 
 import inspect
+from collections.abc import Mapping
+from pkgutil import resolve_name
 from typing import Any
 
-from modalens.demo.openmoji import OpenMoji
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pairs
-from modalens.pairs.coco import CocoPairs
-from modalens.pairs.folder import FolderPairs
-from modalens.pairs.huggingface import HuggingFacePairs
-from modalens.pairs.shards import WebDatasetPairs
-from modalens.pairs.table import CsvPairs
 
-SOURCES: dict[str, Any] = {
-    "openmoji": OpenMoji,
-    "folder": FolderPairs,
-    "csv": CsvPairs,
-    "wds": WebDatasetPairs,
-    "hf": HuggingFacePairs,
-    "coco": CocoPairs,
+SOURCES: Mapping[str, str] = {
+    "openmoji": "modalens.demo.openmoji:OpenMoji",
+    "folder": "modalens.pairs.folder:FolderPairs",
+    "csv": "modalens.pairs.table:CsvPairs",
+    "wds": "modalens.pairs.shards:WebDatasetPairs",
+    "hf": "modalens.pairs.huggingface:HuggingFacePairs",
+    "coco": "modalens.pairs.coco:CocoPairs",
 }
-"""Prefix to class; each class has an ``example`` and is made from what follows the colon."""
+"""Prefix to class, by a name that is imported when it is used; a class is made from what follows the colon."""
 
 
 def load_pairs(source: str, **options: Any) -> Pairs:
@@ -44,12 +40,16 @@ def load_pairs(source: str, **options: Any) -> Pairs:
     """
     prefix, _, location = source.partition(":")
     if prefix not in SOURCES:
-        examples = ", ".join(kind.example for kind in SOURCES.values())
+        examples = ", ".join(_class_of(known).example for known in SOURCES)
         raise ModalensError(f"Unknown source of pairs '{source}'; the sources are, by example: {examples}.")
-    kind = SOURCES[prefix]
+    kind = _class_of(prefix)
     try:
         inspect.signature(kind).bind(location, **options)
     except TypeError as error:
         raise ModalensError(f"The source {prefix} cannot be opened with these options: {error}.") from error
     opened: Pairs = kind(location, **options)
     return opened
+
+
+def _class_of(prefix: str) -> Any:
+    return resolve_name(SOURCES[prefix])

@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
-from modalens.demo.twins import RECIPES
 from modalens.errors import ModalensError
 from modalens.towers.base import VLM
 
 _UNTRAINED = "untrained:"
-# What stands before the first colon of a name: module and function that load the rest, and how it is written.
-_KINDS: Mapping[str, tuple[str, str, str]] = {
-    "open_clip": ("modalens.towers.openclip", "load_open_clip", "open_clip:NAME/TAG"),
-    "declip": ("modalens.towers.declip", "load_declip", "declip:FILE"),
-    "hidden": ("modalens.towers.hidden", "load_hidden", "hidden:MODEL?layer=N"),
+# What stands before the first colon of a name: the function that loads it, imported when it is used, and how such
+# names are written.
+FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "demo": (
+        "modalens.demo.encoder:load_demo",
+        ("demo", "demo:untrained", "demo:shuffled", "demo:learnt-temperature"),
+    ),
+    "open_clip": ("modalens.towers.openclip:load_open_clip", ("open_clip:NAME/TAG",)),
+    "declip": ("modalens.towers.declip:load_declip", ("declip:FILE",)),
+    "hidden": ("modalens.towers.hidden:load_hidden", ("hidden:MODEL?layer=N",)),
 }
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -37,7 +41,7 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
         - ``hidden:MODEL?layer=N`` with a generative model of transformers, by hub id or folder, e.g.
           ``hidden:llava-hf/llava-1.5-7b-hf?layer=16``: the states of one layer, averaged over tokens.
 
-        ``untrained:`` before any but ``demo`` gives the same model with random weights, the baseline of every score.
+        ``untrained:`` before any but ``demo`` gives the same model with random weights, a baseline.
     device
         PyTorch's name of a device; by default the GPU if there is one, else the CPU.
     revision
@@ -49,21 +53,13 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
         If there is no such model, it cannot be reached or read, its family is not supported, or a
         package or device it needs is missing.
     """
-    if name.split(":")[0] == "demo":
-        if revision is not None:
-            raise ModalensError("A revision was given for the demo encoder, which has none; leave it out.")
-        from modalens.demo.encoder import load_demo
-
-        return load_demo(name, device=device)
-
     untrained = name.startswith(_UNTRAINED)
     wanted, name = name, name.removeprefix(_UNTRAINED)
-    kind, colon, rest = name.partition(":")
-    if colon and kind in _KINDS:
-        module, function, _ = _KINDS[kind]
-        loaded: VLM = getattr(import_module(module), function)(
-            wanted, rest, revision=revision, device=device, untrained=untrained
-        )
+    family, colon, rest = name.partition(":")
+    loader, written = FAMILIES.get(family, ("", ()))
+    if loader and (colon or family in written):
+        load = resolve_name(loader)
+        loaded: VLM = load(wanted, rest, revision=revision, device=device, untrained=untrained)
         return loaded
 
     from modalens.towers.transformers_load import load_folder, load_hub
@@ -78,9 +74,9 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
     if name.startswith((".", "~", "/")) or folder.is_absolute() or name.count("/") > 1 or "\\" in name:
         raise ModalensError(f"The model folder {name} does not exist.")
     if not _HUB_ID.fullmatch(name):
+        known = ", ".join(example for _, examples in FAMILIES.values() for example in examples)
         raise ModalensError(
-            f"There is no model {name!r}; there are {', '.join(RECIPES)}, any CLIP, SigLIP, BLIP, ALIGN or CLAP of "
-            "transformers by hub id (such as openai/clip-vit-base-patch32), local folders with one, "
-            f"{', '.join(example for *_, example in _KINDS.values())}."
+            f"There is no model {name!r}; there are {known}, and any CLIP, SigLIP, BLIP, ALIGN or CLAP of "
+            "transformers by hub id (such as openai/clip-vit-base-patch32) or in a local folder."
         )
     return load_hub(wanted, name, revision=revision, device=device, untrained=untrained)

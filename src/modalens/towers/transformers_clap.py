@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import gcd
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.signal import resample_poly
 from torch import Tensor
 
 from modalens.pairs.audio import Audio
@@ -43,7 +41,7 @@ class ClapVLM(TwoCallsVLM):
     def preprocess(self, images: Sequence[Audio]) -> dict[str, Tensor]:
         """Mel spectrograms of sounds, resampled where their rate is another than the model's."""
         extractor = self.processor
-        waves = [resample(each, extractor.sampling_rate) for each in images]
+        waves = [each.resampled(extractor.sampling_rate).samples for each in images]
         features = [self._spectrogram(wave) for wave in waves]
         # Where no sound of a batch is long, upstream calls one of them so, at random. Long is what has more
         # frames than the model sees.
@@ -64,15 +62,6 @@ class ClapVLM(TwoCallsVLM):
     def card(self) -> dict[str, Any]:
         """What any card says, and what the two sides are."""
         return {**super().card(), "modalities": list(self.modalities)}
-
-
-def resample(audio: Audio, rate: int) -> Float[np.ndarray, " t"]:
-    """Samples of a sound at another rate, through a polyphase filter."""
-    if audio.rate == rate:
-        return audio.samples.astype(np.float64)
-    common = gcd(audio.rate, rate)
-    found: np.ndarray = resample_poly(audio.samples.astype(np.float64), rate // common, audio.rate // common)
-    return found
 
 
 @contextmanager

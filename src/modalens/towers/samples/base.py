@@ -19,11 +19,11 @@ class SampleEmbedder(Protocol):
     name: str
     """What :func:`load_sample_embedder` was asked for."""
     modality: str
-    """``image`` or ``text``."""
+    """As :class:`~modalens.pairs.modality.Modality` names it."""
     dim: int
 
     def embed(self, samples: Sequence[Any]) -> Float[np.ndarray, "n d"]:
-        """Embed RGB images, or texts, whichever the modality says; any number, in batches that suit the model."""
+        """Embed decoded samples of the modality; any number, in batches that suit the model."""
         ...
 
     def card(self) -> dict[str, Any]:

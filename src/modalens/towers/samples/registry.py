@@ -1,20 +1,26 @@
 """From the name of a sample embedder to the embedder."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 
 from modalens.errors import ModalensError
+from modalens.pairs.modality import find_modality
 from modalens.towers.registry import load_vlm
 from modalens.towers.samples.base import SampleEmbedder
 
-MODALITIES = ("image", "text")
+# Those that come with modalens, imported when they are used.
+BUNDLED: Mapping[str, str] = {
+    "efficientnet-lite0": "modalens.towers.samples.bundled:EfficientNetSamples",
+    "minilm": "modalens.towers.samples.bundled:MiniLMSamples",
+}
 # The models of the published scores, by hub id.
 PUBLISHED = {
     "image": "google/vit-base-patch16-224-in21k",
     "text": "sentence-transformers/all-MiniLM-L6-v2",
 }
 
-_BUNDLED = {"image": "efficientnet-lite0", "text": "minilm"}
 _KINDS = {
     "image": "a vision model of transformers",
     "text": "a sentence-transformers model",
@@ -27,7 +33,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 def load_sample_embedder(
     name: str, modality: str, *, device: str | None = None, revision: str | None = None
 ) -> SampleEmbedder:
-    """Load a model that embeds images, or one that embeds texts, to judge features by.
+    """Load a model that embeds samples of one modality, to judge features by.
 
     Parameters
     ----------
@@ -35,9 +41,9 @@ def load_sample_embedder(
         For images ``efficientnet-lite0`` (from its package), or a vision model of transformers by hub id
         (``google/vit-base-patch16-224-in21k`` is the published one) or folder. For texts ``minilm`` (from
         its package), or a sentence-transformers model by hub id (``all-MiniLM-L6-v2`` is the published one)
-        or folder. For either, ``vlm:NAME``: that tower of a model :func:`modalens.load_vlm` takes.
+        or folder. For any, sounds too, ``vlm:NAME``: that tower of a model :func:`modalens.load_vlm` takes.
     modality
-        ``image`` or ``text``.
+        ``image``, ``text`` or ``audio``.
     device
         PyTorch's name of a device; by default the GPU if there is one, else the CPU.
     revision
@@ -49,18 +55,22 @@ def load_sample_embedder(
         If there is no such modality or model, it cannot be reached or read, it embeds another modality, or
         a package or device it needs is missing.
     """
-    if modality not in MODALITIES:
-        raise ModalensError(f"There is no modality {modality!r} to embed; choose image or text.")
+    judge = find_modality(modality).judge
     if name.startswith(_VLM):
         from modalens.towers.samples.vlm import VLMSamples
 
         return VLMSamples(name, modality, load_vlm(name.removeprefix(_VLM), device=device, revision=revision))
+    if modality not in _KINDS:
+        raise ModalensError(
+            f"There is no {modality} embedder {name!r}; take {_VLM}NAME for the {modality} tower of a model, or "
+            "the embeddings of the run itself (own)."
+        )
     folder = Path(name).expanduser()
-    bundled = name == _BUNDLED[modality]
-    if revision is not None and (bundled or (name and folder.is_dir())):
+    if revision is not None and (name == judge or (name and folder.is_dir())):
         raise ModalensError(f"A revision was given for {name}, which has none; leave it out.")
-    if bundled:
-        return _load_bundled(name, modality, device)
+    if name == judge:
+        loaded: SampleEmbedder = resolve_name(BUNDLED[name])(name, device)
+        return loaded
 
     from modalens.towers.samples import images, texts
 
@@ -75,14 +85,7 @@ def load_sample_embedder(
     hub_id = _SHORT.get(name, name) if modality == "text" else name
     if not _HUB_ID.fullmatch(hub_id):
         raise ModalensError(
-            f"There is no {modality} embedder {name!r}; take {_BUNDLED[modality]}, {_KINDS[modality]} by hub id "
-            f"(such as {PUBLISHED[modality]}) or folder, or {_VLM}NAME for the {modality} tower of a model."
+            f"There is no {modality} embedder {name!r}; take {judge}, {_KINDS[modality]} by hub id (such as "
+            f"{PUBLISHED[modality]}) or folder, or {_VLM}NAME for the {modality} tower of a model."
         )
     return load_hub(name, hub_id, device=device, revision=revision)
-
-
-def _load_bundled(name: str, modality: str, device: str | None) -> SampleEmbedder:
-    from modalens.towers.samples import bundled
-
-    kind = bundled.EfficientNetSamples if modality == "image" else bundled.MiniLMSamples
-    return kind(name, device)

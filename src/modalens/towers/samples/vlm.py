@@ -6,32 +6,42 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from modalens.errors import ModalensError
 from modalens.towers.base import VLM
 from modalens.towers.samples.base import embed_in_batches
 
 
 class VLMSamples:
-    """The image or the text tower of a VLM.
+    """One tower of a dual encoder.
 
     Parameters
     ----------
     name
         What the user called it.
     modality
-        ``image`` or ``text``: which tower.
+        Which tower.
     vlm
         The model.
+
+    Raises
+    ------
+    ModalensError
+        If the model has no such tower.
     """
 
     def __init__(self, name: str, modality: str, vlm: VLM) -> None:
+        if modality not in vlm.modalities:
+            raise ModalensError(
+                f"{vlm.name} embeds {' and '.join(vlm.modalities)}, not {modality}; name another model."
+            )
         self.name = name
         self.modality = modality
         self.dim = vlm.dim
         self._vlm = vlm
-        self._embed: Any = vlm.embed_images if modality == "image" else vlm.embed_texts
+        self._embed: Any = vlm.embed_images if modality == vlm.modalities[0] else vlm.embed_texts
 
     def embed(self, samples: Sequence[Any]) -> Float[np.ndarray, "n d"]:
-        """Embed RGB images, or texts, into the model's shared space."""
+        """Embed samples of the modality into the model's shared space."""
         return embed_in_batches(self._embed, samples, self.dim)
 
     def card(self) -> dict[str, Any]:
