@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 
 _KEY = "modalens"
 Choices = Sequence[str] | Callable[[], Sequence[str]]
@@ -84,7 +84,7 @@ class Options:
 
     Raises
     ------
-    ModalensError
+    InputError
         If a value has the wrong type, is out of range or is none of the choices.
     """
 
@@ -100,19 +100,19 @@ class Options:
 
         Raises
         ------
-        ModalensError
+        InputError
             If there is no option of a name, or a value does not fit.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for name in options:
             if name not in known:
-                raise ModalensError(f"{what} has no option {name!r}; it takes {', '.join(known)}.")
+                raise InputError(f"{what} has no option {name!r}; it takes {', '.join(known)}.")
         if config is not None:
             return dataclasses.replace(config, **options)
         missing = [field.name for field in dataclasses.fields(cls) if is_required(field)]
         missing = [name for name in missing if name not in options]
         if missing:
-            raise ModalensError(f"{what} lacks {', '.join(missing)}.")
+            raise InputError(f"{what} lacks {', '.join(missing)}.")
         return cls(**options)
 
 
@@ -129,7 +129,7 @@ def checked(name: str, value: Any, hint: Any, about: About) -> Any:
 
     Raises
     ------
-    ModalensError
+    InputError
         If it does not.
     """
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
@@ -139,7 +139,7 @@ def checked(name: str, value: Any, hint: Any, about: About) -> Any:
     if typing.get_origin(kind) is tuple:
         (item, *_) = typing.get_args(kind)
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise ModalensError(f"{name} is {value!r}; it must be a list.")
+            raise InputError(f"{name} is {value!r}; it must be a list.")
         return tuple(_checked_one(name, each, item, about) for each in value)
     return _checked_one(name, value, kind, about)
 
@@ -156,10 +156,10 @@ def _checked_one(name: str, value: Any, kind: Any, about: About) -> Any:
     elif kind is str and isinstance(value, Path):
         value, fits = str(value), True
     if not fits:
-        raise ModalensError(f"{name} is {value!r}; it must be {words.get(kind, kind)}.")
+        raise InputError(f"{name} is {value!r}; it must be {words.get(kind, kind)}.")
     names = about.names()
     if names is not None and value not in names:
-        raise ModalensError(
+        raise InputError(
             f"There is no {name.replace('_', ' ')} {value!r}; choose one of {', '.join(names)}."
         )
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -170,5 +170,5 @@ def _checked_one(name: str, value: Any, kind: Any, about: About) -> Any:
             and (about.under is None or value < about.under)
         )  # NaN is in no range
         if not within or value != value:
-            raise ModalensError(f"{name} is {value}; it must be {about.range() or 'a number'}.")
+            raise InputError(f"{name} is {value}; it must be {about.range() or 'a number'}.")
     return value

@@ -1,0 +1,20 @@
+"""Exceptions by kind."""
+
+import pickle
+
+import pytest
+
+from modalens.errors import InputError, MissingPackageError, ModalensError, StoreError
+
+
+@pytest.mark.parametrize("kind", [InputError, StoreError, MissingPackageError])
+def test_every_kind_is_a_modalens_error_and_a_value_error(kind: type[ModalensError]) -> None:
+    assert issubclass(kind, ModalensError)
+    assert issubclass(kind, ValueError)
+
+
+def test_a_missing_package_names_the_extra_also_after_a_trip_between_processes() -> None:
+    error = MissingPackageError.of("The engine ray", "ray", "ray")
+    error = pickle.loads(pickle.dumps(error))
+    assert str(error) == "The engine ray needs the package ray; install it with pip install 'modalens[ray]'."
+    assert error.extra == "ray"
