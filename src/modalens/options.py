@@ -159,9 +159,7 @@ def _checked_one(name: str, value: Any, kind: Any, about: About) -> Any:
         raise InputError(f"{name} is {value!r}; it must be {words.get(kind, kind)}.")
     names = about.names()
     if names is not None and value not in names:
-        raise InputError(
-            f"There is no {name.replace('_', ' ')} {value!r}; choose one of {', '.join(names)}."
-        )
+        raise InputError(f"There is no {name.replace('_', ' ')} {value!r}; choose one of {', '.join(names)}.")
     if isinstance(value, int | float) and not isinstance(value, bool):
         within = (
             (about.least is None or value >= about.least)
