@@ -12,7 +12,7 @@ from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import load_pairs
 from modalens.runs import ScoreConfig, embed, score_store
 from modalens.runs.interpreting import InterpretConfig
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.learning import train_on
 from modalens.runs.representations import representations
 from tests.fakes import FakeVLM
@@ -84,9 +84,9 @@ def loader(models: list[Embedder]) -> Callable[[str, str], Embedder]:
     return load
 
 
-def make_run(folder: Path, table: Path) -> Run:
+def make_run(folder: Path, table: Path) -> RunFolder:
     """Embeddings, an autoencoder and a projector on them, and an untrained twin with an autoencoder; all scored."""
-    run = Run(folder)
+    run = RunFolder(folder)
     for each, revision in ((run, "1"), (run.baseline("untrained"), "random")):
         vlm = FakeVLM(revision=revision)
         if revision == "random":
@@ -100,5 +100,5 @@ def make_run(folder: Path, table: Path) -> Run:
     return run
 
 
-def learn(run: Run, name: str, config: SAEConfig | NCLConfig) -> None:
+def learn(run: RunFolder, name: str, config: SAEConfig | NCLConfig) -> None:
     train_on(config, run.store(), TRAINING, run.learned(name).folder, split="train")

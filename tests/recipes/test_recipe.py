@@ -15,7 +15,7 @@ from modalens.recipes import execute as recipe_run
 from modalens.recipes.comparison import COLUMNS, as_markdown, compare
 from modalens.recipes.execute import run_recipe
 from modalens.recipes.recipe import load_recipe
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.store.fingerprints import fingerprint
 from tests.torture.rounds import contents
 
@@ -240,7 +240,11 @@ def test_the_papers_recipe_runs_on_stand_ins(tmp_path: Path) -> None:
     np.testing.assert_allclose(known["difference"], known["here"] - known["published"])
     averages = pd.read_json(tmp_path / "vit-h/studies/removal/raw/result.json", typ="series")
     assert averages["name"] == "removal"
-    own = compare(Run(tmp_path / "clip"), declip=Run(tmp_path / "declip"), removal=Run(tmp_path / "vit-h"))
+    own = compare(
+        RunFolder(tmp_path / "clip"),
+        declip=RunFolder(tmp_path / "declip"),
+        removal=RunFolder(tmp_path / "vit-h"),
+    )
     written = (tmp_path / "clip/comparison/comparison.md").read_text(encoding="utf-8")
     assert written == as_markdown(own)
     assert "| images | without image |" in written

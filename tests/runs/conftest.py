@@ -7,7 +7,7 @@ import pytest
 
 from modalens.runs import interpreting
 from modalens.runs.interpreting import Interpretation, interpret_run
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from tests.small_run import CONFIG, Embedder, loader, make_run, make_table
 
 
@@ -18,20 +18,20 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def learned_run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def learned_run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run whose features are learned and scored, and nothing more; to be copied, not changed."""
     return make_run(tmp_path_factory.mktemp("learned") / "run", pictures)
 
 
 @pytest.fixture(scope="session")
 def interpreted(
-    learned_run: Run, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Run, dict[str, Interpretation], list[Embedder]]:
+    learned_run: RunFolder, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunFolder, dict[str, Interpretation], list[Embedder]]:
     """A copy of it that is interpreted, what was found, and the models that were used; not to be changed."""
     folder = tmp_path_factory.mktemp("interpreted") / "run"
     shutil.copytree(learned_run.folder, folder)
     models: list[Embedder] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interpreting, "load_sample_embedder", loader(models))
-        found = interpret_run(Run(folder), CONFIG)
-    return Run(folder), found, models
+        found = interpret_run(RunFolder(folder), CONFIG)
+    return RunFolder(folder), found, models

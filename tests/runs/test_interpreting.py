@@ -24,7 +24,7 @@ from modalens.runs.interpreting import (
     interpret_run,
     load_interpretation,
 )
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
 from tests.fakes import FakeVLM
 from tests.small_run import COLOURS, CONFIG, SCORING, Embedder, colour, learn, loader
@@ -33,17 +33,19 @@ HELD_OUT = [number for number in range(COLOURS) if number % 3 != 1]
 
 
 @pytest.fixture
-def run(interpreted: tuple[Run, dict[str, Interpretation], list[Embedder]], tmp_path: Path) -> Run:
+def run(
+    interpreted: tuple[RunFolder, dict[str, Interpretation], list[Embedder]], tmp_path: Path
+) -> RunFolder:
     """An interpreted run to do things to."""
     shutil.copytree(interpreted[0].folder, tmp_path / "run")
-    return Run(tmp_path / "run")
+    return RunFolder(tmp_path / "run")
 
 
 @pytest.fixture
-def fresh(learned_run: Run, tmp_path: Path) -> Run:
+def fresh(learned_run: RunFolder, tmp_path: Path) -> RunFolder:
     """A run that was not interpreted, to do things to."""
     shutil.copytree(learned_run.folder, tmp_path / "fresh")
-    return Run(tmp_path / "fresh")
+    return RunFolder(tmp_path / "fresh")
 
 
 @pytest.fixture
@@ -58,13 +60,13 @@ def seen(models: list[Embedder], modality: str) -> int:
     return sum(len(model.seen) for model in models if model.modality == modality)
 
 
-def written(run: Run) -> dict[Path, int]:
+def written(run: RunFolder) -> dict[Path, int]:
     """When each file of an interpretation was written, by its place in the run."""
     files = (path for folder in run.folder.rglob("interpret") for path in folder.iterdir())
     return {path.relative_to(run.folder): path.stat().st_mtime_ns for path in files}
 
 
-def rewritten(run: Run, before: dict[Path, int]) -> set[str]:
+def rewritten(run: RunFolder, before: dict[Path, int]) -> set[str]:
     return {path.parent.parent.as_posix() for path, time in written(run).items() if before.get(path) != time}
 
 
@@ -102,7 +104,7 @@ def assert_equal(one: object, other: object) -> None:
         assert one == other
 
 
-def own(run: Run, name: str) -> Representation:
+def own(run: RunFolder, name: str) -> Representation:
     return next(each for each in representations(run) if each.name == name)
 
 
@@ -239,7 +241,7 @@ def test_mono_along_training_ends_with_that_of_the_model(interpreted) -> None:
 # What is kept
 
 
-def test_what_is_done_is_kept(run: Run, interpreted, models: list[Embedder], monkeypatch) -> None:
+def test_what_is_done_is_kept(run: RunFolder, interpreted, models: list[Embedder], monkeypatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("it was computed again")
 
@@ -253,7 +255,7 @@ def test_what_is_done_is_kept(run: Run, interpreted, models: list[Embedder], mon
         assert_same(found[name], first)
 
 
-def test_saved_and_loaded_it_is_the_same_bit_for_bit(run: Run, interpreted) -> None:
+def test_saved_and_loaded_it_is_the_same_bit_for_bit(run: RunFolder, interpreted) -> None:
     for each in representations(run):
         loaded = load_interpretation(each)
         assert loaded is not None
@@ -262,7 +264,7 @@ def test_saved_and_loaded_it_is_the_same_bit_for_bit(run: Run, interpreted) -> N
 
 @pytest.mark.parametrize("change", [{"m": 4, "draws": 3}, {"rule": "mu_sigma"}, {"seed": 1}])
 def test_another_configuration_is_interpreted_again(
-    run: Run, models: list[Embedder], change: dict[str, int]
+    run: RunFolder, models: list[Embedder], change: dict[str, int]
 ) -> None:
     before = written(run)
     found = interpret_run(run, replace(CONFIG, **change), baselines=False)
@@ -276,7 +278,7 @@ def test_another_configuration_is_interpreted_again(
         assert_same(loaded, found[each.name])
 
 
-def test_other_codes_are_interpreted_again_and_no_others(run: Run, models: list[Embedder]) -> None:
+def test_other_codes_are_interpreted_again_and_no_others(run: RunFolder, models: list[Embedder]) -> None:
     where = run.learned("sae").folder
     shutil.move(where / "interpret", run.folder / "kept")
     shutil.rmtree(where)
@@ -291,7 +293,7 @@ def test_other_codes_are_interpreted_again_and_no_others(run: Run, models: list[
     assert load_interpretation(own(run, "sae")) is not None
 
 
-def test_another_scoring_is_interpreted_again(run: Run, models: list[Embedder]) -> None:
+def test_another_scoring_is_interpreted_again(run: RunFolder, models: list[Embedder]) -> None:
     shutil.rmtree(run.folder / "features")
     shutil.rmtree(run.baseline("untrained").folder / "features")
     score_store(run.store(), replace(SCORING, seed=3)).save(run.scores)
@@ -302,7 +304,7 @@ def test_another_scoring_is_interpreted_again(run: Run, models: list[Embedder]) 
     assert load_interpretation(own(run, "raw")) is not None
 
 
-def test_pairs_embedded_anew_are_interpreted_again(run: Run, pictures: Path, tmp_path: Path) -> None:
+def test_pairs_embedded_anew_are_interpreted_again(run: RunFolder, pictures: Path, tmp_path: Path) -> None:
     """The same model, source and number of pairs, in another order."""
     raw = own(run, "raw")
     content = pictures.read_text(encoding="utf-8")
@@ -317,7 +319,7 @@ def test_pairs_embedded_anew_are_interpreted_again(run: Run, pictures: Path, tmp
     assert load_interpretation(replace(raw, store=store)) is None
 
 
-def test_a_save_that_was_stopped_is_not_taken_for_whole(run: Run, models, monkeypatch) -> None:
+def test_a_save_that_was_stopped_is_not_taken_for_whole(run: RunFolder, models, monkeypatch) -> None:
     def die(*args: object) -> None:
         raise KeyboardInterrupt
 
@@ -332,7 +334,7 @@ def test_a_save_that_was_stopped_is_not_taken_for_whole(run: Run, models, monkey
     assert found["raw"].mono["image"].seed == CONFIG.seed
 
 
-def test_baselines_share_the_samples_and_the_scoring(fresh: Run, models: list[Embedder]) -> None:
+def test_baselines_share_the_samples_and_the_scoring(fresh: RunFolder, models: list[Embedder]) -> None:
     baseline = fresh.baseline("untrained")
     score_store(baseline.store(), ScoreConfig(resamples=5)).save(baseline.scores)
     found = interpret_run(baseline, CONFIG, baseline_of=fresh)
@@ -347,13 +349,15 @@ def test_baselines_share_the_samples_and_the_scoring(fresh: Run, models: list[Em
     assert {path.name for path in fresh.samples.glob("*.npy")} == {"image.npy", "text.npy"}
 
 
-def test_baselines_can_be_left_out(fresh: Run, models: list[Embedder]) -> None:
+def test_baselines_can_be_left_out(fresh: RunFolder, models: list[Embedder]) -> None:
     assert [load_interpretation(each) for each in representations(fresh)] == [None] * 3
     interpret_run(fresh, CONFIG, baselines=False)
     assert {path.parts[0] for path in written(fresh)} == {"interpret", "features"}
 
 
-def test_the_source_is_needed_once(run: Run, fresh: Run, models: list[Embedder], pictures: Path) -> None:
+def test_the_source_is_needed_once(
+    run: RunFolder, fresh: RunFolder, models: list[Embedder], pictures: Path
+) -> None:
     pictures.rename(pictures.with_suffix(".moved"))
     try:
         interpret_run(run, replace(CONFIG, seed=7), baselines=False)
@@ -379,7 +383,7 @@ def test_the_source_is_needed_once(run: Run, fresh: Run, models: list[Embedder],
         ("interpretation.json", lambda path: _edit(path, '"draws"', '"drawings"')),
     ],
 )
-def test_damaged_files_are_one_sentence(run: Run, name: str, damage: Callable[[Path], object]) -> None:
+def test_damaged_files_are_one_sentence(run: RunFolder, name: str, damage: Callable[[Path], object]) -> None:
     each = own(run, "sae")
     path = each.folder / "interpret" / name
     damage(path)
@@ -402,7 +406,7 @@ def _edit(path: Path, old: str, new: str) -> None:
 
 
 def test_samples_that_look_alike_to_the_model_count_once(
-    learned_run: Run, tmp_path: Path, monkeypatch
+    learned_run: RunFolder, tmp_path: Path, monkeypatch
 ) -> None:
     class Colourblind(Embedder):
         def embed(self, samples):

@@ -6,7 +6,7 @@ from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs.base import Pair
 from modalens.runs import ScoreConfig, embed, score
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, rows_by_split, train_on
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
@@ -20,7 +20,7 @@ def run(tmp_path):
         Pair(p.id, p.ref, p.text, {**p.label, "split": "held-out" if row % 4 == 0 else "train"})
         for row, p in enumerate(colour_pairs(40))
     ]
-    run = Run(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
     embed(FakePairs(pairs), FakeVLM(), run.embeddings)
     return run
 

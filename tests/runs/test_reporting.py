@@ -3,7 +3,7 @@ import pytest
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Skipped
 from modalens.runs import ScoreConfig, Scores, embed, score_store
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.reporting import report_run
 from tests.fakes import ColourImage, FakePairs, FakeVLM, colour_pairs
 
@@ -15,7 +15,7 @@ def run(tmp_path):
     pairs = FakePairs(
         [*colour_pairs(20), Skipped(INJECTION, INJECTION), Pair("z", ColourImage("broken"), "t", {})]
     )
-    run = Run(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
     embed(pairs, FakeVLM(), run.embeddings)
     embed(pairs, FakeVLM(revision="random"), run.baseline("untrained").embeddings)
     embed(pairs, FakeVLM(revision="odd"), run.baseline("another").embeddings)
@@ -45,4 +45,4 @@ def test_baselines_are_scored_as_the_run_is(run):
 def test_a_report_can_go_elsewhere_and_needs_a_run(run, tmp_path):
     assert report_run(run, out=tmp_path / "there") == tmp_path / "there" / "report.html"
     with pytest.raises(ModalensError, match="There is no store"):
-        report_run(Run(tmp_path / "nothing"))
+        report_run(RunFolder(tmp_path / "nothing"))

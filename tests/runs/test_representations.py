@@ -11,7 +11,7 @@ import pytest
 from modalens.errors import ModalensError
 from modalens.features.sharing import load_features
 from modalens.runs import Scores, embed, score_store
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.representations import RAW, Representation, representations, scores_of
 from modalens.store import EmbeddingStore
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
@@ -19,27 +19,27 @@ from tests.small_run import COLOURS, SCORING
 
 
 @pytest.fixture
-def run(learned_run: Run, tmp_path: Path) -> Run:
+def run(learned_run: RunFolder, tmp_path: Path) -> RunFolder:
     """A run to do things to."""
     shutil.copytree(learned_run.folder, tmp_path / "run")
-    return Run(tmp_path / "run")
+    return RunFolder(tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
-def found(learned_run: Run) -> dict[str, Representation]:
+def found(learned_run: RunFolder) -> dict[str, Representation]:
     return {each.name: each for each in representations(learned_run)}
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Representation:
     """Embeddings with a label, of which all pairs are scored."""
-    run = Run(tmp_path_factory.mktemp("raw") / "run")
+    run = RunFolder(tmp_path_factory.mktemp("raw") / "run")
     store = embed(FakePairs(colour_pairs(12, captions=2)), FakeVLM(), run.embeddings)
     score_store(store, replace(SCORING, split=None)).save(run.scores)
     return representations(run)[0]
 
 
-def test_the_embeddings_come_first_then_features_by_name(found, learned_run: Run) -> None:
+def test_the_embeddings_come_first_then_features_by_name(found, learned_run: RunFolder) -> None:
     assert list(found) == [RAW, "ncl", "sae"]
     assert found[RAW].folder == learned_run.folder
     assert found["sae"].folder == learned_run.learned("sae").folder
@@ -89,14 +89,14 @@ def test_a_bare_store_is_a_run_without_groups(tmp_path: Path, rng) -> None:
     for side in ("img_emb", "text_emb"):
         (tmp_path / side).mkdir()
         np.save(tmp_path / side / f"{side}_0000.npy", rng.normal(size=(20, 4)).astype(np.float32))
-    (only,) = representations(Run.find(tmp_path))
+    (only,) = representations(RunFolder.find(tmp_path))
     assert only.store.manifest is None
     assert only.groups() is None
     assert len(only.rows) == 20
     assert json.dumps(only.about())
 
 
-def test_scores_are_made_once(run: Run) -> None:
+def test_scores_are_made_once(run: RunFolder) -> None:
     shutil.rmtree(run.scores)
     store = run.store()
     made = scores_of(run, store, SCORING)
@@ -110,7 +110,7 @@ def test_scores_are_made_once(run: Run) -> None:
     assert Scores.load(run.scores).config == other
 
 
-def test_learned_features_are_scored_as_the_embeddings_are(run: Run) -> None:
+def test_learned_features_are_scored_as_the_embeddings_are(run: RunFolder) -> None:
     score_store(run.store(), replace(SCORING, split="train")).save(run.scores)
     assert {len(each.rows) for each in representations(run)} == {COLOURS // 3}
     assert {each.mds.n_pairs for each in representations(run)} == {COLOURS // 3}
@@ -122,7 +122,7 @@ def test_an_undefined_score_is_said(raw: Representation) -> None:
         _ = replace(raw, scores=scores).mds
 
 
-def test_each_is_told_from_every_other(found, learned_run: Run) -> None:
+def test_each_is_told_from_every_other(found, learned_run: RunFolder) -> None:
     twins = representations(learned_run.baseline("untrained"))
     rescored = replace(
         found["sae"], scores=replace(found["sae"].scores, config=replace(SCORING, rule="twofold"))

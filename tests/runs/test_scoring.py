@@ -9,7 +9,7 @@ from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
 from modalens.runs import ScoreConfig, Scores, embed, load_stacked, score, score_store, scoring
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.codes import csr_arrays
 from modalens.store.manifest import CODES_KIND, Manifest
@@ -92,14 +92,14 @@ def test_damaged_scores_are_said_to_be(tmp_path, rng):
 
 
 def test_a_run_is_found_by_each_of_its_names(store, tmp_path):
-    run = Run(tmp_path / "run")
-    assert Run.find(tmp_path / "run") == run
-    assert Run.find(tmp_path / "run" / "embeddings") == run
+    run = RunFolder(tmp_path / "run")
+    assert RunFolder.find(tmp_path / "run") == run
+    assert RunFolder.find(tmp_path / "run" / "embeddings") == run
     assert run.embeddings == store.folder
     (tmp_path / "bare" / "img_emb").mkdir(parents=True)
-    assert Run.find(tmp_path / "bare").embeddings == tmp_path / "bare"
+    assert RunFolder.find(tmp_path / "bare").embeddings == tmp_path / "bare"
     with pytest.raises(ModalensError, match="There is no run"):
-        Run.find(tmp_path / "nowhere")
+        RunFolder.find(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

@@ -172,13 +172,13 @@ def score(
     from modalens.dominance.sums import check_estimator
     from modalens.engine.engines import open_engine
     from modalens.runs import ScoreConfig, load_stacked, score, score_store
-    from modalens.runs.layout import Run
+    from modalens.runs.layout import RunFolder
     from modalens.store.lock import alone_in
 
     check_estimator(estimator)
     config = ScoreConfig(rule, normalize, groups, split, resamples, seed)
     opened = open_engine(engine, workers, address)
-    run = None if data.suffix == ".npy" else Run.find(data)
+    run = None if data.suffix == ".npy" else RunFolder.find(data)
     if run is None and (groups or split):
         raise ModalensError("A .npy file has no metadata, so --groups and --split do not work on it.")
     if run is None and not opened.in_process:
@@ -227,10 +227,10 @@ def report(
     interpret and modalens study have found is shown too, with galleries of what features respond to.
     """
     from modalens.cli.output import print_json
-    from modalens.runs.layout import Run
+    from modalens.runs.layout import RunFolder
     from modalens.runs.reporting import report_run
 
-    path = report_run(Run.find(run), out=out, title=title, top=top, features=features)
+    path = report_run(RunFolder.find(run), out=out, title=title, top=top, features=features)
     if json:
         print_json({"report": str(path)})
     else:

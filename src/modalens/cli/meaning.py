@@ -7,12 +7,12 @@ import typer
 
 from modalens.errors import ModalensError
 
-RunFolder = Annotated[Path, typer.Argument(help="Folder of a run, or a store.")]
+RunArgument = Annotated[Path, typer.Argument(help="Folder of a run, or a store.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
 def interpret(
-    run: RunFolder,
+    run: RunArgument,
     image_embedder: Annotated[
         str,
         typer.Option(
@@ -37,10 +37,10 @@ def interpret(
     """
     from modalens.cli.output import frame_table, print_json
     from modalens.runs.interpreting import InterpretConfig, interpret_run
-    from modalens.runs.layout import Run
+    from modalens.runs.layout import RunFolder
 
     config = InterpretConfig(image_embedder, text_embedder, m, draws, rule, shuffles, seed)
-    found = interpret_run(Run.find(run), config)
+    found = interpret_run(RunFolder.find(run), config)
     if json:
         print_json(
             {
@@ -68,7 +68,7 @@ def interpret(
 
 
 def annotate(
-    run: RunFolder,
+    run: RunArgument,
     features: Annotated[int, typer.Option(help="Features to ask about.")] = 60,
     top: Annotated[int, typer.Option(help="Images and texts shown of each.")] = 9,
     representation: Annotated[
@@ -88,10 +88,10 @@ def annotate(
     from modalens.report.annotation import write_annotation
     from modalens.runs.galleries import collect_pictures, make_gallery
     from modalens.runs.interpreting import load_interpretation
-    from modalens.runs.layout import Run
+    from modalens.runs.layout import RunFolder
     from modalens.runs.representations import representations
 
-    found = Run.find(run)
+    found = RunFolder.find(run)
     known = {each.name: each for each in representations(found)}
     if representation not in known:
         raise ModalensError(f"The run has no features {representation!r}; it has {', '.join(known)}.")

@@ -69,10 +69,10 @@ def study(
     the gap and of retrieval without one-sided features.
     """
     from modalens.cli.output import print_json
-    from modalens.runs.layout import Run
+    from modalens.runs.layout import RunFolder
     from modalens.runs.studying import StudyConfig, run_study
 
-    found = Run.find(run)
+    found = RunFolder.find(run)
     config = StudyConfig(
         label=label,
         attribute=attribute,

@@ -93,13 +93,13 @@ def ncl(
 
 def _open(data: Path, out: Path | None, name: str) -> tuple[Any, Path]:
     from modalens.runs import load_stacked
-    from modalens.runs.layout import Run
+    from modalens.runs.layout import RunFolder
 
     if data.suffix == ".npy":
         if out is None:
             raise ModalensError("A .npy file is in no run; say with --out where the model goes.")
         return load_stacked(data), out
-    run = Run.find(data)
+    run = RunFolder.find(data)
     return run.store(), out or run.folder / "features" / name
 
 

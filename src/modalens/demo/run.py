@@ -18,7 +18,7 @@ from modalens.pairs import Pair, Pairs, Skipped, load_pairs
 from modalens.progress import progress_bar
 from modalens.runs.embedding import embed
 from modalens.runs.interpreting import InterpretConfig, collect_samples, interpret_run
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, rows_by_split, train_on
 from modalens.runs.reporting import report_run
 from modalens.runs.scoring import ScoreConfig, Scores, score_store
@@ -77,7 +77,7 @@ class _SplitOpenMoji(Pairs):
         return self._pairs.card()
 
 
-def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tuple[Run, Scores, Path]:
+def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tuple[RunFolder, Scores, Path]:
     """Train the demo encoder and its twins, embed OpenMoji, learn features and interpret them, and report.
 
     Every part that an earlier run finished is kept.
@@ -100,7 +100,7 @@ def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tup
         If a package of the ``demo`` extra is missing, or ``out`` holds another run.
     """
     plan = plan or DemoPlan()
-    run = Run(Path(out))
+    run = RunFolder(Path(out))
     pairs = _SplitOpenMoji()
     scores = _embed_and_score(run, pairs, "demo")
     for twin in TWINS:
@@ -111,7 +111,7 @@ def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tup
     return run, scores, report_run(run, title=_TITLE)
 
 
-def _embed_and_score(run: Run, pairs: Pairs, name: str) -> Scores:
+def _embed_and_score(run: RunFolder, pairs: Pairs, name: str) -> Scores:
     logger.info("Encoder %s", name)
     store = embed(pairs, load_vlm(name), run.embeddings)
     scores = score_store(store, CONFIG)
@@ -119,7 +119,7 @@ def _embed_and_score(run: Run, pairs: Pairs, name: str) -> Scores:
     return scores
 
 
-def _each_in_its_own_process(run: Run, plan: DemoPlan) -> None:
+def _each_in_its_own_process(run: RunFolder, plan: DemoPlan) -> None:
     """Study the encoder and its twins side by side, each on one core: the matrices are too small for more."""
     folders = [run.folder, *(run.baseline(twin).folder for twin in TWINS)]
     workers = min(len(folders), os.cpu_count() or 1)
@@ -145,7 +145,7 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
         redirect_stderr(nowhere),  # one bar is shown for all
         threadpool_limits(1),
     ):
-        run = Run(folder)
+        run = RunFolder(folder)
         store = run.store()
         d = int(store.image.shape[1])
         for name, config, training in (
@@ -155,7 +155,7 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
             where = run.learned(name)
             train_on(config, store, training, where.folder, split="train")
             measure_learned(where, store, CONFIG)
-        parent = None if folder == main else Run(main)
+        parent = None if folder == main else RunFolder(main)
         if parent is None:  # for stability; one encoder's will do
             again = replace(plan.sae, seed=1)
             train_on(SAEConfig(d, seed=1), store, again, run.learned("sae").seed(1).folder, split="train")

@@ -8,7 +8,7 @@ import pandas as pd
 from modalens.errors import ModalensError
 from modalens.interpret import PUBLISHED
 from modalens.runs.interpreting import SIDES, load_interpretation
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.representations import representations
 from modalens.store.atomic import whole_file
 from modalens.store.documents import write_document
@@ -23,7 +23,9 @@ _CALLED = {"raw": "CLIP", "sae": "CLIP+SAE", "ncl": "CLIP+NCL"}
 _METRICS = ("embsim", "winrate")
 
 
-def compare(run: Run, *, declip: Run | None = None, removal: Run | None = None) -> pd.DataFrame:
+def compare(
+    run: RunFolder, *, declip: RunFolder | None = None, removal: RunFolder | None = None
+) -> pd.DataFrame:
     """Published numbers beside those of a run.
 
     Parameters
@@ -95,7 +97,7 @@ def _number(value: float, sign: str = "") -> str:
 _Row = tuple[str, str, str, float, float, float, float]
 
 
-def _interpretability(run: Run, called: dict[str, str]) -> list[_Row]:
+def _interpretability(run: RunFolder, called: dict[str, str]) -> list[_Row]:
     rows: list[_Row] = []
     table = "Interpretability (Beyond Cross-Modal Alignment, Tables A1 and A2)"
     for each in representations(run):
@@ -119,7 +121,7 @@ def _interpretability(run: Run, called: dict[str, str]) -> list[_Row]:
     return rows
 
 
-def _removal(run: Run) -> list[_Row]:
+def _removal(run: RunFolder) -> list[_Row]:
     result = _result(run, "removal", "raw")
     if result is None:
         return []
@@ -141,7 +143,7 @@ def _removal(run: Run) -> list[_Row]:
     return rows
 
 
-def _gender(run: Run) -> list[_Row]:
+def _gender(run: RunFolder) -> list[_Row]:
     result = _result(run, "gender", "sae") or _result(run, "gender", "raw")
     if result is None:
         return []
@@ -160,7 +162,7 @@ def _gender(run: Run) -> list[_Row]:
     return rows
 
 
-def _adversarial(run: Run) -> list[_Row]:
+def _adversarial(run: RunFolder) -> list[_Row]:
     result = _result(run, "adversarial", "sae") or _result(run, "adversarial", "raw")
     if result is None:
         return []
@@ -172,7 +174,7 @@ def _adversarial(run: Run) -> list[_Row]:
     ]  # fmt: skip
 
 
-def _result(run: Run, study: str, representation: str) -> StudyResult | None:
+def _result(run: RunFolder, study: str, representation: str) -> StudyResult | None:
     """A study's result, if there is one with tables."""
     folder = run.study(study) / representation
     if not (folder / RESULT_NAME).exists():

@@ -14,7 +14,7 @@ from modalens.recipes.checks import check_step
 from modalens.recipes.recipe import Recipe, Step
 from modalens.recipes.stand_ins import with_stand_ins
 from modalens.recipes.steps import STEPS
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.store.documents import read_document, write_document
 from modalens.store.lock import alone_in
 from modalens.version import __version__
@@ -61,7 +61,7 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
             if before.get("key") == key and before.get("done"):
                 yield Done(step, None)
                 continue
-            run = Run(out / step.run)
+            run = RunFolder(out / step.run)
             if before and before.get("key") != key:
                 _set_aside(step, run, out, str(before.get("key", "")))
             _write(out, step, {"key": key, "done": False})
@@ -99,7 +99,7 @@ def _with_stand_ins(step: Step, out: Path) -> Step:
     return replace(step, settings=settings)
 
 
-def _set_aside(step: Step, run: Run, out: Path, key: str) -> None:
+def _set_aside(step: Step, run: RunFolder, out: Path, key: str) -> None:
     """Move what the step made of other inputs out of the way, where it would be taken for an earlier part of this."""
     made = {"embed": run.folder, "train": run.learned(str(step.settings.get("learner"))).folder}.get(step.do)
     if made is None or not made.exists():

@@ -10,7 +10,7 @@ from modalens.pairs import load_pairs
 from modalens.recipes.comparison import compare, write_comparison
 from modalens.runs.embedding import embed
 from modalens.runs.interpreting import InterpretConfig, interpret_run
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, train_on
 from modalens.runs.reporting import report_run
 from modalens.runs.representations import scores_of
@@ -23,7 +23,7 @@ _LEARNERS = ("sae", "ncl")
 
 def embed_pairs(
     runs: Path,
-    run: Run,
+    run: RunFolder,
     *,
     pairs: str,
     vlm: str,
@@ -49,7 +49,7 @@ def embed_pairs(
 
 def score_run(
     runs: Path,
-    run: Run,
+    run: RunFolder,
     *,
     rule: str = "mu_sigma",
     normalize: bool = False,
@@ -65,7 +65,7 @@ def score_run(
 
 def train_features(
     runs: Path,
-    run: Run,
+    run: RunFolder,
     *,
     learner: str,
     pairs_of: str | None = None,
@@ -82,7 +82,7 @@ def train_features(
 ) -> None:
     """Learn features ``sae`` or ``ncl``, from the pairs of another run if ``pairs_of`` names one; encode and score."""
     store = run.store()
-    data = store if pairs_of is None else Run(runs / pairs_of).store()
+    data = store if pairs_of is None else RunFolder(runs / pairs_of).store()
     settings = {
         "learner": learner,
         "kind": kind,
@@ -123,7 +123,7 @@ def learning(d: int, settings: Mapping[str, Any]) -> tuple[SAEConfig | NCLConfig
 
 def interpret_features(
     runs: Path,
-    run: Run,
+    run: RunFolder,
     *,
     image_embedder: str = "efficientnet-lite0",
     text_embedder: str = "minilm",
@@ -140,7 +140,7 @@ def interpret_features(
 
 def study_run(
     runs: Path,
-    run: Run,
+    run: RunFolder,
     *,
     study: str,
     label: str = "category",
@@ -181,18 +181,18 @@ def study_run(
     run_study(run, study, config)
 
 
-def report_on(runs: Path, run: Run, *, title: str | None = None) -> None:
+def report_on(runs: Path, run: RunFolder, *, title: str | None = None) -> None:
     """The page."""
     del runs
     report_run(run, title=title)
 
 
 def compare_with_papers(
-    runs: Path, run: Run, *, declip: str | None = None, removal: str | None = None
+    runs: Path, run: RunFolder, *, declip: str | None = None, removal: str | None = None
 ) -> None:
     """Every published number beside ours: of this run, and of the runs of DeCLIP and of the removal test."""
     others = {
-        name: None if which is None else Run(runs / which)
+        name: None if which is None else RunFolder(runs / which)
         for name, which in (("declip", declip), ("removal", removal))
     }
     write_comparison(compare(run, **others), run.folder / "comparison")

@@ -32,7 +32,7 @@ from modalens.interpret import (
     top_samples,
 )
 from modalens.runs.along_training import mono_along_training
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations, scores_of
 from modalens.runs.samples import embed_samples
 from modalens.store import PairStore
@@ -324,11 +324,11 @@ def _rows(matrix: Matrix, rows: Int[np.ndarray, " u"]) -> Matrix:
 
 
 def interpret_run(
-    run: Run,
+    run: RunFolder,
     config: InterpretConfig | None = None,
     *,
     baselines: bool = True,
-    baseline_of: Run | None = None,
+    baseline_of: RunFolder | None = None,
 ) -> dict[str, Interpretation]:
     """Interpret every representation of a run, and of its baselines likewise; what is done is kept.
 

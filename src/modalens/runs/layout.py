@@ -57,7 +57,7 @@ class LearnedFeatures:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     """Where the parts of a run lie.
 
     ======================  ==============================================
@@ -77,7 +77,7 @@ class Run:
     folder: Path
 
     @classmethod
-    def find(cls, path: str | Path) -> "Run":
+    def find(cls, path: str | Path) -> "RunFolder":
         """The run at a path: a run's folder, its ``embeddings`` folder, or a bare store.
 
         Raises
@@ -131,14 +131,14 @@ class Run:
         """Every set of learned features whose training is done, sorted by name."""
         return _trained(self.folder / _FEATURES)
 
-    def baseline(self, name: str) -> "Run":
+    def baseline(self, name: str) -> "RunFolder":
         """The run of the same pairs through another encoder."""
-        return Run(self.folder / "baselines" / name)
+        return RunFolder(self.folder / "baselines" / name)
 
-    def baselines(self) -> list[tuple[str, "Run"]]:
+    def baselines(self) -> list[tuple[str, "RunFolder"]]:
         """All baselines by name, sorted."""
         folder = self.folder / "baselines"
-        return [(path.name, Run(path)) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+        return [(path.name, RunFolder(path)) for path in sorted(folder.iterdir())] if folder.is_dir() else []
 
 
 def _trained(folder: Path) -> list[LearnedFeatures]:

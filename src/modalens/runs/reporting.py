@@ -22,7 +22,7 @@ from modalens.report import (
 )
 from modalens.runs.galleries import MOST, check_limits, collect_pictures, make_gallery
 from modalens.runs.interpreting import load_interpretation
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.representations import RAW, Representation, representations
 from modalens.runs.scoring import Scores
 from modalens.store.lock import alone_in
@@ -50,7 +50,7 @@ _THUMBNAIL = (144, 144)
 
 
 def report_run(
-    run: Run, *, out: Path | None = None, title: str | None = None, top: int = 12, features: int = MOST
+    run: RunFolder, *, out: Path | None = None, title: str | None = None, top: int = 12, features: int = MOST
 ) -> Path:
     """Write a run's report; scores the run, and its baselines likewise, where that was not done.
 
@@ -146,7 +146,7 @@ def _note(each: Representation) -> str:
     return "" if each.learned is None else _describe(each.learned.model.card(), _quality(each))
 
 
-def _studies(run: Run, name: str) -> list[StudyOf]:
+def _studies(run: RunFolder, name: str) -> list[StudyOf]:
     """Every study of the run and of its baselines: ``studies/STUDY/REPRESENTATION``."""
     runs = [(name, run)] + [(_BASELINES.get(kind, (kind,))[0], each) for kind, each in run.baselines()]
     found = []

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from modalens.arrays import Matrix
 from modalens.dominance import Dominance
 from modalens.errors import ModalensError
-from modalens.runs.layout import Run
+from modalens.runs.layout import RunFolder
 from modalens.runs.learning import Learned, measure_learned
 from modalens.runs.scoring import ScoreConfig, Scores, score_store
 from modalens.store import CodeStore, EmbeddingStore, PairStore
@@ -132,7 +132,7 @@ def _digest(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def representations(run: Run, config: ScoreConfig | None = None) -> list[Representation]:
+def representations(run: RunFolder, config: ScoreConfig | None = None) -> list[Representation]:
     """The embeddings of a run and all features learned on them, scored now where that was not done.
 
     Parameters
@@ -161,7 +161,7 @@ def representations(run: Run, config: ScoreConfig | None = None) -> list[Represe
     return found
 
 
-def scores_of(run: Run, store: EmbeddingStore, config: ScoreConfig | None = None) -> Scores:
+def scores_of(run: RunFolder, store: EmbeddingStore, config: ScoreConfig | None = None) -> Scores:
     """The scores of a run, made now if missing or made otherwise than ``config`` asks."""
     if (run.scores / "scores.json").exists():
         scores = Scores.load(run.scores)

@@ -15,7 +15,7 @@ from modalens.features import SparseAutoencoder
 from modalens.features.sharing import load_features
 from modalens.runs.galleries import pictures_of
 from modalens.runs.interpreting import load_interpretation
-from modalens.runs.layout import LearnedFeatures, Run
+from modalens.runs.layout import LearnedFeatures, RunFolder
 from modalens.runs.representations import Representation, representations
 from modalens.store import PairStore
 from modalens.store.lock import alone_in
@@ -237,7 +237,12 @@ STUDIES: dict[str, Callable[[Representation, StudyConfig, Mapping[str, Any], Pat
 
 
 def run_study(
-    run: Run, name: str, config: StudyConfig | None = None, *, out: Path | None = None, baselines: bool = True
+    run: RunFolder,
+    name: str,
+    config: StudyConfig | None = None,
+    *,
+    out: Path | None = None,
+    baselines: bool = True,
 ) -> dict[str, StudyResult]:
     """Run a study on every representation of a run; what was done in the same way before is kept.
 
