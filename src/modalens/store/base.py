@@ -1,5 +1,7 @@
 """What every store of pairs has: a manifest, ids and metadata."""
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,6 +18,7 @@ from modalens.store.atomic import sha256_of
 from modalens.store.manifest import MANIFEST_NAME, Manifest
 
 METADATA_FOLDER = "metadata"
+_END_BYTES = 2**20
 _ID_COLUMNS = ("id", "key", "image_path")
 
 
@@ -88,6 +91,32 @@ class PairStore:
                 if values.is_unique and not values.hasnans:
                     return values.astype(str).to_numpy(dtype=object)
         return np.array([str(row) for row in range(len(self))], dtype=object)
+
+    @cached_property
+    def digest(self) -> str:
+        """Checksum of everything in the store, metadata included.
+
+        It follows from the checksums in the manifest. Of a store without one the names, the sizes and both ends of
+        all files count, since reading terabytes to see that nothing changed would cost more than it saves.
+        """
+        found = hashlib.sha256()
+        if self.manifest is not None:
+            for shard in self.manifest.shards:
+                found.update(json.dumps(shard.files, sort_keys=True).encode())
+            return found.hexdigest()
+        for path in sorted(each for each in self.folder.glob("*/*") if each.suffix in (".npy", ".parquet")):
+            size = path.stat().st_size
+            found.update(f"{path.relative_to(self.folder).as_posix()}\0{size}\0".encode())
+            with path.open("rb") as file:
+                found.update(file.read(_END_BYTES))
+                file.seek(max(0, size - _END_BYTES))
+                found.update(file.read(_END_BYTES))
+        return found.hexdigest()
+
+    def identity(self) -> dict[str, Any]:
+        """What a result made from this store records of it: the model that embedded the pairs, and the digest."""
+        model = {} if self.manifest is None else self.manifest.model
+        return {"model": str(model.get("model", model.get("class", "unknown"))), "sha256": self.digest}
 
     def _check(self, path: Path) -> None:
         """Raise if a shard's file is not what the manifest says."""

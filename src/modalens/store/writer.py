@@ -1,7 +1,6 @@
 """Write an embedding store shard by shard, so that a kill costs the shard in work and no more."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,13 +16,14 @@ import pyarrow.parquet as pq
 from modalens.errors import ModalensError
 from modalens.store.atomic import PARTIAL_SUFFIX, sha256_of, whole_file
 from modalens.store.base import METADATA_FOLDER, shard_file
+from modalens.store.kept import RECORD_NAME, difference, stable
 from modalens.store.lock import LOCK_NAME, alone_in
 from modalens.store.manifest import MANIFEST_NAME, Manifest, ShardRecord
 
 logger = logging.getLogger(__name__)
 
 # What a kill leaves that comes before the manifest is whole.
-_BEFORE_MANIFEST = {LOCK_NAME, MANIFEST_NAME + PARTIAL_SUFFIX}
+_BEFORE_MANIFEST = {LOCK_NAME, RECORD_NAME, MANIFEST_NAME + PARTIAL_SUFFIX, RECORD_NAME + PARTIAL_SUFFIX}
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ class StoreWriter:
 
     def _resume(self, earlier: Manifest) -> None:
         for part in ("model", "source", "config", "d"):
-            before, now = _stable(getattr(earlier, part)), _stable(getattr(self.manifest, part))
+            before, now = stable(getattr(earlier, part)), stable(getattr(self.manifest, part))
             if before != now:
                 raise ModalensError(
-                    f"{self.folder} holds another run ({part}: {_difference(before, now)}); "
+                    f"{self.folder} holds another run ({part}: {difference(before, now)}); "
                     "name another folder or remove this one."
                 )
         self.manifest = earlier
@@ -161,22 +161,6 @@ def _hash_ids(ids: Iterable[str]) -> str:
     for item in ids:
         digest.update(item.encode("utf-8") + b"\0")
     return digest.hexdigest()
-
-
-def _stable(part: Any) -> Any:
-    """A manifest's part as JSON keeps it, without the versions of libraries, which may move under a run."""
-    if isinstance(part, Mapping):
-        part = {name: value for name, value in part.items() if name != "versions"}
-    return json.loads(json.dumps(part))
-
-
-def _difference(before: Any, now: Any, where: str = "") -> str:
-    """The first thing in which two parts of a manifest differ, for a sentence."""
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for name in dict.fromkeys([*before, *now]):
-            if before.get(name) != now.get(name):
-                return _difference(before.get(name), now.get(name), f"{where} {name}".lstrip())
-    return f"{where} {before!r} there, {now!r} here".lstrip()
 
 
 def _metadata_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -1,0 +1,207 @@
+"""Results known by their inputs: reused while these match, else made again or named with what has changed.
+
+A result is a folder (or some files of one). Its record, written last, lists what it was made from and the checksum of
+every file, so that a result that is half made, damaged or made from something else is never taken for the one asked.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modalens.errors import ModalensError
+from modalens.store.atomic import PARTIAL_SUFFIX, sha256_of
+from modalens.store.documents import read_document, write_document
+from modalens.store.lock import LOCK_NAME, alone_in
+from modalens.version import __version__
+
+logger = logging.getLogger(__name__)
+
+RECORD_NAME = "inputs.json"
+_KIND = "modalens inputs"
+_SCHEMA_VERSION = 1
+_LONGEST = 60
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A result in a folder, and the inputs it must have been made from.
+
+    Attributes
+    ----------
+    folder
+        Where its files are.
+    what
+        What it is called in sentences, such as ``the scores``.
+    inputs
+        Everything the result follows from: digests of stores and files, upstream results, and the options that this
+        very step reads. Plain JSON values. The version of modalens is added.
+    command
+        What makes it, such as ``modalens score RUN``.
+    files
+        Patterns of its files below the folder.
+    record_name
+        File of the record; another where several results share a folder.
+    leave_out
+        Patterns of names in the folder that are no part of the result.
+    """
+
+    folder: Path
+    what: str
+    inputs: Mapping[str, Any]
+    command: str
+    files: tuple[str, ...] = ("**/*",)
+    record_name: str = RECORD_NAME
+    leave_out: tuple[str, ...] = ()
+
+    @property
+    def record(self) -> Path:
+        """The file that says what the result was made from."""
+        return self.folder / self.record_name
+
+    def problem(self) -> str | None:
+        """Why the result cannot be used, in one sentence; None if it can."""
+        if not self.record.exists():
+            return f"{self.what.capitalize()} in {self.folder} are not made yet; run {self.command}."
+        try:
+            document = read_document(self.record, _KIND, _SCHEMA_VERSION)
+        except ModalensError as error:
+            return f"{error} Run {self.command} to make {self.what} again."
+        now = stable(self._all_inputs())
+        if document.get("inputs") != now:
+            changed = difference(document.get("inputs"), now)
+            return (
+                f"{self.what.capitalize()} in {self.folder} were made from other inputs ({changed}); "
+                f"run {self.command} to make them again."
+            )
+        recorded = document.get("files")
+        if not isinstance(recorded, dict):
+            return f"{self.what.capitalize()} in {self.folder} are not finished; run {self.command} to go on."
+        for name, checksum in recorded.items():
+            path = self.folder / name
+            if not path.is_file() or sha256_of(path) != checksum:
+                state = "damaged: its checksum differs" if path.is_file() else "missing"
+                return f"{path} is {state}; run {self.command} to make {self.what} again."
+        return None
+
+    def require(self) -> None:
+        """Raise a :class:`ModalensError` with the sentence of :meth:`problem`, if there is one."""
+        if (problem := self.problem()) is not None:
+            raise ModalensError(problem)
+
+    def recorded_inputs(self) -> Mapping[str, Any] | None:
+        """What the result there was made from; None if there is none, or its record is damaged."""
+        try:
+            found = read_document(self.record, _KIND, _SCHEMA_VERSION).get("inputs")
+        except ModalensError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Hold the folder while the result is made; what the block leaves there is recorded as made from the inputs.
+
+        Until the block ends well, the record says that the result is unfinished.
+
+        Raises
+        ------
+        ModalensError
+            If another process is making it, or the disk is full.
+        """
+        with alone_in(self.folder):
+            self.begin()
+            yield
+            self.finish()
+
+    def begin(self) -> None:
+        """Record that the result is being made from these inputs; the folder must be held."""
+        self._write(None)
+
+    def finish(self) -> None:
+        """Record that the files there are the whole result; the folder must be held."""
+        self._write({path.relative_to(self.folder).as_posix(): sha256_of(path) for path in self._files()})
+
+    def _write(self, files: Mapping[str, str] | None) -> None:
+        values = {"inputs": stable(self._all_inputs()), "files": files}
+        write_document(self.record, _KIND, _SCHEMA_VERSION, values)
+
+    def _all_inputs(self) -> dict[str, Any]:
+        return {"modalens": __version__, **self.inputs}
+
+    def _files(self) -> list[Path]:
+        found = {path for pattern in self.files for path in self.folder.glob(pattern) if path.is_file()}
+        skipped = {self.record_name, LOCK_NAME}
+        return sorted(
+            path
+            for path in found
+            if path.name not in skipped
+            and path.suffix != PARTIAL_SUFFIX
+            and not any(fnmatch(path.relative_to(self.folder).parts[0], each) for each in self.leave_out)
+        )
+
+
+def kept_or_made(kept: Kept, load: Callable[[], T], make: Callable[[], T]) -> T:
+    """The result that is there, if it was made from the same inputs; else it is made and recorded.
+
+    Parameters
+    ----------
+    kept
+        The result.
+    load
+        Reads it.
+    make
+        Makes it and writes its files.
+    """
+    problem = kept.problem()
+    if problem is None:
+        return load()
+    if kept.recorded_inputs() is not None:
+        logger.info("%s", problem)
+    with kept.making():
+        return make()
+
+
+def set_aside(path: Path, into: Path) -> Path:
+    """Move something that was made from other inputs out of the way, never over something else.
+
+    Returns
+    -------
+    Path
+        Where it is now: a folder of ``into``, by its name and a number.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while (target := into / f"{path.name}-{number}").exists():
+        number += 1
+    path.rename(target)
+    logger.warning("%s was made from other inputs and is now in %s", path, target)
+    return target
+
+
+def stable(value: Any) -> Any:
+    """A value as a JSON file gives it back, without the versions of libraries, which may move under a run."""
+    if isinstance(value, Mapping):
+        return {str(name): stable(item) for name, item in value.items() if name != "versions"}
+    if isinstance(value, list | tuple):
+        return [stable(item) for item in value]
+    return json.loads(json.dumps(value, default=str))
+
+
+def difference(before: Any, now: Any, where: str = "") -> str:
+    """The first thing in which two nested values differ, for a sentence."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for name in dict.fromkeys([*before, *now]):
+            if before.get(name) != now.get(name):
+                return difference(before.get(name), now.get(name), f"{where} {name}".lstrip())
+    return f"{where} {_short(before)} there, {_short(now)} here".lstrip()
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
