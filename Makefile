@@ -3,14 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test test-open-clip torture lint format clean
+.PHONY: env demo test test-open-clip torture docs lint format clean
 
 env: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "modalens needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,siglip,text-to-image,hf,ray,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,siglip,text-to-image,hf,ray,docs,dev]"
 	touch $(READY)
 
 demo: env
@@ -33,6 +33,10 @@ test-open-clip: .venv-open-clip/.ready
 torture: env
 	$(BIN)/python -m tests.torture --kills 150 --seed 0
 
+# the site in site/, its tutorials executed: on runs/demo if make demo made it, else on a smaller one
+docs: env
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mkdocs build --quiet
+
 lint: env
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -44,5 +48,5 @@ format: env
 	$(BIN)/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-open-clip runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-open-clip runs build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
