@@ -13,6 +13,8 @@ def on_page_content(text: str, **_: object) -> str:
     """Convert what arithmatex marked."""
     text = _INLINE.sub(lambda found: convert(html.unescape(found[1].strip())), text)
     return _DISPLAY.sub(
-        lambda found: f'<div class="equation">{convert(html.unescape(found[1].strip()), display="block")}</div>',
+        lambda found: (
+            f'<div class="equation">{convert(html.unescape(found[1].strip()), display="block")}</div>'
+        ),
         text,
     )

@@ -1,21 +1,19 @@
 """The folder in which tutorials are executed, with the demo's run in it."""
 
-import shutil
 import sys
 from pathlib import Path
 
 _FOLDER = Path("build/tutorials")
 _DEMO = Path("runs/demo")
 
-# Blocks of pages import the helpers beside this file.
-sys.path.insert(0, str(Path(__file__).parent))
-
 
 def on_pre_build(**_: object) -> None:
     """Empty the folder, and put the demo's run there: the one of ``make demo``, else a smaller one."""
-    shutil.rmtree(_FOLDER, ignore_errors=True)
+    sys.path.insert(0, str(Path(__file__).parent))  # blocks of pages import the helpers beside this file
     run = _FOLDER / _DEMO
-    run.parent.mkdir(parents=True)
+    run.parent.mkdir(parents=True, exist_ok=True)
+    if (run / "report" / "report.html").is_file():
+        return
     if (_DEMO / "report" / "report.html").is_file():
         run.symlink_to(_DEMO.resolve(), target_is_directory=True)
     else:

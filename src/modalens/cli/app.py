@@ -90,7 +90,7 @@ def embed(
         str,
         typer.Argument(
             help="Where the pairs come from: openmoji, folder:DIR, csv:FILE, wds:SHARDS, hf:NAME:SPLIT or "
-            "coco:IMAGES,CAPTIONS.json (docs/data.md)."
+            "coco:IMAGES,CAPTIONS.json (docs/howto/sources.md)."
         ),
     ],
     vlm: Annotated[

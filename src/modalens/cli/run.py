@@ -27,7 +27,7 @@ def run(
 ) -> None:
     """Run the steps of a recipe; run again after a stop or a change, it does only what is not done.
 
-    docs/recipes.md shows how to write one.
+    docs/howto/recipes.md shows how to write one.
     """
     from modalens.cli.output import print_json
     from modalens.recipes.execute import run_recipe
