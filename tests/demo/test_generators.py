@@ -8,8 +8,16 @@ import scipy.sparse as sp
 import torch
 from PIL import Image
 
+from modalens.demo.generator import embedded
 from modalens.demo.generator.drawings import Drawings, emoji_drawings
-from modalens.demo.generator.embedded import CARD, SHIPPED, WEIGHTS, EmbeddedGenerator, draw
+from modalens.demo.generator.embedded import (
+    CARD,
+    SHIPPED,
+    WEIGHTS,
+    EmbeddedGenerator,
+    draw,
+    shipped_generator,
+)
 from modalens.demo.generator.network import Network, NetworkConfig
 from modalens.demo.generator.recognition import measure_recognition, ranks_of_own, share_within
 from modalens.demo.generator.training import CHECKPOINT, Trainer, TrainingRecipe
@@ -265,6 +273,28 @@ class TestRecognition:
         assert value == 0.5
         assert 0.14 < low < 0.16
         assert 0.84 < high < 0.86
+
+
+class TestShippedFor:
+    def test_it_is_that_of_the_recipe_it_was_trained_on(
+        self, small: EmbeddedGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trained_on = {"model": "planted", "recipe": {"dim": 8, "layers": [1, 2]}}
+        monkeypatch.setattr(embedded, "SHIPPED", tmp_path)
+        monkeypatch.setattr(
+            embedded.EmbeddedGenerator, "load", lambda: small.with_card(encoder=trained_on), raising=True
+        )
+        own = {
+            "model": "planted",
+            "recipe": {"dim": 8, "layers": (1, 2)},
+            "weights_sha256": "another machine",
+        }
+        assert shipped_generator(own) is None  # no weights
+        (tmp_path / CARD).write_text("{}")
+        assert shipped_generator(own) is not None
+        assert shipped_generator({**own, "recipe": {}}) is None
+        monkeypatch.setattr(embedded, "find_spec", lambda name: None)
+        assert shipped_generator(own) is None  # no diffusers
 
 
 @pytest.mark.demo

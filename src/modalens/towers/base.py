@@ -34,6 +34,10 @@ class VLM(ABC):
         del keys
         return {}
 
+    def generator(self) -> Any | None:
+        """An image generator trained on this model's embeddings, or None."""
+        return None
+
     @abstractmethod
     def card(self) -> dict[str, Any]:
         """What a manifest records: model, revision or weights hash, preprocessing, normalised, dim, terms."""

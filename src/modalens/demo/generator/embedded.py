@@ -1,7 +1,9 @@
 """The generator that comes with modalens: a small flow-matching U-Net that draws emoji from demo embeddings."""
 
 import json
+import logging
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from modalens.errors import ModalensError
 from modalens.studies.text_to_image_control.generator import Generator, unit_embeddings
 from modalens.towers.cards import file_sha256
 from modalens.towers.compute import map_batches
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
@@ -117,6 +121,24 @@ class EmbeddedGenerator(Generator):
     def card(self) -> dict[str, Any]:
         """Training data and its attribution, recipe, recognition and the weights' checksum."""
         return {"generator": self.name, **self._card}
+
+
+def shipped_generator(encoder: Mapping[str, Any]) -> EmbeddedGenerator | None:
+    """The generator that comes with modalens, if it was trained on the embeddings of an encoder; else None.
+
+    Parameters
+    ----------
+    encoder
+        The encoder's card.
+    """
+    if not (SHIPPED / CARD).is_file() or find_spec("diffusers") is None:
+        logger.info("The weights of the demo's generator or the package diffusers are missing.")
+        return None
+    generator = EmbeddedGenerator.load()
+    cards = generator.card().get("encoder", {}), encoder
+    # By recipe and not by checksum: trained on another machine, the encoder differs in its last digits.
+    trained_on, own = ({key: card.get(key) for key in ("model", "recipe")} for card in cards)
+    return generator if json.dumps(trained_on, sort_keys=True) == json.dumps(own, sort_keys=True) else None
 
 
 @torch.inference_mode()

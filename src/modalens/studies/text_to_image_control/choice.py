@@ -1,9 +1,7 @@
 """Which generator draws for an encoder, and towards which pictures, where nobody said."""
 
-import json
 import logging
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,6 @@ from jaxtyping import Int
 from PIL import Image
 
 from modalens.arrays import Matrix
-from modalens.demo.generator.embedded import CARD, SHIPPED, EmbeddedGenerator
 from modalens.studies.text_to_image_control.generator import Generator
 from modalens.studies.text_to_image_control.retrieval import RetrievalGenerator
 from modalens.towers.base import VLM
@@ -31,17 +28,11 @@ def generator_of(vlm: VLM, images: Matrix, load: Callable[[int], Image.Image], s
         Image embeddings of a collection (n, d), their pictures by row and what the collection is: what is
         retrieved from. Leave reference images out of it, or they are found instead of anything drawn.
     """
-    if not (SHIPPED / CARD).is_file() or find_spec("diffusers") is None:
-        logger.info("The generator that comes with modalens or diffusers is missing; pictures are retrieved.")
-        return RetrievalGenerator(images, load, source)
-    generator = EmbeddedGenerator.load()
-    cards = generator.card().get("encoder", {}), vlm.card()
-    # By recipe and not by checksum: trained on another machine, the encoder differs in its last digits.
-    learnt_from, own = ({key: card.get(key) for key in ("model", "recipe")} for card in cards)
-    if json.dumps(learnt_from, sort_keys=True) != json.dumps(own, sort_keys=True):
-        logger.info("No generator was trained on the embeddings of %s; pictures are retrieved.", vlm.name)
-        return RetrievalGenerator(images, load, source)
-    return generator
+    generator: Generator | None = vlm.generator()
+    if generator is not None:
+        return generator
+    logger.info("There is no generator trained on the embeddings of %s; pictures are retrieved.", vlm.name)
+    return RetrievalGenerator(images, load, source)
 
 
 def choose_references(
