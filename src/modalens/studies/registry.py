@@ -1,4 +1,4 @@
-"""What a study is to the rest of the house, and the list of those there are."""
+"""What a study is to the rest of the package, and the list of those there are."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,13 +35,17 @@ class Study:
     config
         Its options.
     on_run
-        Runs it on one representation, with its configuration, a folder for what is kept between two runs, and what
-        is kept with the result as its source.
+        Runs it on one representation, with its configuration, a folder for what is kept between two runs (one for
+        all representations), and what is kept with the result as its source.
     inputs
         What the result follows from beyond the representation and the configuration: files by content, the
         interpretation, models from other seeds.
+    modalities
+        What the first side of the pairs may be; empty for anything.
     one_representation
         Whether it is run on one representation only (it takes minutes), and on the run's own encoder only.
+    called
+        The name of its folder of results for a configuration; by default its own.
     """
 
     name: str
@@ -49,7 +53,28 @@ class Study:
     config: type[Options]
     on_run: Callable[[Subject, Any, Path, Mapping[str, Any]], StudyResult]
     inputs: Callable[[Subject, Any], Mapping[str, Any]]
+    modalities: tuple[str, ...] = ()
     one_representation: bool = False
+    called: Callable[[Any], str] | None = None
+
+    def folder(self, config: Any) -> str:
+        """The name of its folder of results for a configuration."""
+        return self.name if self.called is None else self.called(config)
+
+    def check(self, subject: Subject) -> None:
+        """Refuse pairs that the study makes no sense for.
+
+        Raises
+        ------
+        ModalensError
+            If the first side of the pairs is none of its modalities.
+        """
+        first, second = subject.mds.modalities
+        if self.modalities and first not in self.modalities:
+            raise ModalensError(
+                f"The study {self.name} is of {' and '.join(self.modalities)}s, and these pairs are of {first} and "
+                f"{second}, so it does not apply to them."
+            )
 
 
 def study_names() -> tuple[str, ...]:

@@ -12,50 +12,15 @@ from torch import Tensor
 
 from modalens.edit import distance
 from modalens.errors import ModalensError
+from modalens.studies.adversarial_images.config import AdversarialConfig, Optimisation
 from modalens.towers.compute import map_batches
 from modalens.towers.differentiable import DifferentiableImages
 
-OPTIMISERS = ("adam", "pgd")
 _RECORDS = 10  # at most so many embeddings along the way, and the last
 _BATCH = 16  # on a GPU
 
 # From embeddings to the features that are compared; both (n, ...), gradients flow through.
 Encode = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    """How pixels are moved.
-
-    Attributes
-    ----------
-    steps
-        Gradient steps, at least 1.
-    optimiser
-        ``adam`` (Kingma and Ba 2015), or ``pgd``: steps along the sign of the gradient (Madry et al. 2018).
-    rate
-        The first step's size in pixel values of [0, 1]; it falls to 0 along half a cosine.
-    budget
-        How far a pixel may move from where it started, from 1/255 to 1 of its range (L-infinity); None for any
-        distance. What lies between two steps of 8 bits is cut off.
-    """
-
-    steps: int = 100
-    optimiser: str = "adam"
-    rate: float = 0.01
-    budget: float | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
-            raise ModalensError(f"steps must be a whole number of at least 1, not {self.steps!r}.")
-        if self.optimiser not in OPTIMISERS:
-            raise ModalensError(
-                f"There is no optimiser {self.optimiser!r}; there are {', '.join(OPTIMISERS)}."
-            )
-        if not 0 < self.rate <= 1:
-            raise ModalensError(f"rate must lie over 0 and up to 1, not {self.rate!r}.")
-        if self.budget is not None and not 1 <= round(self.budget * 255, 6) <= 255:
-            raise ModalensError(f"budget must lie between 1/255 and 1, or be None, not {self.budget!r}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +60,7 @@ def attack(
     targets
         One an image: what it shall embed like, such as a text written on white.
     config
-        How.
+        How; by default that of the study.
     advance
         Called with the number of images done.
 
@@ -108,6 +73,7 @@ def attack(
     -----
     min over pixels of || F(image) - F(target) ||_2 (Shayegani et al. 2024).
     """
+    config = config or AdversarialConfig().attack
     return approach(tower, images, embed(tower, targets), None, config, advance=advance)
 
 
@@ -116,7 +82,7 @@ def approach(
     images: Sequence[Image.Image],
     target: Float[np.ndarray, "n d"],
     indices: Int[np.ndarray, " k"] | None,
-    config: Optimisation | None = None,
+    config: Optimisation,
     *,
     encode: Encode | None = None,
     advance: Callable[[int], None] | None = None,
@@ -139,7 +105,6 @@ def approach(
     ModalensError
         If there is not one target an image, the images differ in size, or an index is out of range.
     """
-    config = config or Optimisation()
     if len(images) != len(target):
         raise ModalensError(f"There are {len(images)} images and {len(target)} targets; give one each.")
     if len({image.size for image in images}) > 1:

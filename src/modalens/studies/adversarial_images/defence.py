@@ -1,20 +1,20 @@
 """Take the smuggled meaning out of an image again, on chosen features only."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from modalens.studies.adversarial_images.attack import Encode, Optimisation, Optimised, approach, embed
+from modalens.studies.adversarial_images.attack import Encode, Optimised, approach, embed
+from modalens.studies.adversarial_images.config import FRIENDLY_TEXT, AdversarialConfig, Optimisation
 from modalens.studies.adversarial_images.text_images import write_text
 from modalens.towers.differentiable import DifferentiableImages
 
-FRIENDLY_TEXT = "peace and love"
-
 
 def friendly(
-    images: Sequence[Image.Image], text: str = FRIENDLY_TEXT, font: str | None = None
+    images: Sequence[Image.Image], text: str = FRIENDLY_TEXT, font: str | Path | None = None
 ) -> list[Image.Image]:
     """Benign images with a friendly text written on them."""
     return [write_text(text, on=image, font=font) for image in images]
@@ -56,4 +56,5 @@ def defend(
     -----
     min over pixels of || F_adv[I] - F_ben[I] ||_2 (Beyond Cross-Modal Alignment, section 5.2).
     """
+    config = config or AdversarialConfig().defence
     return approach(tower, adversarial, embed(tower, benign), indices, config, encode=encode, advance=advance)

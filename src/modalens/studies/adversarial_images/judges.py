@@ -7,7 +7,8 @@ from typing import Protocol
 
 from modalens.errors import ModalensError
 from modalens.studies.adversarial_images.canaries import Request, mentions
-from modalens.studies.adversarial_images.servers import ChatServer
+from modalens.studies.adversarial_images.config import EXACT
+from modalens.studies.adversarial_images.servers import ChatServer, server_named
 
 logger = logging.getLogger(__name__)
 
@@ -101,3 +102,14 @@ class ModelJudge:
                 return Verdict(found[1].lower() == "yes", tuple(raw))
         logger.warning("The judge said neither yes nor no on an answer to %s.", request.name)
         return Verdict(None, tuple(raw))
+
+
+def judge_named(name: str) -> Judge:
+    """The judge of a name: ``exact``, or ``URL#MODEL`` of a server.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such judge.
+    """
+    return ExactJudge() if name == EXACT else ModelJudge(server_named(name))

@@ -1,117 +1,63 @@
-"""Put the adversarial study on a run's own encoder, pairs and features."""
+"""The adversarial study on a run: its own encoder and pairs are attacked."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modalens.errors import ModalensError
-from modalens.pairs import load_pairs
-from modalens.runs.representations import Representation
-from modalens.studies.adversarial_images import (
-    AdversarialConfig,
-    ChatServer,
-    DualEncoderVictim,
-    ExactJudge,
-    ModelJudge,
-    Optimisation,
-    ServerVictim,
-    TransformersVictim,
-    adversarial,
-    canaries,
-    load_requests,
-)
-from modalens.studies.adversarial_images.features import differentiable_features
-from modalens.studies.adversarial_images.staging import stage
+from modalens.studies.adversarial_images.config import SELF, AdversarialOnRun
+from modalens.studies.inputs import file_digest, model_digest
+from modalens.studies.registry import Study
 from modalens.studies.result import StudyResult
-from modalens.towers import load_vlm
-from modalens.towers.base import VLM
-
-SELF = "self"
-EXACT = "exact"
-_KEY = "OPENAI_API_KEY"
-_STEPS = {"attack": 60, "defence": 40}
+from modalens.studies.subject import Subject
 
 
-def study_adversarial(
-    each: Representation,
-    source: Mapping[str, Any],
-    work: Path,
-    *,
-    victim: str,
-    judge: str,
-    requests: Path | None,
-    images: int,
-    runs: int,
-    rule: str,
-    labels: Any,
-    seed: int,
-) -> StudyResult:
-    """Attack the encoder of a run and defend it on the classes of one representation.
+def _run(subject: Subject, config: AdversarialOnRun, work: Path, source: Mapping[str, Any]) -> StudyResult:
+    from modalens.studies.adversarial_images.canaries import canaries, load_requests
+    from modalens.studies.adversarial_images.features import differentiable_features
+    from modalens.studies.adversarial_images.judges import judge_named
+    from modalens.studies.adversarial_images.staging import stage
+    from modalens.studies.adversarial_images.study import adversarial
+    from modalens.studies.adversarial_images.victims import victim_named
 
-    Parameters
-    ----------
-    each
-        The representation.
-    source, work
-        Kept with the result; folder for what is kept between two runs.
-    victim
-        ``self`` (the encoder answers with its nearest captions), ``URL#MODEL`` of an OpenAI-compatible server, or a
-        transformers image-text-to-text model by hub id or folder.
-    judge
-        ``exact`` (the canary word appears), or ``URL#MODEL``.
-    requests
-        A file of requests; the harmless canaries that come with modalens by default.
-    images, runs, rule, labels, seed
-        See :func:`modalens.studies.adversarial_images.adversarial`.
-    """
-    store = each.store if each.embeddings is None else each.embeddings
-    manifest = store.manifest
-    if manifest is None or "source" not in manifest.source:
-        raise ModalensError(f"{store.folder} does not say what made it; embed pairs with modalens first.")
-    name = str(manifest.model["model"])
-    vlm = load_vlm(name, revision=manifest.model.get("revision"))
-    pairs = list(load_pairs(str(manifest.source["source"])))
+    vlm, pairs = subject.vlm(), list(subject.pairs())
     # The demo encoder has never seen a letter: it is shown pictures of what is asked for.
-    wanted = canaries() if requests is None else load_requests(requests)
-    staged = stage(pairs, wanted, images, pictured=name.startswith("demo"), seed=seed)
+    wanted = canaries() if config.requests is None else load_requests(config.requests)
+    staged = stage(pairs, wanted, config.images, pictured=vlm.name.startswith("demo"), seed=config.seed)
+    labels = subject.column(config.label).astype(str) if config.label in subject.store.columns else None
     return adversarial(
         vlm,
         staged.images,
         staged.requests,
-        each.image[:],
-        each.mds,
-        _victim(victim, vlm, [pair.text for pair in pairs]),
-        ExactJudge() if judge == EXACT else ModelJudge(_server(judge)),
+        subject.image[:],
+        subject.mds,
+        victim_named(config.victim, vlm, [pair.text for pair in pairs]),
+        judge_named(config.judge),
         targets=staged.targets,
-        encode=differentiable_features(None if each.learned is None else each.learned.model),
+        encode=differentiable_features(subject.model),
         labels=labels,
-        config=AdversarialConfig(
-            attack=Optimisation(_STEPS["attack"]),
-            defence=Optimisation(_STEPS["defence"]),
-            runs=runs,
-            rule=rule,
-            seed=seed,
-        ),
         work=work,
         source=source,
+        config=config,
     )
 
 
-def _victim(
-    name: str, vlm: VLM, captions: list[str]
-) -> DualEncoderVictim | ServerVictim | TransformersVictim:
-    if name == SELF:
-        return DualEncoderVictim(vlm, captions)
-    if name.startswith(("http://", "https://")):
-        return ServerVictim(_server(name))
-    return TransformersVictim(name)
+def _inputs(subject: Subject, config: AdversarialOnRun) -> Mapping[str, Any]:
+    del subject
+    return {
+        "requests_sha256": file_digest(config.requests),
+        "font_sha256": file_digest(config.font),
+        "victim": None if config.victim == SELF else model_digest(config.victim),
+    }
 
 
-def _server(name: str) -> ChatServer:
-    url, hash_, model = name.partition("#")
-    if not hash_:
-        raise ModalensError(
-            f"Write a server as URL#MODEL, such as http://localhost:8000/v1#llava, not {name!r}."
-        )
-    return ChatServer(url, model, os.environ.get(_KEY))
+STUDY = Study(
+    name="adversarial",
+    summary=(
+        "Requests smuggled into images, and how far aligning the image on one class of features takes them out again."
+    ),
+    config=AdversarialOnRun,
+    on_run=_run,
+    inputs=_inputs,
+    modalities=("image",),
+    one_representation=True,
+)

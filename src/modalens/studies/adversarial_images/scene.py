@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from modalens.progress import progress_bar
-from modalens.studies.adversarial_images.attack import Encode, Optimisation, Optimised, approach
+from modalens.studies.adversarial_images.attack import Encode, Optimised, approach
+from modalens.studies.adversarial_images.config import Optimisation
 from modalens.studies.adversarial_images.kept import Kept, checksum
 from modalens.studies.adversarial_images.tables import PathOfSet
 from modalens.towers.differentiable import DifferentiableImages

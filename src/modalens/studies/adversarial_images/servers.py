@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+import os
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from modalens.errors import ModalensError
 
 logger = logging.getLogger(__name__)
 
+_KEY = "OPENAI_API_KEY"
 _BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
 _LONGEST_REPLY = 16 * 2**20  # bytes
 
@@ -140,6 +142,22 @@ class ChatServer:
             raise _UnansweredError(f"no connection: {error.reason}") from error
         except (http.client.HTTPException, OSError) as error:
             raise _UnansweredError(f"the connection broke: {error!r}") from error
+
+
+def server_named(name: str) -> ChatServer:
+    """The server of ``URL#MODEL``, with the key of the environment if there is one.
+
+    Raises
+    ------
+    ModalensError
+        If the name is of another form.
+    """
+    url, hash_, model = name.partition("#")
+    if not hash_:
+        raise ModalensError(
+            f"Write a server as URL#MODEL, such as http://localhost:8000/v1#llava, not {name!r}."
+        )
+    return ChatServer(url, model, os.environ.get(_KEY))
 
 
 def _answer(reply: bytes) -> str:

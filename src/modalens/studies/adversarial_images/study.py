@@ -1,7 +1,6 @@
 """Do one modality's features carry a text smuggled into an image? Attack, defend on each class, and ask a victim."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from modalens.arrays import Matrix, matrix_shape
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
-from modalens.statistics.bootstrap import check_resampling
-from modalens.studies.adversarial_images.attack import Encode, Optimisation, Optimised, embed, square
+from modalens.studies.adversarial_images.attack import Encode, Optimised, embed, square
 from modalens.studies.adversarial_images.canaries import Request
-from modalens.studies.adversarial_images.defence import FRIENDLY_TEXT, friendly
+from modalens.studies.adversarial_images.config import AdversarialConfig
+from modalens.studies.adversarial_images.defence import friendly
 from modalens.studies.adversarial_images.judges import Judge
 from modalens.studies.adversarial_images.kept import Kept, png_bytes
 from modalens.studies.adversarial_images.pictures import grid
@@ -36,6 +35,7 @@ from modalens.studies.adversarial_images.tables import (
 from modalens.studies.adversarial_images.text_images import write_text
 from modalens.studies.adversarial_images.trying import success
 from modalens.studies.adversarial_images.victims import Victim
+from modalens.studies.options import settings_of
 from modalens.studies.result import Picture, StudyResult
 from modalens.towers.base import VLM
 from modalens.towers.differentiable import differentiable_images
@@ -45,45 +45,6 @@ _PICTURED = (
     "The attack's targets were pictures of what is asked for, not written requests, so nothing is said of whether "
     "the victim reads; published values are of written requests and another victim."
 )
-
-
-@dataclass(frozen=True)
-class AdversarialConfig:
-    """How the study is done.
-
-    Attributes
-    ----------
-    attack, defence
-        How pixels are moved, first towards the target, then back on some features.
-    tries
-        Answers to each image in each run.
-    runs
-        At least 2. Each has random sets of its own, samples of the larger classes of its own, and tries of its own.
-    friendly
-        The text on the images that adversarial ones are aligned to.
-    rule
-        Class rule; None for that of the scores.
-    font
-        A font file to write texts with; None for Pillow's, which has Latin letters only.
-    seed
-        Of every draw.
-    """
-
-    attack: Optimisation = field(default_factory=Optimisation)
-    defence: Optimisation = field(default_factory=Optimisation)
-    tries: int = 20
-    runs: int = 5
-    friendly: str = FRIENDLY_TEXT
-    rule: str | None = None
-    font: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (("tries", 1), ("runs", 2)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ModalensError(f"{name} must be a whole number of at least {least}, not {value!r}.")
-        check_resampling(0, self.seed)
 
 
 def adversarial(
@@ -98,9 +59,10 @@ def adversarial(
     targets: Sequence[Image.Image] | None = None,
     encode: Encode | None = None,
     labels: Sequence[Any] | np.ndarray | None = None,
-    config: AdversarialConfig | None = None,
     work: Path | None = None,
     source: Mapping[str, Any] | None = None,
+    config: AdversarialConfig | None = None,
+    **options: Any,
 ) -> StudyResult:
     """Smuggle requests into images, take them out again on one class of features, and see what a victim does.
 
@@ -123,12 +85,12 @@ def adversarial(
         From embeddings to features, with gradients; None where the features are the embeddings' own.
     labels
         A label a row of ``features``, for the control of largest F-score; left out without them.
-    config
-        How.
     work
         Folder in which optimised images and finished tries are kept, so that a second run goes on from them.
     source
         What the study is run on; kept with the result.
+    config, options
+        An :class:`AdversarialConfig`, and options of it by name.
 
     Returns
     -------
@@ -140,15 +102,15 @@ def adversarial(
     Raises
     ------
     ModalensError
-        If sizes do not match, the encoder hands no gradients to pixels, all classes are empty, or victim or judge
-        fail.
+        If sizes do not match, the encoder hands no gradients to pixels, all classes are empty, victim or judge
+        fail, or an option is unknown or out of range.
 
     Notes
     -----
     Beyond Cross-Modal Alignment, section 5.2, with its index sets beside random sets, importance sets and all
     features.
     """
-    config = config or AdversarialConfig()
+    config = AdversarialConfig.of(config, options, "adversarial")
     _check(images, requests, features, mds, targets)
     tower = differentiable_images(vlm)
     kept = Kept(work)
@@ -159,7 +121,7 @@ def adversarial(
         else [square(target, tower.side) for target in targets]
     )
     mended = friendly(benign, config.friendly, config.font)
-    mds = mds if config.rule is None else mds.with_rule(config.rule)
+    mds = mds.with_rule(config.rule)
     sets, notes = index_sets(features, mds, labels, config.runs, config.seed)
     scene = Scene(tower, encode, embed(tower, wanted), embed(tower, mended), kept)
     if scene.width != len(mds.score):
@@ -219,8 +181,8 @@ def adversarial(
             *notes,
         ],
         config={
-            **asdict(config),
-            "rule": mds.rule,
+            **settings_of(config, AdversarialConfig),
+            "font": None if config.font is None else config.font.name,
             "images": len(images),
             "requests": [request.name for request in requests],
             "targets": "the request written on white" if targets is None else "pictures",

@@ -15,7 +15,8 @@ from PIL import Image
 
 from modalens.arrays import normalize_rows
 from modalens.errors import ModalensError
-from modalens.studies.adversarial_images.servers import ChatServer
+from modalens.studies.adversarial_images.config import SELF
+from modalens.studies.adversarial_images.servers import ChatServer, server_named
 from modalens.towers.base import VLM
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import fetch
@@ -187,3 +188,25 @@ class ServerVictim:
         content = [{"type": "text", "text": prompt}, {"type": "image_url", "image_url": {"url": link}}]
         seeds = np.random.SeedSequence(seed).generate_state(n).tolist()
         return [self._server.ask([{"role": "user", "content": content}], seed=each) for each in seeds]
+
+
+def victim_named(name: str, vlm: VLM, captions: Sequence[str]) -> Victim:
+    """The victim of a name: ``self``, ``URL#MODEL`` of a server, or a model of transformers by hub id or folder.
+
+    Parameters
+    ----------
+    name
+        Of the victim.
+    vlm, captions
+        The encoder that ``self`` is, and its vocabulary.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such victim.
+    """
+    if name == SELF:
+        return DualEncoderVictim(vlm, captions)
+    if name.startswith(("http://", "https://")):
+        return ServerVictim(server_named(name))
+    return TransformersVictim(name)

@@ -4,21 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
-from modalens.runs.samples import embed_samples
-from modalens.store import PairStore
 from modalens.studies.attribute_probing.attributes import attribute_named
+from modalens.studies.subject import Subject
 from modalens.towers.classifiers import load_image_classifier
 
 
 def labels_by_classifier(
-    store: PairStore, classifier: str, attribute: str, threshold: float, folder: Path
+    subject: Subject, classifier: str, attribute: str, threshold: float, folder: Path
 ) -> np.ndarray:
     """The value of an attribute that a classifier sees in each pair's image.
 
     Parameters
     ----------
-    store
-        The pairs; their images come from the source that the store names.
+    subject
+        Whose pairs; their images come from the source that its store names.
     classifier
         Hub id or folder of an image-classification model of transformers.
     attribute
@@ -31,7 +30,7 @@ def labels_by_classifier(
     Returns
     -------
     ndarray
-        One value a pair (n,), None where the classifier is not sure.
+        One value a pair (N,), None where the classifier is not sure.
 
     Raises
     ------
@@ -41,4 +40,4 @@ def labels_by_classifier(
     model = load_image_classifier(classifier)
     value_of = attribute_named(attribute).value_of
     model.labels(np.zeros((0, model.dim), np.float32), value_of, threshold)  # refuse before hours of work
-    return np.array(model.labels(embed_samples(store, model, folder), value_of, threshold), dtype=object)
+    return np.array(model.labels(subject.embed_samples(model, folder), value_of, threshold), dtype=object)

@@ -13,7 +13,7 @@ from modalens.arrays import Block
 from modalens.edit import IndexSet, f_score_set, variance_set
 from modalens.errors import ModalensError
 from modalens.statistics.bootstrap import group_keys
-from modalens.studies.stats.heldout import LabelledPairs, Split, cross_validation, labelled_pairs
+from modalens.studies.stats.heldout import MAX_PAIRS, LabelledPairs, Split, cross_validation, labelled_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +75,7 @@ def design(
     seeds: int,
     folds: int,
     seed: int,
+    max_pairs: int = MAX_PAIRS,
 ) -> Design:
     """Choose who is tested against whom.
 
@@ -89,6 +90,8 @@ def design(
         One label a pair; a group is never both tested and in its own reference.
     seeds, folds, seed
         Number of seeds, parts of a cross-validation, and the first seed.
+    max_pairs
+        Of more labelled pairs on a side so many are drawn.
 
     Raises
     ------
@@ -98,7 +101,7 @@ def design(
     n = len(labels)
     groups = None if groups is None else group_keys(groups, n)
     if tested is None:
-        pairs = labelled_pairs(labels, n, groups, seed)
+        pairs = labelled_pairs(labels, n, groups, seed, max_pairs)
         rounds = tuple(tuple(cross_validation(pairs, folds, seed + turn)) for turn in range(seeds))
         return Design(pairs, pairs, rounds)
     others = ~tested if groups is None else ~np.isin(groups, groups[tested])
@@ -107,10 +110,10 @@ def design(
             f"{tested.sum():,} of {n:,} pairs are to be tested and {others.sum():,} share no group with them; "
             "both must be some, or leave the tested pairs out to cross-validate."
         )
-    references = _some(labels, np.flatnonzero(others), groups, seed)
-    chosen = _some(_only(labels, references.names), np.flatnonzero(tested), groups, seed)
+    references = _some(labels, np.flatnonzero(others), groups, seed, max_pairs)
+    chosen = _some(_only(labels, references.names), np.flatnonzero(tested), groups, seed, max_pairs)
     if chosen.names != references.names:
-        references = _some(_only(labels, chosen.names), np.flatnonzero(others), groups, seed)
+        references = _some(_only(labels, chosen.names), np.flatnonzero(others), groups, seed, max_pairs)
     everyone = np.arange(len(chosen))
     rounds = tuple(((_half(references, seed + turn), everyone),) for turn in range(seeds))
     return Design(chosen, references, rounds)
@@ -215,9 +218,11 @@ def _means(x: Block, labels: Int[np.ndarray, " n"], values: Sequence[str]) -> Fl
     return means.toarray() if sp.issparse(means) else np.asarray(means)
 
 
-def _some(labels: np.ndarray, rows: np.ndarray, groups: np.ndarray | None, seed: int) -> LabelledPairs:
+def _some(
+    labels: np.ndarray, rows: np.ndarray, groups: np.ndarray | None, seed: int, max_pairs: int
+) -> LabelledPairs:
     """The labelled pairs among some rows."""
-    pairs = labelled_pairs(labels[rows], len(rows), None if groups is None else groups[rows], seed)
+    pairs = labelled_pairs(labels[rows], len(rows), None if groups is None else groups[rows], seed, max_pairs)
     return replace(pairs, rows=rows[pairs.rows])
 
 

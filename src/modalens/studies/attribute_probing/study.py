@@ -14,8 +14,8 @@ from modalens.dominance.result import Dominance
 from modalens.edit import IndexSet, class_sets, equal_sets, live_features, random_sets
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
-from modalens.statistics.bootstrap import check_resampling
 from modalens.studies.attribute_probing.attributes import attribute_named
+from modalens.studies.attribute_probing.config import GenderConfig
 from modalens.studies.attribute_probing.nearest import Design, classify, design
 from modalens.studies.attribute_probing.shares import Pictures, show_shares
 from modalens.studies.attribute_probing.tables import (
@@ -27,31 +27,26 @@ from modalens.studies.attribute_probing.tables import (
 from modalens.studies.result import StudyResult
 from modalens.studies.stats.heldout import LabelledPairs, read_pairs
 
-MIN_DRAWS = 20
 _WHAT_IT_SHOWS = (
     "The nearest reference shows how far features tell {} apart as it is labelled here; it does not show what a model "
     "does with it elsewhere, and whatever goes with the label counts."
 )
 
 
-def attributes(
+def gender(
     image: Matrix,
     text: Matrix,
     labels: Sequence[Any] | np.ndarray,
     mds: Dominance,
     *,
-    attribute: str = "gender",
-    rule: str | None = None,
     tested: Bool[np.ndarray, " n"] | None = None,
     groups: Sequence[Any] | np.ndarray | None = None,
     captions: Sequence[str] | np.ndarray | None = None,
     pictures: Pictures | None = None,
-    draws: int = 20,
-    seeds: int = 5,
-    folds: int = 5,
-    seed: int = 0,
     caveats: Sequence[str] = (),
     source: Mapping[str, Any] | None = None,
+    config: GenderConfig | None = None,
+    **options: Any,
 ) -> StudyResult:
     """Tell the values of an attribute apart without the features of one class, beside controls of equal size.
 
@@ -62,17 +57,12 @@ def attributes(
     Parameters
     ----------
     image, text
-        Paired features (n, f), dense or sparse, or lazy columns. Of more than 20,000 labelled pairs on a side
-        (tested, references) that many are drawn.
+        Paired features (n, f), dense or sparse, or lazy columns.
     labels
         One label a pair, turned into values by
         :meth:`~modalens.studies.attribute_probing.attributes.Attribute.value_of`; None for pairs without one.
     mds
-        Dominance scores of these features.
-    attribute
-        Its name; ``gender`` has words and published values of its own.
-    rule
-        The class rule; by default that of ``mds``.
+        Dominance scores of these features; the option ``rule`` makes the classes.
     tested
         The pairs to test, (n,), say a held-out split: the others make the references, less those that share
         a group with a tested pair, and each seed draws half of their groups. By default every pair is tested
@@ -81,14 +71,12 @@ def attributes(
         One label a pair; a pair is never compared with references of its own group, and intervals draw groups.
     captions, pictures
         What the pairs look like, for the tables of texts and words and the strip; left out by default.
-    draws, seeds, folds
-        Random sets (at least 20), draws of references and of class members, parts of the cross-validation.
-    seed
-        Of everything drawn.
     caveats
         Sentences on where the labels come from, put first among the statements.
     source
         What the study is run on; kept with the result.
+    config, options
+        A :class:`GenderConfig`, and options of it by name.
 
     Returns
     -------
@@ -101,7 +89,8 @@ def attributes(
     Raises
     ------
     ModalensError
-        If sizes do not match, there is no class to remove, or fewer than two values can be told apart.
+        If sizes do not match, there is no class to remove, fewer than two values can be told apart, or an option
+        is unknown or out of range.
 
     Notes
     -----
@@ -109,25 +98,31 @@ def attributes(
     compare with the reference in another model's space, which takes images or texts and no features; here
     distances are Euclidean, in the features themselves.
     """
+    config = GenderConfig.of(config, options, "gender")
     n, n_features = paired_shape(image, text, mds.modalities)
     if n_features != len(mds.score):
         raise ModalensError(
             f"The scores are of {len(mds.score)} features and the matrices have {n_features}; give the matrices "
             "that were scored."
         )
-    _, seed = check_resampling(0, seed)
-    for name, value, least in (("draws", draws, MIN_DRAWS), ("seeds", seeds, 1), ("folds", folds, 2)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ModalensError(f"{name} must be a whole number of at least {least}, not {value!r}.")
     for name, given in (("labels", labels), ("tested", tested), ("captions", captions)):
         if given is not None and len(given) != n:
             raise ModalensError(f"There are {len(given)} {name} for {n} pairs; give one for each pair.")
+    attribute, draws, seed = config.attribute, config.draws, config.seed
     kind = attribute_named(attribute)
-    mds = mds if rule is None else mds.with_rule(rule)
+    mds = mds.with_rule(config.rule)
     values = np.array([kind.value_of(label) for label in labels], dtype=object)
     mask = None if tested is None else np.asarray(tested, dtype=bool)
-    plan = design(values, mask, groups, seeds=seeds, folds=folds, seed=seed)
-    sets, sizes, notes = _sets(mds, draws, seeds, seed)
+    plan = design(
+        values,
+        mask,
+        groups,
+        seeds=config.seeds,
+        folds=config.folds,
+        seed=seed,
+        max_pairs=config.max_pairs,
+    )
+    sets, sizes, notes = _sets(mds, draws, config.seeds, seed)
     live = live_features(mds)
     blocks, measured = {}, {}
     with progress_bar(f"Telling {attribute} apart", 2) as advance:
@@ -179,9 +174,9 @@ def attributes(
             "live_features": len(live),
             "removed": sizes,
             "cross_validated": tested is None,
-            "folds": folds if tested is None else None,
+            "folds": config.folds if tested is None else None,
             "draws": draws,
-            "seeds": seeds,
+            "seeds": config.seeds,
             "seed": seed,
         },
         source=dict(source or {}),

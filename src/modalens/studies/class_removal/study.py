@@ -13,8 +13,7 @@ from modalens.dominance.result import Dominance
 from modalens.edit import IndexSet, class_sets, f_score_set, live_features, random_sets, variance_set
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
-from modalens.statistics.bootstrap import check_resampling
-from modalens.statistics.checks import check_whole
+from modalens.studies.class_removal.config import RemovalConfig
 from modalens.studies.result import StudyResult
 from modalens.studies.stats.controls import against_random, one_more_draw
 from modalens.studies.stats.heldout import (
@@ -30,7 +29,6 @@ from modalens.studies.stats.heldout import (
     read_pairs,
 )
 
-MIN_DRAWS = 20
 _RESAMPLES = 500
 
 
@@ -65,12 +63,10 @@ def removal(
     labels: Sequence[Any] | np.ndarray,
     mds: Dominance,
     *,
-    rule: str | None = None,
-    draws: int = 20,
-    folds: int = 5,
     groups: Sequence[Any] | np.ndarray | None = None,
-    seed: int = 0,
     source: Mapping[str, Any] | None = None,
+    config: RemovalConfig | None = None,
+    **options: Any,
 ) -> StudyResult:
     """Classify images and texts without the features of one class, beside controls of equal size.
 
@@ -82,25 +78,18 @@ def removal(
     Parameters
     ----------
     image, text
-        Paired features (n, f), dense or sparse, or lazy columns. Of more than 20,000 labelled pairs that many
-        are drawn.
+        Paired features (n, f), dense or sparse, or lazy columns.
     labels
         One label a pair; None, NaN and empty strings mark pairs without one, which are left out.
     mds
-        Dominance scores of these features.
-    rule
-        The class rule; by default that of ``mds``.
-    draws
-        Random sets for each class, at least 20.
-    folds
-        Parts of the cross-validation.
+        Dominance scores of these features; the option ``rule`` makes the classes.
     groups
         One label a pair; pairs of one group (say, captions of one image) are never apart in a split, and are
         drawn together in intervals.
-    seed
-        Of the splits, the random sets and the bootstrap.
     source
         What the study is run on; kept with the result.
+    config, options
+        A :class:`RemovalConfig`, and options of it by name.
 
     Returns
     -------
@@ -118,7 +107,7 @@ def removal(
     Raises
     ------
     ModalensError
-        If sizes do not match, labels leave nothing to tell apart, or a setting is out of range.
+        If sizes do not match, labels leave nothing to tell apart, or an option is unknown or out of range.
 
     Notes
     -----
@@ -126,17 +115,16 @@ def removal(
     :func:`modalens.studies.stats.controls.against_random`. Without information in any feature it is under 0.05 in at
     most about 5 % of rows (measured with shuffled labels).
     """
+    config = RemovalConfig.of(config, options, "removal")
     _, n_features = paired_shape(image, text, mds.modalities)
     if n_features != len(mds.score):
         raise ModalensError(
             f"The scores are of {len(mds.score)} features and the matrices have {n_features}; give the matrices "
             "that were scored."
         )
-    _, seed = check_resampling(0, seed)
-    draws, folds = check_whole("draws", draws, MIN_DRAWS), check_whole("folds", folds, 2)
-    mds = mds if rule is None else mds.with_rule(rule)
-    pairs = labelled_pairs(labels, int(image.shape[0]), groups, seed)
-    splits = cross_validation(pairs, folds, seed)
+    mds, draws, seed = mds.with_rule(config.rule), config.draws, config.seed
+    pairs = labelled_pairs(labels, int(image.shape[0]), groups, seed, config.max_pairs)
+    splits = cross_validation(pairs, config.folds, seed)
     sets = class_sets(mds)
     used = [each for each in sets if not each.skipped]
     live = live_features(mds)
@@ -164,7 +152,7 @@ def removal(
             "live_features": len(live),
             "classifier": {"name": "logistic regression, standardised features", **CLASSIFIER},
             "draws": draws,
-            "folds": folds,
+            "folds": config.folds,
             "resamples": _RESAMPLES,
             "seed": seed,
         },

@@ -1,6 +1,6 @@
 """Do the classes hold when something changes that should not matter?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,15 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from modalens.arrays import Matrix, default_block_rows, iter_paired_blocks, matrix_shape, paired_shape
-from modalens.dominance import RULES, DominanceSums, modality_dominance
+from modalens.dominance import DominanceSums, modality_dominance
 from modalens.dominance.classes import class_codes, class_names
 from modalens.errors import ModalensError
-from modalens.statistics.bootstrap import check_resampling, draw, group_keys
-from modalens.statistics.checks import check_whole
+from modalens.statistics.bootstrap import draw, group_keys
+from modalens.studies.class_stability.config import StabilityConfig
 from modalens.studies.class_stability.matching import match_features
+from modalens.studies.options import estimator_names, rule_names, settings_of
 from modalens.studies.result import StudyResult
 from modalens.studies.stats.contingency import class_agreement
-
-_MATCH = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,16 +52,13 @@ def stability(
     image: Matrix,
     text: Matrix,
     *,
-    estimator: str = "mean_ratio",
-    normalize: bool = False,
     groups: Sequence[Any] | np.ndarray | None = None,
     decoder: Matrix | None = None,
     others: Mapping[str, Retrained] | None = None,
-    resamples: int = 50,
-    splits: int = 10,
-    seed: int = 0,
     modalities: tuple[str, str] = ("image", "text"),
     source: Mapping[str, Any] | None = None,
+    config: StabilityConfig | None = None,
+    **options: Any,
 ) -> StudyResult:
     """Compare classes across samples of pairs, halves, estimators, normalisation and trainings.
 
@@ -70,27 +66,21 @@ def stability(
     ----------
     image, text
         Paired features (n, f), dense or sparse, or lazy columns; one walk over them.
-    estimator, normalize
-        How scores are made (see :func:`modalens.dominance.modality_dominance`); what they are compared with is
-        the other choice. ``signed_ratio`` gives the scores of ``mean_ratio`` wherever it is defined, so
-        ``mean_ratio`` and ``energy_ratio`` are the two.
     groups
         One label a pair; pairs of one group are drawn together and stay in one half.
     decoder
         Decoder rows of the features, (f, d); needed with ``others``.
     others
-        The same features trained again, by name. They are matched by decoder cosine, at least 0.7, and only
-        matched features are compared.
-    resamples
-        Bootstrap samples of the pairs.
-    splits
-        Random splits of the pairs in two halves.
-    seed
-        Of all draws.
+        The same features trained again, by name. They are matched by decoder cosine, and only matched features
+        are compared.
     modalities
         Names of the two sides.
     source
         What the study is run on; kept with the result.
+    config, options
+        A :class:`StabilityConfig`, and options of it by name. Scores are compared with those of every other
+        estimator that the features allow and that gives other scores, and with those of the other choice of
+        ``normalize``.
 
     Returns
     -------
@@ -105,18 +95,16 @@ def stability(
     Raises
     ------
     ModalensError
-        If sizes do not match, there is only one pair or group, a setting is out of range, or ``others`` are
-        given without ``decoder``.
+        If sizes do not match, there is only one pair or group, an option is unknown or out of range, or
+        ``others`` are given without ``decoder``.
     """
+    config = StabilityConfig.of(config, options, "stability")
     class_names(modalities)
     n_pairs, n_features = paired_shape(image, text, modalities)
-    _, seed = check_resampling(0, seed)
-    resamples, splits = check_whole("resamples", resamples, 1), check_whole("splits", splits, 1)
     keys = np.arange(n_pairs) if groups is None else group_keys(groups, n_pairs)
     others = dict(others or {})
-    comparisons = _own_comparisons(
-        image, text, keys, estimator, normalize, resamples, splits, seed, modalities, groups is not None
-    )
+    unit = "pairs" if groups is None else "groups"
+    comparisons = _own_comparisons(image, text, keys, config, modalities, unit)
     own = comparisons[0].first[:, :1]
     matches = []
     for name, other in others.items():
@@ -124,8 +112,8 @@ def stability(
             raise ModalensError(
                 f"To compare with {name} give the decoder of these {n_features} features, one row each."
             )
-        score = _scores_of(other, name, estimator, normalize, modalities)
-        match = match_features(decoder, other.decoder, _MATCH)
+        score = _scores_of(other, name, config, modalities)
+        match = match_features(decoder, other.decoder, config.match_threshold)
         live = ~np.isnan(own[match.first, 0]) & ~np.isnan(score[match.second])
         rows = (match.first[live], match.second[live])
         comparisons.append(_Comparison(name, own, score[:, None], rows))
@@ -137,7 +125,9 @@ def stability(
                 "cosine": float(np.median(match.cosine[live])) if live.any() else np.nan,
             }
         )
-    table = pd.DataFrame([_row(comparison, rule, seed) for comparison in comparisons for rule in RULES])
+    table = pd.DataFrame(
+        [_row(comparison, rule, config.seed) for comparison in comparisons for rule in rule_names()]
+    )
     tables = {"stability": table}
     if matches:
         tables["matches"] = pd.DataFrame(matches)
@@ -145,18 +135,13 @@ def stability(
         name="stability",
         title="Do the classes hold?",
         tables=tables,
-        statements=_statements(table, matches),
+        statements=_statements(table, matches, config.match_threshold),
         config={
-            "estimator": estimator,
-            "normalize": normalize,
+            **settings_of(config, StabilityConfig),
             "modalities": list(modalities),
             "pairs": n_pairs,
             "groups": len(np.unique(keys)) if groups is not None else None,
             "others": list(others),
-            "match_threshold": _MATCH,
-            "resamples": resamples,
-            "splits": splits,
-            "seed": seed,
         },
         source=dict(source or {}),
     )
@@ -166,32 +151,37 @@ def _own_comparisons(
     image: Matrix,
     text: Matrix,
     keys: Int[np.ndarray, " n"],
-    estimator: str,
-    normalize: bool,
-    resamples: int,
-    splits: int,
-    seed: int,
+    config: StabilityConfig,
     modalities: tuple[str, str],
-    grouped: bool,
+    unit: str,
 ) -> list[_Comparison]:
     """Everything that one walk over the pairs can compare."""
     n_features = int(image.shape[1])
-    swapped = "mean_ratio" if estimator == "energy_ratio" else "energy_ratio"
 
-    def sums(estimator: str = estimator, normalize: bool = normalize, resamples: int = 0) -> DominanceSums:
+    def sums(estimator: str = config.estimator, resamples: int = 0, swap: bool = False) -> DominanceSums:
+        normalize = config.normalize != swap
         return DominanceSums(
-            n_features, estimator, normalize=normalize, resamples=resamples, seed=seed, modalities=modalities
+            n_features,
+            estimator,
+            normalize=normalize,
+            resamples=resamples,
+            seed=config.seed,
+            modalities=modalities,
         )
 
-    whole = sums(resamples=resamples)
-    by_estimator, by_scale = sums(estimator=swapped), sums(normalize=not normalize)
-    halves = [(sums(), sums()) for _ in range(splits)]
-    first_half = _halves(keys, splits, seed)
+    whole, by_scale = sums(resamples=config.resamples), sums(swap=True)
+    by_estimator = {name: sums(name) for name in estimator_names() if name != config.estimator}
+    halves = [(sums(), sums()) for _ in range(config.splits)]
+    first_half = _halves(keys, config.splits, config.seed)
     rows = default_block_rows(image)
     for start, a, b in iter_paired_blocks(image, text, rows, modalities):
         here = slice(start, start + a.shape[0])
-        whole.update(start, a, b, draw(keys[here], resamples, seed))
-        by_estimator.update(start, a, b)
+        whole.update(start, a, b, draw(keys[here], config.resamples, config.seed))
+        for name in list(by_estimator):
+            try:
+                by_estimator[name].update(start, a, b)
+            except ModalensError:  # it is not defined for these features
+                del by_estimator[name]
         by_scale.update(start, a, b)
         for split, couple in enumerate(halves):
             for side, half in enumerate(couple):
@@ -201,13 +191,24 @@ def _own_comparisons(
     own = whole.scores()[:, None]
     resampled = whole.resampled_scores()
     firsts, seconds = (np.stack([couple[side].scores() for couple in halves], axis=1) for side in (0, 1))
-    unit = "groups" if grouped else "pairs"
     return [
         _Comparison(f"bootstrap of {unit}", np.broadcast_to(own, resampled.shape), resampled),
         _Comparison(f"halves of {unit}", firsts, seconds),
-        _Comparison(swapped, own, by_estimator.scores()[:, None]),
-        _Comparison("not normalised" if normalize else "normalised", own, by_scale.scores()[:, None]),
+        *_other_estimators(own, by_estimator),
+        _Comparison("not normalised" if config.normalize else "normalised", own, by_scale.scores()[:, None]),
     ]
+
+
+def _other_estimators(
+    own: Float[np.ndarray, "f 1"], found: Mapping[str, DominanceSums]
+) -> Iterator[_Comparison]:
+    """Comparisons with the estimators that give other scores than those before them."""
+    known = [own]
+    for name, sums in found.items():
+        scores = sums.scores()[:, None]
+        if not any(np.allclose(scores, before, rtol=0, atol=1e-12, equal_nan=True) for before in known):
+            known.append(scores)
+            yield _Comparison(name, own, scores)
 
 
 def _halves(keys: Int[np.ndarray, " n"], splits: int, seed: int) -> np.ndarray:
@@ -222,7 +223,7 @@ def _halves(keys: Int[np.ndarray, " n"], splits: int, seed: int) -> np.ndarray:
 
 
 def _scores_of(
-    other: Retrained, name: str, estimator: str, normalize: bool, modalities: tuple[str, str]
+    other: Retrained, name: str, config: StabilityConfig, modalities: tuple[str, str]
 ) -> Float[np.ndarray, " g"]:
     _, width = paired_shape(other.image, other.text, modalities)
     rows = matrix_shape(other.decoder, f"The decoder of {name}")[0]
@@ -231,7 +232,12 @@ def _scores_of(
             f"{name} has {width} features and a decoder of {rows} rows; give one row a feature."
         )
     scored = modality_dominance(
-        other.image, other.text, estimator, normalize=normalize, resamples=0, modalities=modalities
+        other.image,
+        other.text,
+        config.estimator,
+        normalize=config.normalize,
+        resamples=0,
+        modalities=modalities,
     )
     return scored.score
 
@@ -243,9 +249,9 @@ def _row(comparison: _Comparison, rule: str, seed: int) -> dict[str, Any]:
     return {"comparison": comparison.name, "rule": rule, **class_agreement(first, second, seed).to_dict()}
 
 
-def _statements(table: pd.DataFrame, matches: Sequence[Mapping[str, Any]]) -> list[str]:
+def _statements(table: pd.DataFrame, matches: Sequence[Mapping[str, Any]], threshold: float) -> list[str]:
     said = []
-    for rule in RULES:
+    for rule in rule_names():
         rows = table[table["rule"] == rule].to_dict("records")
         told = [
             f"not defined for {row['comparison']}"
@@ -260,7 +266,7 @@ def _statements(table: pd.DataFrame, matches: Sequence[Mapping[str, Any]]) -> li
         )
     said += [
         f"{match['matched']:,} of {match['features']:,} live features have a partner in {match['other']} with a cosine "
-        f"of at least {_MATCH}; only these are compared."
+        f"of at least {threshold}; only these are compared."
         for match in matches
     ]
     return said

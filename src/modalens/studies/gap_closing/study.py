@@ -14,17 +14,15 @@ from modalens.edit.index_sets import CLASS
 from modalens.errors import ModalensError
 from modalens.interpret.bridge_result import VERDICTS
 from modalens.progress import progress_bar
-from modalens.statistics.bootstrap import check_resampling
-from modalens.statistics.checks import check_whole
 from modalens.studies.gap_closing.bench import ONE_SIDED, RESAMPLES, VERDICT, Bench, Decode, read_all
+from modalens.studies.gap_closing.config import CloseGapConfig
 from modalens.studies.gap_closing.measures import Yardstick
 from modalens.studies.gap_closing.sets import one_sided_order
 from modalens.studies.gap_closing.statements import ALL_ONE_SIDED, statements
 from modalens.studies.result import StudyResult
 
-MAX_PAIRS = 5_000
 SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8)
-_MIN_DRAWS = 5
+_MIN_DRAWS = 5  # along the curve
 
 
 def close_gap(
@@ -38,20 +36,18 @@ def close_gap(
     labels: Sequence[Any] | np.ndarray | None = None,
     groups: Sequence[Any] | np.ndarray | None = None,
     image_ids: Sequence[Any] | np.ndarray | None = None,
-    rule: str | None = None,
-    draws: int = 20,
-    folds: int = 5,
-    seed: int = 0,
     source: Mapping[str, Any] | None = None,
+    config: CloseGapConfig | None = None,
+    **options: Any,
 ) -> StudyResult:
     """Zero features, decode, and measure the gap, retrieval and zero-shot accuracy, beside controls.
 
     Parameters
     ----------
     image, text
-        Paired features (n, f), dense or sparse, or lazy columns. Of more than 5,000 pairs that many are drawn.
+        Paired features (n, f), dense or sparse, or lazy columns.
     mds
-        Dominance scores of these features.
+        Dominance scores of these features; the option ``rule`` makes the classes.
     decode
         Makes embeddings of codes, such as an autoencoder's ``decode``. None measures the features themselves, as
         for a projector's outputs, which have no decoder, or raw dimensions.
@@ -67,16 +63,10 @@ def close_gap(
         One label a pair; pairs of one group are drawn together in intervals and held out together.
     image_ids
         One label a pair: pairs that share one show one image, which retrieval then counts once.
-    rule
-        The class rule; by default that of ``mds``.
-    draws
-        Random sets of each kind, at least 5; along the curve half as many, and at least 5.
-    folds
-        Parts of the cross-validation behind zero-shot accuracy.
-    seed
-        Of every draw.
     source
         What the study is run on; kept with the result.
+    config, options
+        A :class:`CloseGapConfig`, and options of it by name.
 
     Returns
     -------
@@ -99,7 +89,7 @@ def close_gap(
     Raises
     ------
     ModalensError
-        If sizes do not match, a setting is out of range, or no feature is live.
+        If sizes do not match, no feature is live, or an option is unknown or out of range.
 
     Notes
     -----
@@ -108,30 +98,29 @@ def close_gap(
     scores, so with scores of the same pairs a feature that fires in a pair or two is one-sided by chance, which
     the random sets share. Method: Dhimoila et al. 2026, for an autoencoder that keeps paired codes alike.
     """
+    config = CloseGapConfig.of(config, options, "close_gap")
     n, f = paired_shape(image, text, mds.modalities)
     if f != len(mds.score):
         raise ModalensError(
             f"The scores are of {len(mds.score)} features and the matrices have {f}; give the matrices that "
             "were scored."
         )
-    _, seed = check_resampling(0, seed)
-    draws, folds = check_whole("draws", draws, _MIN_DRAWS), check_whole("folds", folds, 2)
-    mds = mds if rule is None else mds.with_rule(rule)
+    mds, draws, seed = mds.with_rule(config.rule), config.draws, config.seed
     live = live_features(mds)
     if not live.size:
         raise ModalensError("No feature fires in any of the pairs; there is nothing to remove.")
     sets, notes = _sets(mds, verdict)
     rows = np.arange(n)
-    if n > MAX_PAIRS:
-        rows = np.sort(np.random.default_rng(seed).choice(n, MAX_PAIRS, replace=False))
-        notes.append(f"Of {n:,} pairs {MAX_PAIRS:,} were drawn at random; recall is among these.")
+    if n > config.max_pairs:
+        rows = np.sort(np.random.default_rng(seed).choice(n, config.max_pairs, replace=False))
+        notes.append(f"Of {n:,} pairs {config.max_pairs:,} were drawn at random; recall is among these.")
     yardstick, left_out = Yardstick.of(
         len(rows),
         labels=_of_pairs("labels", labels, n, rows),
         groups=_of_pairs("groups", groups, n, rows),
         image_ids=_of_pairs("image_ids", image_ids, n, rows),
         modalities=mds.modalities,
-        folds=folds,
+        folds=config.folds,
         seed=seed,
     )
     first, second = mds.modalities
@@ -158,7 +147,7 @@ def close_gap(
         by_step = [row for each in steps for row in bench.beside_controls(each, along, advance)]
     table = pd.DataFrame([*({"set": row["kind"], **row} for row in whole), *by_set])
     curve = pd.DataFrame([*whole, *by_step])
-    config = {
+    described = {
         "rule": mds.rule,
         "estimator": mds.estimator,
         "modalities": list(mds.modalities),
@@ -171,7 +160,7 @@ def close_gap(
         "one_sided_features": len(sets[0]),
         "draws": draws,
         "draws_along_curve": along,
-        "folds": folds,
+        "folds": config.folds,
         "resamples": RESAMPLES,
         "seed": seed,
     }
@@ -179,8 +168,8 @@ def close_gap(
         name="close-gap",
         title="Closing the gap",
         tables={"sets": table, "curve": curve},
-        statements=[*statements(table, config), *notes, *left_out],
-        config=config,
+        statements=[*statements(table, described), *notes, *left_out],
+        config=described,
         source=dict(source or {}),
     )
 

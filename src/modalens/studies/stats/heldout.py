@@ -65,10 +65,11 @@ def labelled_pairs(
     n_pairs: int,
     groups: Sequence[Any] | np.ndarray | None = None,
     seed: int = 0,
+    max_pairs: int = MAX_PAIRS,
 ) -> LabelledPairs:
     """Leave out pairs without a label, and labels that only one pair or one group has.
 
-    Of more than ``MAX_PAIRS`` pairs that many are drawn at random.
+    Of more than ``max_pairs`` pairs that many are drawn at random.
 
     Raises
     ------
@@ -90,9 +91,9 @@ def labelled_pairs(
     notes = []
     if rows.size < n_pairs:
         notes.append(f"{n_pairs - rows.size:,} of {n_pairs:,} pairs have no label and are left out.")
-    if rows.size > MAX_PAIRS:
-        notes.append(f"Of {rows.size:,} pairs with a label {MAX_PAIRS:,} were drawn at random.")
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_PAIRS, replace=False))
+    if rows.size > max_pairs:
+        notes.append(f"Of {rows.size:,} pairs with a label {max_pairs:,} were drawn at random.")
+        rows = np.sort(np.random.default_rng(seed).choice(rows, max_pairs, replace=False))
     frame = pd.DataFrame({"label": values.to_numpy()[rows].astype(str), "key": keys[rows]})
     spread = frame.groupby("label")["key"].nunique()
     rare = sorted(spread.index[spread < 2])

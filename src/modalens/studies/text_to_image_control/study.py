@@ -1,7 +1,6 @@
 """What does each class carry into a generated picture? Move it towards a reference, beside random features."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from PIL import Image
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
 from modalens.pairs.images import FileImage
-from modalens.statistics.bootstrap import check_resampling
+from modalens.studies.options import settings_of
 from modalens.studies.result import StudyResult
+from modalens.studies.text_to_image_control.config import TextToImageConfig
 from modalens.studies.text_to_image_control.measures import Ruler
 from modalens.studies.text_to_image_control.pictures import grid_picture
 from modalens.studies.text_to_image_control.prompted import Prompted
@@ -21,7 +21,6 @@ from modalens.studies.text_to_image_control.tables import cells_table, slopes_ta
 from modalens.towers.base import VLM
 from modalens.towers.samples.base import SampleEmbedder
 
-_STRENGTHS = tuple(step / 10 for step in range(10))
 # Judges that share a tower with the encoder that is edited, by the names of both.
 _RELATED = {
     ("demo", "efficientnet-lite0"): (
@@ -37,46 +36,6 @@ _PUBLISHED = (
 _MUCH_LONGER = 2.0
 
 
-@dataclass(frozen=True)
-class TextToImageConfig:
-    """How the study is done.
-
-    Attributes
-    ----------
-    strengths
-        Ascending, in [0, 1], at least two.
-    seeds
-        Pictures of each edit, from as many seeds; 1 for a generator in which nothing is random.
-    draws
-        Random sets of features, at least 2; the first is in the grids.
-    shown
-        Of how many references to show the grid.
-    rule
-        Class rule; None for that of the scores.
-    seed
-        The first seed of pictures, and that of every draw.
-    """
-
-    strengths: tuple[float, ...] = _STRENGTHS
-    seeds: int = 2
-    draws: int = 8
-    shown: int = 3
-    rule: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (("seeds", 1), ("draws", 2), ("shown", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ModalensError(f"{name} must be a whole number of at least {least}, not {value!r}.")
-        ascending = len(self.strengths) > 1 and all(np.diff(self.strengths) > 0)
-        if not ascending or self.strengths[0] < 0 or self.strengths[-1] > 1:
-            raise ModalensError(
-                f"Strengths must be at least two, ascending, between 0 and 1, not {list(self.strengths)}."
-            )
-        check_resampling(0, self.seed)
-
-
 def text_to_image(
     prompted: Prompted,
     references: Sequence[Image.Image],
@@ -84,10 +43,11 @@ def text_to_image(
     judge: SampleEmbedder,
     *,
     reader: VLM | None = None,
-    config: TextToImageConfig | None = None,
     work: Path | None = None,
     caveats: Sequence[str] = (),
     source: Mapping[str, Any] | None = None,
+    config: TextToImageConfig | None = None,
+    **options: Any,
 ) -> StudyResult:
     """Move a prompt's features towards reference images, class by class, and measure what is drawn.
 
@@ -103,14 +63,14 @@ def text_to_image(
         Embeds pictures to say what they show; not the encoder whose features are moved.
     reader
         A dual encoder, also another one, that says how well pictures fit the prompt; left out by default.
-    config
-        How.
     work
         Folder in which pictures are kept as they are drawn, so that a second run goes on from them.
     caveats
         Sentences put first among the statements.
     source
         What the study is run on; kept with the result.
+    config, options
+        A :class:`TextToImageConfig`, and options of it by name.
 
     Returns
     -------
@@ -122,15 +82,15 @@ def text_to_image(
     Raises
     ------
     ModalensError
-        If there is no reference, scores and features do not match, all classes are empty, or a picture
-        cannot be drawn or kept.
+        If there is no reference, scores and features do not match, all classes are empty, a picture cannot be
+        drawn or kept, or an option is unknown or out of range.
 
     Notes
     -----
     Beyond Cross-Modal Alignment, section 5.3: T'[I] = (1 - s) T[I] + s R[I], with classes sampled down to the
     smallest, random sets of that size and all features beside them.
     """
-    config = config or TextToImageConfig()
+    config = TextToImageConfig.of(config, options, "text_to_image")
     if not references:
         raise ModalensError("There is no reference image; give at least one, better several.")
     if prompted.n_features != len(mds.score):
@@ -138,7 +98,7 @@ def text_to_image(
             f"{len(mds.score)} features are scored and {prompted.name} is moved on {prompted.n_features}; give the "
             f"scores of the features of {prompted.vlm.name}."
         )
-    mds = mds if config.rule is None else mds.with_rule(config.rule)
+    mds = mds.with_rule(config.rule)
     sets, notes = sweep_sets(mds, config.draws, config.seed)
     embedded = prompted.embed(references)
     ruler = Ruler(references, judge, prompted.prompt, reader)
@@ -160,8 +120,7 @@ def text_to_image(
             *notes,
         ],
         config={
-            **asdict(config),
-            "rule": mds.rule,
+            **settings_of(config, TextToImageConfig),
             "estimator": mds.estimator,
             "prompt": prompted.prompt,
             "generator": prompted.card(),

@@ -1,0 +1,58 @@
+"""Options of the gender study."""
+
+from dataclasses import dataclass
+
+from modalens.options import Options, option
+from modalens.studies.options import draws_option, folds_option, pairs_option, rule_option, seed_option
+from modalens.studies.stats.heldout import MAX_PAIRS
+from modalens.towers.classifiers import THRESHOLD
+
+
+@dataclass(frozen=True)
+class GenderConfig(Options):
+    """How an attribute of the pairs is told from their features.
+
+    Attributes
+    ----------
+    attribute
+        Its name; ``gender`` has words and published values of its own.
+    rule
+        Class rule of the index sets.
+    draws
+        Random sets, at least 20.
+    seeds
+        Draws of references and of class members.
+    folds
+        Parts of the cross-validation.
+    max_pairs
+        Of more labelled pairs on a side (tested, references) so many are drawn.
+    seed
+        Of everything drawn.
+    """
+
+    attribute: str = option("gender", "Attribute to tell apart.")
+    rule: str = rule_option()
+    draws: int = draws_option(20, least=20)
+    seeds: int = option(5, "Draws of references and of class members.", least=1)
+    folds: int = folds_option()
+    max_pairs: int = pairs_option(MAX_PAIRS)
+    seed: int = seed_option()
+
+
+@dataclass(frozen=True)
+class GenderOnRun(GenderConfig):
+    """The same on a run, whose metadata column of the attribute's name holds the labels.
+
+    Attributes
+    ----------
+    classifier, threshold
+        Image classifier that gives the labels instead, by hub id or folder, and the probability over which it is
+        believed (0.9 as published).
+    """
+
+    classifier: str | None = option(
+        None, "Image classifier that labels the pairs instead of their metadata, by hub id or folder."
+    )
+    threshold: float = option(
+        THRESHOLD, "Probability over which the classifier is believed.", least=0.5, under=1
+    )

@@ -1,0 +1,82 @@
+"""Options of the text-to-image study."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modalens.errors import ModalensError
+from modalens.options import Options, option
+from modalens.studies.options import draws_option, label_option, rule_option, seed_option
+
+SELF = "self"
+
+
+@dataclass(frozen=True)
+class TextToImageConfig(Options):
+    """How a prompt's features are moved towards references.
+
+    Attributes
+    ----------
+    strengths
+        Ascending, in [0, 1], at least two.
+    seeds
+        Pictures of each edit, from as many seeds; 1 for a generator in which nothing is random.
+    draws
+        Random sets of features, at least 2, each of which costs as many pictures as a class; the first is shown.
+    shown
+        Of how many references to show the pictures.
+    rule
+        Class rule of the index sets.
+    seed
+        The first seed of pictures, and that of every draw.
+    """
+
+    strengths: tuple[float, ...] = option(
+        tuple(step / 10 for step in range(10)),
+        "How far features are moved towards the reference, ascending; may be repeated.",
+        least=0,
+        most=1,
+    )
+    seeds: int = option(2, "Pictures of each edit, from as many seeds.", least=1)
+    draws: int = draws_option(8, least=2)
+    shown: int = option(3, "References whose pictures are shown.", least=0)
+    rule: str = rule_option()
+    seed: int = seed_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        steps = list(self.strengths)
+        if len(steps) < 2 or steps != sorted(set(steps)):
+            raise ModalensError(f"strengths must be at least two, ascending, not {steps}.")
+
+
+@dataclass(frozen=True)
+class TextToImageOnRun(TextToImageConfig):
+    """The same on a run: its own encoder's features are moved.
+
+    Attributes
+    ----------
+    prompt
+        What to draw.
+    generator
+        ``self`` (the generator that was trained on the encoder's embeddings where there is one, else the nearest
+        picture of the pairs), or a Stable Diffusion or unCLIP pipeline of diffusers by hub id or folder.
+    reference
+        Image files to move the prompt towards; held-out pictures of the pairs by default.
+    n_references, label
+        How many of these, and the metadata column whose values they shall differ in.
+    judge
+        Who says how alike the content of two pictures is: a sample embedder of images (see
+        :func:`modalens.towers.samples.load_sample_embedder`).
+    """
+
+    prompt: str = option("an animal", "What to draw.")
+    generator: str = option(
+        SELF, "Who draws: self, or a Stable Diffusion or unCLIP pipeline by hub id or folder."
+    )
+    reference: tuple[Path, ...] = option((), "Image file to move the prompt towards; may be repeated.")
+    n_references: int = option(8, "Pictures of the pairs to move towards where no file is named.", least=1)
+    label: str = label_option()
+    judge: str = option(
+        "efficientnet-lite0",
+        "Who says how alike the content of two pictures is: an embedder of images by name, hub id or folder.",
+    )
