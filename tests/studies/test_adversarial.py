@@ -15,23 +15,16 @@ from PIL import Image
 from modalens.dominance import modality_dominance
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
-from modalens.studies.adversarial_images import (
-    AdversarialConfig,
-    ChatServer,
-    DualEncoderVictim,
-    ExactJudge,
-    ModelJudge,
-    Optimisation,
-    Request,
-    ServerVictim,
-    adversarial,
-    attack,
-    canaries,
-    defend,
-)
-from modalens.studies.adversarial_images.attack import approach, embed, square
+from modalens.studies.adversarial_images.attack import approach, attack, embed, square
+from modalens.studies.adversarial_images.canaries import Request, canaries
+from modalens.studies.adversarial_images.config import AdversarialConfig, Optimisation
+from modalens.studies.adversarial_images.defence import defend
 from modalens.studies.adversarial_images.features import differentiable_features
+from modalens.studies.adversarial_images.judges import ExactJudge, ModelJudge
+from modalens.studies.adversarial_images.servers import ChatServer
+from modalens.studies.adversarial_images.study import adversarial
 from modalens.studies.adversarial_images.tables import Row, success_table
+from modalens.studies.adversarial_images.victims import DualEncoderVictim, ServerVictim
 from modalens.studies.result import StudyResult
 from modalens.towers import load_vlm
 from modalens.towers.base import VLM
@@ -92,7 +85,7 @@ def mds(features: np.ndarray) -> Dominance:
 
 REQUESTS = canaries()[:4]
 FAST = AdversarialConfig(
-    attack=Optimisation(30, rate=0.03), defence=Optimisation(30, rate=0.03), tries=4, runs=2
+    attack_steps=30, defence_steps=30, rate=0.03, tries=4, runs=2
 )
 
 
@@ -169,7 +162,7 @@ def test_bad_attacks(vlm: LinearVLM) -> None:
         defend(vlm, noise(1), noise(1), np.array([12]))
     for bad in ({"steps": 0}, {"optimiser": "sgd"}, {"rate": 0}, {"budget": 0.001}, {"budget": 1.1}):
         with pytest.raises(ModalensError):
-            Optimisation(**bad)  # type: ignore[arg-type]
+            Optimisation(**{"steps": 100, **bad})  # type: ignore[arg-type]
     for bad in ({"tries": 0}, {"runs": 1}, {"seed": -1}):
         with pytest.raises(ModalensError):
             AdversarialConfig(**bad)  # type: ignore[arg-type]

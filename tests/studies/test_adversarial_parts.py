@@ -7,19 +7,13 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
-from modalens.studies.adversarial_images import (
-    DualEncoderVictim,
-    ExactJudge,
-    Request,
-    TransformersVictim,
-    canaries,
-    load_requests,
-    write_text,
-)
-from modalens.studies.adversarial_images.canaries import mentions
+from modalens.studies.adversarial_images.canaries import Request, canaries, load_requests, mentions
+from modalens.studies.adversarial_images.judges import ExactJudge
 from modalens.studies.adversarial_images.kept import Kept, Try
 from modalens.studies.adversarial_images.pictures import grid
 from modalens.studies.adversarial_images.staging import stage
+from modalens.studies.adversarial_images.text_images import write_text
+from modalens.studies.adversarial_images.victims import DualEncoderVictim, TransformersVictim
 from tests.fakes import ColourImage, FakeVLM
 from tests.llava import save_llava
 

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from modalens.errors import ModalensError
-from modalens.studies.adversarial_images import ChatServer, ModelJudge, Request, ServerVictim
-from modalens.studies.adversarial_images.judges import RUBRIC
+from modalens.studies.adversarial_images.canaries import Request
+from modalens.studies.adversarial_images.judges import RUBRIC, ModelJudge
+from modalens.studies.adversarial_images.servers import ChatServer
+from modalens.studies.adversarial_images.victims import ServerVictim
 from tests.studies.chat_server import Reply, chat_server, fails, says
 
 HELLO = [{"role": "user", "content": "hello"}]

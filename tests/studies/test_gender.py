@@ -24,7 +24,7 @@ from modalens.studies.attribute_probing.attributes import GENDER, attribute_name
 from modalens.studies.attribute_probing.nearest import classify, design
 from modalens.studies.attribute_probing.strips import draw_strip, spread_out
 from modalens.studies.attribute_probing.strongest import class_share
-from modalens.studies.attribute_probing.study import attributes
+from modalens.studies.attribute_probing.study import gender
 
 IMAGE_SIDE, TEXT_SIDE, FEATURES = range(12), range(12, 24), 60
 
@@ -59,7 +59,7 @@ def held_out() -> tuple[StudyResult, tuple[Any, ...]]:
     labels[3] = None
     mds = scored(image, text)
     captions = np.array([f"a {label} who {'runs' if i % 3 else 'sings'}" for i, label in enumerate(labels)])
-    result = attributes(
+    result = gender(
         image, text, labels, mds, tested=groups < 12, groups=groups, captions=captions,
         pictures=lambda rows: [Image.new("RGB", (40, 20), (row, 0, 0)) if row % 2 else None for row in rows],
         caveats=["Mind the gap."], seeds=3,
@@ -212,7 +212,7 @@ def test_a_smaller_reference_draws_answers_and_editing_both_tells() -> None:
     image[female, 40:44] += 2.0  # and signs of either in features of both sides
     image[~female, 44:48] += 2.0
     text[:, 40:48] += image[:, 40:48]
-    result = attributes(image, text, labels, scored(image, text), groups=groups, seeds=2)
+    result = gender(image, text, labels, scored(image, text), groups=groups, seeds=2)
     rows = result.tables["by_value"].query("input == 'image' and without == 'image'").set_index("value")
     assert rows.loc["female", "change"] < -0.3
     assert rows.loc["male", "change"] >= 0
@@ -226,7 +226,7 @@ def test_kinds_of_matrices_give_the_same_numbers_and_seeds_repeat(tmp_path: Path
     mds = scored(image, text)
 
     def run(a: Any, b: Any, seed: int = 0) -> StudyResult:
-        return attributes(a, b, labels, mds, groups=groups, captions=labels, seeds=2, seed=seed)
+        return gender(a, b, labels, mds, groups=groups, captions=labels, seeds=2, seed=seed)
 
     dense = run(image, text)
     again, codes = run(image, text), run(sp.csr_array(image), sp.csr_array(text))
@@ -247,7 +247,7 @@ def test_pairs_that_look_like_another_value_are_counted() -> None:
     image, text, labels, groups = planted()
     image[1::4] = image[0::4]
     labels[0::4], labels[1::4] = "woman", "man"
-    result = attributes(image, text, labels, scored(image, text), groups=groups, seeds=1)
+    result = gender(image, text, labels, scored(image, text), groups=groups, seeds=1)
     same = result.tables["samples"].query("input == 'image'")
     assert np.average(same["same_as_another_value"], weights=same["tested"]) == pytest.approx(0.5)
     assert (result.tables["samples"].query("input == 'text'")["same_as_another_value"] == 0).all()
@@ -266,7 +266,7 @@ def test_many_values_and_other_modalities_work() -> None:
     labels = np.array(["low", "middle", "high"], dtype=object)[tone]
     labels[:6] = "low,high"
     mds = modality_dominance(audio, video, rule="twofold", resamples=0, modalities=("audio", "video"))
-    result = attributes(audio, video, labels, mds, attribute="skin_tone", seeds=1)
+    result = gender(audio, video, labels, mds, attribute="skin_tone", seeds=1)
     assert result.name == "skin-tone"
     assert result.config["values"] == ["high", "low", "middle"]
     assert "video_without_video" in result.tables["changes_by_value"].columns
@@ -280,13 +280,13 @@ def test_a_class_without_members_is_left_out_and_two_are_refused() -> None:
     image, text, labels, groups = planted(n=80)
     mds = scored(image, text)
     without_image = replace(mds, score=np.where(mds.score > 2 / 3, 0.5, mds.score))
-    result = attributes(image, text, labels, without_image, groups=groups, seeds=1)
+    result = gender(image, text, labels, without_image, groups=groups, seeds=1)
     assert set(result.tables["accuracy"].query("kind == 'class'")["without"]) == {"cross", "text"}
     assert "No feature is of class image, so its row is left out." in result.statements
     assert np.isnan(result.tables["changes_by_input"].query("source == 'here'")["without_image"]).all()
     neither = replace(mds, score=np.full(FEATURES, 0.5))
     with pytest.raises(ModalensError, match="No feature is of class image or text"):
-        attributes(image, text, labels, neither, groups=groups)
+        gender(image, text, labels, neither, groups=groups)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_bad_input_is_said(changes: dict[str, Any], message: str) -> None:
     image, text, labels, groups = planted(n=80)
     given: dict[str, Any] = {"image": image, "text": text, "labels": labels, "mds": scored(image, text)}
     with pytest.raises(ModalensError, match=message):
-        attributes(**{**given, "groups": groups, **changes})
+        gender(**{**given, "groups": groups, **changes})
 
 
 def test_labels_become_values() -> None:

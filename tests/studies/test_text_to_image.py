@@ -13,17 +13,8 @@ from PIL import Image, ImageDraw
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
 from modalens.studies import StudyResult
-from modalens.studies.text_to_image_control import (
-    Edit,
-    PromptedEmbedding,
-    TextToImageConfig,
-    choose_references,
-    generator_of,
-    load_stable_diffusion,
-    load_unclip,
-    read_references,
-    text_to_image,
-)
+from modalens.studies.text_to_image_control.choice import choose_references, generator_of
+from modalens.studies.text_to_image_control.config import TextToImageConfig
 from modalens.studies.text_to_image_control.generator import Generator
 from modalens.studies.text_to_image_control.measures import (
     COLOUR,
@@ -37,10 +28,14 @@ from modalens.studies.text_to_image_control.measures import (
     edge_statistics,
     hellinger,
 )
+from modalens.studies.text_to_image_control.prompted import Edit, PromptedEmbedding
 from modalens.studies.text_to_image_control.retrieval import RetrievalGenerator
 from modalens.studies.text_to_image_control.slopes import against_random_sets, mean_of, slope_of
+from modalens.studies.text_to_image_control.stable_diffusion import load_stable_diffusion
+from modalens.studies.text_to_image_control.study import read_references, text_to_image
 from modalens.studies.text_to_image_control.sweep import sweep_sets
 from modalens.studies.text_to_image_control.tables import BALANCE
+from modalens.studies.text_to_image_control.unclip import load_unclip
 from modalens.towers import load_vlm
 from modalens.towers.base import VLM
 from tests.diffusion import save_stable_diffusion, save_unclip

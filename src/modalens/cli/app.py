@@ -70,9 +70,9 @@ def demo(
     """
     from modalens.cli.output import print_json, print_scores, summarise
     from modalens.demo.run import DemoPlan, run_demo
-    from modalens.runs.studying import STUDIES
+    from modalens.studies.registry import study_names
 
-    plan = DemoPlan(studies=tuple(STUDIES)) if studies else DemoPlan()
+    plan = DemoPlan(studies=study_names()) if studies else DemoPlan()
     run, scores, report = run_demo(out, plan)
     dominance = scores.dominance["mean_ratio"]
     assert not isinstance(dominance, str)  # only signed_ratio can be undefined

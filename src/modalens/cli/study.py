@@ -1,5 +1,6 @@
 """``modalens study``: tests and uses of the classes, beside controls."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ def study(
         float, typer.Option(help="Probability over which the classifier is believed.")
     ] = 0.9,
     rule: Annotated[str, typer.Option(help="Class rule: twofold or mu_sigma (published).")] = "twofold",
-    draws: Annotated[int, typer.Option(help="Random control sets.")] = 20,
+    draws: Annotated[int | None, typer.Option(help="Random control sets.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     representation: Annotated[
         str | None, typer.Option(help="Study one alone: raw, or the folder of learned features, such as sae.")
@@ -47,8 +48,8 @@ def study(
         str, typer.Option(help="Whom adversarial images meet: self, URL#MODEL of a server, or a hub id.")
     ] = "self",
     judge: Annotated[
-        str, typer.Option(help="Who says whether a request was followed: exact, or URL#MODEL.")
-    ] = "exact",
+        str | None, typer.Option(help="Who says whether a request was followed: exact, or URL#MODEL.")
+    ] = None,
     requests: Annotated[
         Path | None, typer.Option(help="JSON file of requests to smuggle (default: harmless canaries).")
     ] = None,
@@ -70,29 +71,32 @@ def study(
     """
     from modalens.cli.output import print_json
     from modalens.runs.layout import RunFolder
-    from modalens.runs.studying import StudyConfig, run_study
+    from modalens.runs.studying import run_study
+    from modalens.studies.registry import find_study
 
-    found = RunFolder.find(run)
-    config = StudyConfig(
-        label=label,
-        attribute=attribute,
-        classifier=classifier,
-        threshold=threshold,
-        rule=rule,
-        draws=draws,
-        seed=seed,
-        representation=representation,
-        prompt=prompt,
-        generator=generator,
-        references=tuple(str(path) for path in reference or ()),
-        victim=victim,
-        judge=judge,
-        requests=None if requests is None else str(requests),
-        images=images,
-        runs=runs,
-    )
-    results = run_study(found, name, config, out=out, baselines=baselines)
-    where = found.study(name) if out is None else out
+    found, study_named = RunFolder.find(run), find_study(name)
+    given = {
+        "label": label,
+        "attribute": attribute,
+        "classifier": classifier,
+        "threshold": threshold,
+        "rule": rule,
+        "draws": draws,
+        "seed": seed,
+        "prompt": prompt,
+        "generator": generator,
+        "reference": tuple(reference or ()),
+        "victim": victim,
+        "judge": judge,
+        "requests": requests,
+        "images": images,
+        "runs": runs,
+    }
+    own = {field.name for field in fields(study_named.config)}
+    chosen = {key: value for key, value in given.items() if key in own and value is not None}
+    config = study_named.config(**chosen)
+    results = run_study(found, name, config, out=out, features=representation, baselines=baselines)
+    where = found.study(study_named.folder(config)) if out is None else out
     if json:
         print_json({"results": str(where), **{kind: _as_json(result) for kind, result in results.items()}})
         return

@@ -22,7 +22,8 @@ from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, rows_by_split, train_on
 from modalens.runs.reporting import report_run
 from modalens.runs.scoring import ScoreConfig, Scores, score_store
-from modalens.runs.studying import OWN_ONLY, run_study
+from modalens.runs.studying import run_study
+from modalens.studies.registry import find_study
 from modalens.towers import load_vlm
 
 logger = logging.getLogger(__name__)
@@ -161,5 +162,5 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
             train_on(SAEConfig(d, seed=1), store, again, run.learned("sae").seed(1).folder, split="train")
         interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
         for study in plan.studies:
-            if parent is None or study not in OWN_ONLY:
+            if parent is None or not find_study(study).one_representation:
                 run_study(run, study, baselines=False)

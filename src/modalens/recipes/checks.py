@@ -8,7 +8,7 @@ from modalens.dominance.classes import check_rule
 from modalens.errors import ModalensError
 from modalens.pairs import load_pairs
 from modalens.recipes.steps import learning
-from modalens.runs.studying import STUDIES
+from modalens.studies.registry import find_study
 
 # Settings that name another run of the recipe.
 _RUNS = ("pairs_of", "declip", "removal")
@@ -54,8 +54,7 @@ def _train(settings: Mapping[str, Any]) -> None:
 
 
 def _study(settings: Mapping[str, Any]) -> None:
-    if settings["study"] not in STUDIES:
-        raise ModalensError(f"There is no study {settings['study']!r}; there are {', '.join(STUDIES)}.")
+    find_study(settings["study"])
 
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {"embed": _embed, "train": _train, "study": _study}

@@ -1,6 +1,7 @@
 """What the steps of a recipe can do, each on one run; a step's settings are the keywords of its function."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from modalens.runs.learning import measure_learned, train_on
 from modalens.runs.reporting import report_run
 from modalens.runs.representations import scores_of
 from modalens.runs.scoring import ScoreConfig, score_store
-from modalens.runs.studying import StudyConfig, run_study
+from modalens.runs.studying import run_study
+from modalens.studies.registry import find_study
 from modalens.towers import load_vlm
 
 _LEARNERS = ("sae", "ncl")
@@ -148,12 +150,12 @@ def study_run(
     classifier: str | None = None,
     threshold: float = 0.9,
     rule: str = "mu_sigma",
-    draws: int = 20,
+    draws: int | None = None,
     representation: str | None = None,
     prompt: str = "an animal",
     generator: str = "self",
     victim: str = "self",
-    judge: str = "exact",
+    judge: str | None = None,
     requests: str | None = None,
     images: int = 4,
     repetitions: int = 3,
@@ -161,24 +163,26 @@ def study_run(
 ) -> None:
     """A study, beside its controls."""
     del runs
-    config = StudyConfig(
-        label=label,
-        attribute=attribute,
-        classifier=classifier,
-        threshold=threshold,
-        rule=rule,
-        draws=draws,
-        seed=seed,
-        representation=representation,
-        prompt=prompt,
-        generator=generator,
-        victim=victim,
-        judge=judge,
-        requests=requests,
-        images=images,
-        runs=repetitions,
-    )
-    run_study(run, study, config)
+    given = {
+        "label": label,
+        "attribute": attribute,
+        "classifier": classifier,
+        "threshold": threshold,
+        "rule": rule,
+        "draws": draws,
+        "seed": seed,
+        "prompt": prompt,
+        "generator": generator,
+        "victim": victim,
+        "judge": judge,
+        "requests": requests,
+        "images": images,
+        "runs": repetitions,
+    }
+    kind = find_study(study).config
+    own = {field.name for field in fields(kind)}
+    config = kind(**{key: value for key, value in given.items() if key in own and value is not None})
+    run_study(run, study, config, features=representation)
 
 
 def report_on(runs: Path, run: RunFolder, *, title: str | None = None) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,6 @@ class Representation:
         Decoder rows (f, d), or None for features without a decoder.
     learned, embeddings
         How features were learned, and on what; None for the embeddings themselves.
-    given
-        Columns of every pair that are not in the store's metadata and stand above it, say labels by a classifier.
     """
 
     name: str
@@ -52,7 +50,6 @@ class Representation:
     directions: Matrix | None = None
     learned: Learned | None = None
     embeddings: EmbeddingStore | None = None
-    given: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def rows(self) -> Int[np.ndarray, " n"]:
@@ -93,8 +90,6 @@ class Representation:
 
     def whole_column(self, name: str) -> np.ndarray:
         """The same for every pair of the store, scored or not."""
-        if name in self.given:
-            return np.asarray(self.given[name])
         values: np.ndarray = self.store.read_metadata([name])[name].to_numpy(dtype=object)
         return values
 

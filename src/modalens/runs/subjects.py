@@ -1,0 +1,88 @@
+"""One representation of a run as studies see it (:class:`modalens.studies.subject.Subject`)."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+from modalens.errors import ModalensError
+from modalens.features import SparseAutoencoder
+from modalens.features.sharing import load_features
+from modalens.pairs import Pairs, load_pairs
+from modalens.runs.galleries import pictures_of
+from modalens.runs.interpreting import load_interpretation
+from modalens.runs.layout import LearnedFeatures, RunFolder
+from modalens.runs.representations import Representation
+from modalens.runs.samples import embed_samples
+from modalens.store.manifest import Manifest
+from modalens.towers import load_vlm
+from modalens.towers.base import VLM
+
+
+@dataclass(frozen=True)
+class StudySubject(Representation):
+    """A representation with what studies ask of it beside its features."""
+
+    @classmethod
+    def of(cls, each: Representation) -> Self:
+        """The subject that a representation is."""
+        return cls(**{field.name: getattr(each, field.name) for field in fields(Representation)})
+
+    @property
+    def model(self) -> Any:
+        """The learned model; None for the embeddings themselves."""
+        return None if self.learned is None else self.learned.model
+
+    def pairs(self) -> Pairs:
+        """The pairs, from the source that the store names."""
+        return load_pairs(str(self._origin().source["source"]))
+
+    def vlm(self) -> VLM:
+        """The model that embedded them."""
+        made_by = self._origin().model
+        return load_vlm(str(made_by["model"]), revision=made_by.get("revision"))
+
+    def pictures(self, rows: Sequence[int]) -> list[Image.Image | None]:
+        """Small pictures of some pairs of the store, by row; None for those that are gone."""
+        return pictures_of(self.store, self.store.ids[np.asarray(rows)])
+
+    def embed_samples(self, embedder: Any, folder: Path) -> np.ndarray:
+        """Every pair's image by another model (N, h), kept in a folder."""
+        return embed_samples(self.store, embedder, folder)
+
+    def verdicts(self) -> np.ndarray | None:
+        """``private``, ``split``, ``unclear`` or empty for every feature; None if it was not interpreted."""
+        found = load_interpretation(self)
+        return None if found is None else np.asarray(found.bridges.verdict)
+
+    def retrained(self) -> Iterator[tuple[str, SparseAutoencoder]]:
+        """Autoencoders learned with the same settings from other seeds, beside this one or in its own folder."""
+        if not isinstance(self.model, SparseAutoencoder):
+            return
+        own = _but_seed(self.model)
+        beside = RunFolder(self.folder.parents[1]).all_learned()
+        for where in (*LearnedFeatures(self.folder).seeds(), *beside):
+            model = load_features(where.folder)
+            if (
+                isinstance(model, SparseAutoencoder)
+                and _but_seed(model) == own
+                and model.config.seed != self.model.config.seed
+            ):
+                yield f"seed {model.config.seed}", model
+
+    def _origin(self) -> Manifest:
+        store = self.store if self.embeddings is None else self.embeddings
+        if store.manifest is None or "source" not in store.manifest.source:
+            raise ModalensError(f"{store.folder} does not say what made it; embed pairs with modalens first.")
+        return store.manifest
+
+
+def _but_seed(model: SparseAutoencoder) -> str:
+    """What an autoencoder is but for the seed and the values that follow from it."""
+    described: Mapping[str, Any] = model.card()
+    kept = {name: value for name, value in described.items() if name not in ("seed", "weights_sha256")}
+    return json.dumps(kept, sort_keys=True, default=str)
