@@ -84,9 +84,7 @@ def mds(features: np.ndarray) -> Dominance:
 
 
 REQUESTS = canaries()[:4]
-FAST = AdversarialConfig(
-    attack_steps=30, defence_steps=30, rate=0.03, tries=4, runs=2
-)
+FAST = AdversarialConfig(attack_steps=30, defence_steps=30, rate=0.03, tries=4, runs=2)
 
 
 def run(vlm: LinearVLM, features: Any, mds: Dominance, **changes: Any) -> StudyResult:
