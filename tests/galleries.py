@@ -4,13 +4,18 @@ import base64
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from modalens.report.gallery import FeatureCard, Gallery, GalleryPart, Samples
+from modalens.report.cards import FeatureCard, Gallery, Samples
+from modalens.report.environment import environment, json_block, source
 from modalens.report.palette import css_variables
+from modalens.report.section import TEMPLATE, Section
+from modalens.report.sections import gallery
+from modalens.report.sections.gallery.packed import pack_galleries
 
 WORDS = (
     "dog",
@@ -121,10 +126,28 @@ def make_gallery(
     return Gallery(name, f"Features of {name}, made for a test.", modalities, "mu_sigma", cards)
 
 
+@dataclass(frozen=True)
+class GalleryPart:
+    """The section of galleries, as the page takes it in."""
+
+    html: Markup
+    script: str
+    style: str
+
+
+def build_gallery(galleries: Sequence[Gallery], samples: Samples, **settings: int) -> GalleryPart:
+    package = gallery.__name__
+    section = Section("gallery", "What the features mean", package)
+    packed = json_block(pack_galleries(galleries, samples, **settings))
+    html = environment().get_template(f"{package}/{TEMPLATE}").render(section=section, packed=packed)
+    return GalleryPart(Markup(html), source(f"{package}/gallery.js"), source(f"{package}/gallery.css"))
+
+
 def page_around(part: GalleryPart, style: str) -> str:
     """The smallest page that treats a gallery as the report does: its colours, its style and its security policy."""
     digest = base64.b64encode(hashlib.sha256(part.script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    allowed = "img-src data:; media-src data:; style-src 'unsafe-inline'"
+    policy = f"default-src 'none'; {allowed}; script-src 'sha256-{digest}'"
     return Markup(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

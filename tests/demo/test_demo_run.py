@@ -5,7 +5,7 @@ import pytest
 
 from modalens.demo.run import TWINS, DemoPlan, run_demo
 from modalens.features import TrainConfig
-from modalens.report.learned import outer_share
+from modalens.report.tails import outer_share
 from modalens.runs.interpreting import InterpretConfig, load_interpretation
 from modalens.runs.representations import representations
 from modalens.runs.scoring import Scores

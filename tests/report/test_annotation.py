@@ -16,7 +16,7 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.report.annotation import write_annotation
-from modalens.report.gallery import FeatureCard, Gallery
+from modalens.report.cards import FeatureCard, Gallery
 
 LABELS = ("image", "cross", "text")
 EVIL = "</script><script>alert(1)</script><!-- \u2028 \u202e & \" ' \ud800"
@@ -92,7 +92,7 @@ def test_every_feature_looks_alike(tmp_path):
     for item in data["items"]:
         for side in item:
             assert len(set(side)) == len(side) == 9
-    assert set(data) == {"kind", "schema_version", "page", "items", "pictures", "texts"}
+    assert set(data) == {"kind", "schema_version", "page", "items", "previews", "texts"}
 
 
 def test_strongest_samples_are_all_there_and_the_key_counts_the_random_ones(tmp_path):
@@ -108,7 +108,7 @@ def test_strongest_samples_are_all_there_and_the_key_counts_the_random_ones(tmp_
         strongest = [SAMPLES[name][1] for name, _ in card.top_texts]
         assert set(strongest) <= set(shown)
         places.append(shown.index(strongest[0]))
-        uris = {data["pictures"][index] for index in images}
+        uris = {data["previews"][index] for index in images}
         for name, _ in card.top_images:
             assert f"data:image/png;base64,{base64.b64encode(SAMPLES[name][0]).decode()}" in uris
     assert len(set(places)) > 4  # the strongest stands anywhere
@@ -152,7 +152,7 @@ def test_one_picture_shown_by_several_samples_comes_once(tmp_path):
     )
     data = data_of(write_annotation(gallery([card]), shared, tmp_path))
     assert sorted(data["items"][0][0]) == [0, 1]
-    assert len(data["pictures"]) == 2
+    assert len(data["previews"]) == 2
 
 
 def test_captions_cannot_leave_the_data(tmp_path):
@@ -188,13 +188,13 @@ def test_other_modalities(tmp_path):
     card = FeatureCard(1, "audio", 0.9, top_images=[("s1", 1.0)], top_texts=[("s2", 1.0)])
     page = write_annotation(Gallery("Raw", "", ("audio", "text"), "mu_sigma", [card]), SAMPLES, tmp_path)
     assert key_of(page)["choices"] == ["audio", "text", "both", "neither"]
-    assert "Audio samples" in page.read_text("utf-8")
+    assert "Sound samples" in page.read_text("utf-8")
 
 
 def test_what_cannot_be_asked(tmp_path):
     with pytest.raises(ModalensError, match="There is no live feature"):
         write_annotation(gallery([]), SAMPLES, tmp_path)
-    with pytest.raises(ModalensError, match="no pictures or no texts to show"):
+    with pytest.raises(ModalensError, match="no images or no texts to show"):
         write_annotation(gallery(), {name: (None, text) for name, (_, text) in SAMPLES.items()}, tmp_path)
     with pytest.raises(ModalensError, match="features is 0"):
         write_annotation(gallery(), SAMPLES, tmp_path, features=0)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from modalens.report.annotation import write_annotation
-from modalens.report.gallery import FeatureCard, Gallery
+from modalens.report.cards import FeatureCard, Gallery
 from modalens.studies.rater_agreement.answers import load_key, load_sheets
 from tests.browser import Browser, chromium
 

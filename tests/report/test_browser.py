@@ -9,9 +9,18 @@ from typing import Any
 
 import pytest
 
-from modalens.report.gallery import Gallery, build_gallery
+from modalens.report.cards import Gallery
 from tests.browser import Browser, chromium
-from tests.galleries import SCRIPT, WORDS, make_gallery, make_samples, page_around, with_sample, with_texts
+from tests.galleries import (
+    SCRIPT,
+    WORDS,
+    build_gallery,
+    make_gallery,
+    make_samples,
+    page_around,
+    with_sample,
+    with_texts,
+)
 
 pytestmark = pytest.mark.browser
 

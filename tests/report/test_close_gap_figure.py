@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from modalens.dominance import modality_dominance
-from modalens.report import ReportData, StudyOf, close_gap_figure
-from modalens.report.naming import Naming
+from modalens.report import ReportData, StudyOf
 from modalens.report.rendering import drawing
+from modalens.report.sections.studies import sections
 from modalens.studies.gap_closing.study import close_gap
 from modalens.studies.result import StudyResult
 
@@ -38,9 +38,12 @@ def with_studies(data: ReportData, result: StudyResult) -> ReportData:
 @pytest.mark.parametrize("narrow", [False, True])
 def test_the_curves_are_those_of_the_table(data: ReportData, result: StudyResult, narrow: bool) -> None:
     shown = with_studies(data, result)
-    assert close_gap_figure.found(shown) == ["Raw", "SAE"]
+    (section,) = sections(shown)
+    (curves,) = section.drawings
+    assert curves.name == "close_gap"
+    assert "from image to text" in section.values["captions"]["close_gap"]
     with drawing():
-        figure = close_gap_figure.curves(shown, Naming(*data.modalities), narrow=narrow)
+        figure = curves.draw(narrow)
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
     assert set(panels) == {"Raw: RMG", "Raw: R@10", "SAE: RMG", "SAE: R@10"}
     table = result.tables["curve"]
@@ -59,5 +62,10 @@ def test_the_curves_are_those_of_the_table(data: ReportData, result: StudyResult
         assert len(twins) == (1 if title.startswith("Raw") else 0)
 
 
-def test_without_the_study_there_is_no_figure(data: ReportData) -> None:
-    assert close_gap_figure.found(data) == []
+def test_without_its_curve_there_is_no_figure(data: ReportData, result: StudyResult) -> None:
+    bare = StudyResult("close-gap", "Closing the gap", {}, ["Not studied."], {})
+    twin = next(each.name for each in data.encoders if each is not data.main)
+    for studies in ([StudyOf("Raw", data.main.name, bare)], [StudyOf("Raw", twin, result)]):
+        (section,) = sections(dataclasses.replace(data, studies=studies))
+        assert not section.drawings
+    assert not sections(data)

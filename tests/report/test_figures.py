@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modalens.report import ReportData, figures
+from modalens.report import ReportData
+from modalens.report.charts import evenly, score_sets
 from modalens.report.naming import Naming
 from modalens.report.palette import PALETTE, colour
 from modalens.report.rendering import drawing, inline, save, to_svg
+from modalens.report.sections.classes.figures import class_counts
+from modalens.report.sections.estimators.figures import MAX_POINTS
+from modalens.report.sections.gap.figures import gap
+from modalens.report.sections.scores.figures import baselines, distribution
 
 NAMING = Naming("image", "text")
 
@@ -31,7 +36,7 @@ def bars(axes) -> dict[str, float]:
 @pytest.mark.parametrize("narrow", [False, True])
 def test_histogram_counts_every_feature_once(data: ReportData, narrow: bool) -> None:
     with drawing():
-        figure = figures.distribution(data.scores, NAMING, narrow=narrow)
+        figure = distribution(data.scores, NAMING, narrow=narrow)
     counts = data.scores.counts()
     expected = {"first": counts["image"], "cross": counts["cross"], "second": counts["text"]}
     assert bars(figure.axes[0]) == {role: number for role, number in expected.items() if number}
@@ -42,7 +47,7 @@ def test_histogram_counts_every_feature_once(data: ReportData, narrow: bool) -> 
 
 def test_twofold_draws_its_own_bounds(data: ReportData) -> None:
     with drawing():
-        figure = figures.distribution(data.scores.with_rule("twofold"), NAMING)
+        figure = distribution(data.scores.with_rule("twofold"), NAMING)
     lines = sorted(line.get_xdata()[0] for line in figure.axes[0].lines)
     assert lines == pytest.approx(sorted([1 / 3, data.scores.mean, 2 / 3]))
 
@@ -50,17 +55,17 @@ def test_twofold_draws_its_own_bounds(data: ReportData) -> None:
 def test_classes_in_one_bin_stand_on_each_other(data: ReportData) -> None:
     scores = replace(data.scores, score=np.array([0.664, 0.67, 0.67, 0.3]), rule="twofold")
     with drawing():
-        figure = figures.distribution(scores, NAMING)
+        figure = distribution(scores, NAMING)
     (cross, image) = sorted((p for p in figure.axes[0].patches if p.get_x() > 0.6), key=lambda p: p.get_y())
     assert cross.get_x() == image.get_x()
     assert (cross.get_y(), cross.get_height(), image.get_y(), image.get_height()) == (0, 1, 1, 2)
 
 
 def test_small_multiples_share_axes_and_sum_to_one(data: ReportData) -> None:
-    sets = figures.score_sets(data.encoders, "mean_ratio")
+    sets = score_sets(data.encoders, "mean_ratio")
     assert [each.name for each in sets] == ["Main", "Untrained twin", "Closed twin", "Labels swapped"]
     with drawing():
-        figure = figures.baselines(sets, NAMING)
+        figure = baselines(sets, NAMING)
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert len({(axes.get_xlim(), axes.get_ylim()) for axes in shown}) == 1
     for axes in shown:
@@ -69,7 +74,7 @@ def test_small_multiples_share_axes_and_sum_to_one(data: ReportData) -> None:
 
 def test_gap_dots_stand_at_the_values(data: ReportData) -> None:
     with drawing():
-        figure = figures.gap(data.encoders)
+        figure = gap(data.encoders)
     for axes, metric in zip(figure.axes, ("l2m", "l2i", "rmg", "separability"), strict=True):
         dots = {
             (float(line.get_xdata()[0]), int(line.get_ydata()[0]))
@@ -84,17 +89,17 @@ def test_gap_dots_stand_at_the_values(data: ReportData) -> None:
 
 
 def test_many_points_are_thinned_evenly() -> None:
-    thinned = figures.evenly(np.arange(20_000), figures.MAX_POINTS)
-    assert len(thinned) == figures.MAX_POINTS
+    thinned = evenly(np.arange(20_000), MAX_POINTS)
+    assert len(thinned) == MAX_POINTS
     assert (thinned[0], thinned[-1]) == (0, 19_999)
     assert np.diff(thinned).max() <= 7
-    np.testing.assert_array_equal(figures.evenly(np.arange(5), 10), np.arange(5))
+    np.testing.assert_array_equal(evenly(np.arange(5), 10), np.arange(5))
 
 
 def test_svg_and_png_hold_no_date_and_keep_formulas_as_text(tmp_path: Path, encoder) -> None:
     odd = encoder("$\\frac$ <b> 名前")
     with drawing():
-        svg = save(figures.gap([odd]), tmp_path, "gap")
+        svg = save(gap([odd]), tmp_path, "gap")
     assert "$\\frac$ &lt;b&gt; 名前" in svg
     assert "<dc:date>" not in svg
     assert svg == (tmp_path / "gap.svg").read_text(encoding="utf-8")
@@ -105,7 +110,7 @@ def test_svg_and_png_hold_no_date_and_keep_formulas_as_text(tmp_path: Path, enco
 
 def test_inline_svg_follows_the_theme_and_keeps_its_ids_apart(data: ReportData) -> None:
     with drawing():
-        svg = to_svg(figures.class_counts([(data.main.name, data.scores)], NAMING))
+        svg = to_svg(class_counts([(data.main.name, data.scores)], NAMING))
     first, second = inline(svg, "a"), inline(svg, "b")
     known = {light for light, _ in PALETTE.values()}
     assert not known & set(re.findall(r"(?:fill|stroke): (#\w{6})", first))

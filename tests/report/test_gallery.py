@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modalens.errors import ModalensError
-from modalens.report.gallery import FeatureCard, Gallery, Samples, build_gallery
-from modalens.report.sample_table import words_of
-from tests.galleries import SCRIPT, make_gallery, make_samples, square, with_texts
+from modalens.report.cards import FeatureCard, Gallery, Samples
+from modalens.report.sections.gallery.sample_table import words_of
+from tests.galleries import SCRIPT, build_gallery, make_gallery, make_samples, square, with_texts
 
 NAN = float("nan")
 
@@ -95,8 +95,8 @@ def test_every_picture_and_text_is_stored_once() -> None:
     )
     galleries = [Gallery(name, "", ("image", "text"), "twofold", [card]) for name in ("Raw", "SAE")]
     data = read(galleries, samples)
-    assert len(data["pictures"]) == 2
-    assert [data["pictureOf"][data["ids"].index(each)] for each in ("a", "b", "c", "text only")] == [
+    assert len(data["previews"]) == 2
+    assert [data["previewOf"][data["ids"].index(each)] for each in ("a", "b", "c", "text only")] == [
         0,
         0,
         1,
@@ -109,7 +109,7 @@ def test_every_picture_and_text_is_stored_once() -> None:
 def test_samples_without_a_picture_are_shown_by_their_text() -> None:
     card = FeatureCard(0, "audio", 0.9, top_images=[("a", 3.0)], top_texts=[("a", 3.0)])
     data = read([Gallery("SAE", "", ("audio", "text"), "twofold", [card])], {"a": (None, "a bell")})
-    assert data["pictureOf"] == [-1]
+    assert data["previewOf"] == [-1]
     assert data["galleries"][0]["shorts"] == ["AudioD", "CrossD", "TextD"]
 
 

@@ -8,7 +8,9 @@ import pytest
 from modalens.dominance import modality_dominance
 from modalens.dominance.retrieval import measure_retrieval
 from modalens.features.quality import Quality
-from modalens.report import LearnedResult, ReportData, learned, write_report
+from modalens.report import LearnedResult, ReportData, write_report
+from modalens.report.sections.learned.sentences import learned_statements
+from modalens.report.sections.learned.tables import learned_tables
 
 
 def quality(pairs: int, seed: int, fvu: float | None) -> Quality:
@@ -63,7 +65,7 @@ def learned_data(data: ReportData) -> ReportData:
 
 
 def test_every_representation_stands_beside_its_baselines(learned_data: ReportData) -> None:
-    frame = learned.learned_tables(learned_data)["learned_scores"].set_index(["features", "encoder"])
+    frame = learned_tables(learned_data)["learned_scores"].set_index(["features", "encoder"])
     assert len(frame) == 3 + 3 + 1
     sae = frame.loc[("SAE", "Main")]
     assert (sae["live"], sae["dead"], sae["text"]) == (29, 1, 15)
@@ -72,7 +74,7 @@ def test_every_representation_stands_beside_its_baselines(learned_data: ReportDa
 
 
 def test_quality_and_training_are_tables_too(learned_data: ReportData) -> None:
-    tables = learned.learned_tables(learned_data)
+    tables = learned_tables(learned_data)
     quality_table = tables["learned_quality"]
     sae = quality_table.query("features == 'SAE' and encoder == 'Main' and split == 'held-out'").iloc[0]
     assert sae["fvu_image"] == pytest.approx(0.3)
@@ -83,7 +85,7 @@ def test_quality_and_training_are_tables_too(learned_data: ReportData) -> None:
 
 
 def test_sentences_credit_nothing_that_a_baseline_shows_as_well(learned_data: ReportData) -> None:
-    tails, kept, found, *_ = learned.learned_statements(learned_data)
+    tails, kept, found, *_ = learned_statements(learned_data)
     assert "of the live SAE features" in tails
     assert "45\u00a0% in the untrained twin" in tails
     assert "cannot be credited to training" in tails
@@ -94,9 +96,9 @@ def test_sentences_credit_nothing_that_a_baseline_shows_as_well(learned_data: Re
 
 def test_a_baseline_without_tails_leaves_them_to_the_encoder(learned_data: ReportData) -> None:
     alone = dataclasses.replace(learned_data, baselines=[learned_data.baselines[1]])
-    assert "credited" not in learned.learned_statements(alone)[0]
+    assert "credited" not in learned_statements(alone)[0]
     none = dataclasses.replace(learned_data, baselines=[])
-    assert "says nothing of what was learned" in learned.learned_statements(none)[0]
+    assert "says nothing of what was learned" in learned_statements(none)[0]
 
 
 def test_the_page_has_the_section_only_with_learned_features(

@@ -9,10 +9,14 @@ import pandas as pd
 import pytest
 
 from modalens.interpret import PUBLISHED
-from modalens.report import InterpretedResult, ReportData, learned_figures, meaning, write_report
+from modalens.report import InterpretedResult, ReportData, write_report
 from modalens.report.naming import Naming, interval, number
 from modalens.report.rendering import drawing, to_svg
-from modalens.report.tables import write_tables
+from modalens.report.sections.meaning import tables as meaning
+from modalens.report.sections.meaning.figures import mono, mono_along_training
+from modalens.report.sections.meaning.sentences import meaning_statements, verdict_statements
+from modalens.report.sections.registry import sections_of
+from modalens.report.table_files import write_tables
 from tests.interpreted import Part, make_interpreted, quick_page
 
 EVIL = "<script>alert(1)</script>$\\frac{x$"
@@ -146,8 +150,8 @@ def test_the_overview_is_elementwise_as_published(meant: ReportData) -> None:
 def test_nothing_interpreted_gives_no_tables(data: ReportData, tmp_path: Path) -> None:
     assert meaning.names(data) == []
     assert meaning.meaning_tables(data) == {}
-    assert meaning.meaning_statements(data) == meaning.verdict_statements(data) == []
-    write_tables(only(data, make_interpreted()), tmp_path)
+    assert meaning_statements(data) == verdict_statements(data) == []
+    write_tables(sections_of(only(data, make_interpreted())), tmp_path)
     names = {path.stem for path in tmp_path.glob("*.csv")}
     assert {"monosemanticity", "fidelity", "verdicts", "published_monosemanticity"} <= names
     assert "monosemanticity_along_training" not in names  # nothing was trained
@@ -159,7 +163,7 @@ def test_nothing_interpreted_gives_no_tables(data: ReportData, tmp_path: Path) -
 
 
 def test_sentences_stand_beside_chance_and_baselines(meant: ReportData) -> None:
-    sentences = meaning.meaning_statements(meant)
+    sentences = meaning_statements(meant)
     raw, sae = (
         next(each for each in sentences if f"images of {name} features" in each) for name in ("Raw", "SAE")
     )
@@ -184,7 +188,7 @@ def test_fidelity_is_told_with_what_permuted_classes_give(meant: ReportData) -> 
         ]
         fidelity = dataclasses.replace(found.fidelity, fidelities=tuple(fidelities))
         data = only(meant, dataclasses.replace(found, fidelity=fidelity))
-        return [each for each in meaning.meaning_statements(data) if "fidelity" in each]
+        return [each for each in meaning_statements(data) if "fidelity" in each]
 
     visual, textual = told(0.2, 0.1, 0.3)
     assert visual.startswith("Visual fidelity of SAE is 0.200 (0.100 to 0.300; with classes permuted ")
@@ -197,10 +201,10 @@ def test_fidelity_is_told_with_what_permuted_classes_give(meant: ReportData) -> 
 
 def test_what_has_no_score_is_said(meant: ReportData) -> None:
     data = only(meant, unscored(meant.main.interpreted[1]))
-    sentences = meaning.meaning_statements(data)
+    sentences = meaning_statements(data)
     assert "No SAE feature fires for enough texts to be scored." in sentences
     assert len(sentences) == 2
-    assert meaning.verdict_statements(data) == ["SAE has no one-sided features under twofold."]
+    assert verdict_statements(data) == ["SAE has no one-sided features under twofold."]
 
 
 def test_verdicts_are_counted_over_both_sides(meant: ReportData) -> None:
@@ -215,7 +219,7 @@ def test_verdicts_are_counted_over_both_sides(meant: ReportData) -> None:
             "text": {"split": 1, "private": 1031, "unclear": 0},
         },
     )
-    (sentence,) = meaning.verdict_statements(only(meant, found))
+    (sentence,) = verdict_statements(only(meant, found))
     assert sentence.startswith("Of 1,044 one-sided Raw features, 1,003 are halves of a split concept")
     assert "(with pairs shuffled: 2)" in sentence
     assert "for 34 no other half was found" in sentence
@@ -294,7 +298,7 @@ def test_names_stay_names(meant: ReportData, tmp_path: Path) -> None:
     assert "script" not in part.tags
     assert part.tables[0][1][0] == f"Raw{EVIL}"
     with drawing():
-        for draw in (learned_figures.mono, learned_figures.mono_along_training):
+        for draw in (mono, mono_along_training):
             svg = to_svg(draw(data, Naming(*data.modalities)))
             assert "<script" not in svg
             assert "&lt;script" in svg
@@ -306,7 +310,9 @@ def test_other_modalities_read_right(data: ReportData, encoder, tmp_path: Path) 
         encoder("CLAP", modalities=modalities), interpreted=[make_interpreted(modalities=modalities)]
     )
     part = Part(quick_page(ReportData("Sounds", "Few.", main), tmp_path), "meaning")
-    assert "Mono, audios" in part.tables[1][0]
+    assert "Mono, sounds" in part.tables[1][0]
+    assert "Audio, Mono" in part.tables[2][0]
+    assert "published" not in part.text
     assert [row[1] for row in part.tables[1][1:]] == ["all", "AudioD", "CrossD", "TextD"]
 
 
@@ -315,7 +321,7 @@ def test_other_modalities_read_right(data: ReportData, encoder, tmp_path: Path) 
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_dots_are_the_averages(meant: ReportData, narrow: bool) -> None:
-    figure = learned_figures.mono(meant, Naming(*meant.modalities), narrow=narrow)
+    figure = mono(meant, Naming(*meant.modalities), narrow=narrow)
     titles = [axes.get_title("left") or axes.get_title() for axes in figure.axes]
     assert titles == [f"{kind}, {side}s" for kind in ("Raw", "SAE") for side in ("image", "text")]
     for axes, title in zip(figure.axes, titles, strict=True):
@@ -343,21 +349,21 @@ def test_dots_are_the_averages(meant: ReportData, narrow: bool) -> None:
 
 def test_what_is_under_zero_is_in_sight(meant: ReportData) -> None:
     data = only(meant, negative(meant.main.interpreted[1]))
-    for axes in learned_figures.mono(data, Naming("image", "text")).axes:
+    for axes in mono(data, Naming("image", "text")).axes:
         assert axes.get_xlim()[0] < -0.7
-    (axes,) = learned_figures.mono_along_training(data, Naming("image", "text")).axes
+    (axes,) = mono_along_training(data, Naming("image", "text")).axes
     assert axes.get_ylim()[0] < -0.7
 
 
 def test_features_without_scores_leave_a_panel_empty(meant: ReportData, tmp_path: Path) -> None:
-    figure = learned_figures.mono(only(meant, unscored(meant.main.interpreted[1])), Naming("image", "text"))
+    figure = mono(only(meant, unscored(meant.main.interpreted[1])), Naming("image", "text"))
     assert figure.axes[1].get_xlim()[0] == 0
     figure.savefig(tmp_path / "mono.png")
 
 
 def test_lines_follow_the_training(meant: ReportData) -> None:
     assert meaning.trained(meant) == ["SAE"]
-    (axes,) = learned_figures.mono_along_training(meant, Naming(*meant.modalities)).axes
+    (axes,) = mono_along_training(meant, Naming(*meant.modalities)).axes
     strong = {line.get_label(): line for line in axes.lines if line.get_linewidth() == 2.4}
     assert set(strong) == {"on images", "on texts"}
     for place, side in enumerate(("images", "texts")):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from modalens.report import ReportData, Sample, StudyOf, write_report
-from modalens.report.gallery import Gallery
+from modalens.report.cards import Gallery
 from modalens.studies.result import Picture, StudyResult
 from tests.browser import Browser, chromium
 from tests.galleries import SCRIPT, make_gallery, make_samples, square, with_sample, with_texts
@@ -57,10 +57,10 @@ def page(data: ReportData, gallery: Gallery, tmp_path_factory: pytest.TempPathFa
         data,
         main=main,
         baselines=[twin, *data.baselines[1:]],
-        samples=[Sample(name, data.samples[0].thumbnail, text) for name, text in STRANGE.items()],
+        samples=[Sample(name, data.samples[0].preview, text) for name, text in STRANGE.items()],
         studies=[StudyOf("SAE", each.name, study) for each in (main, twin)],
         galleries=[gallery],
-        pictures=with_texts(make_samples(), STRANGE) | {"script": (square((1, 2, 3)), SCRIPT)},
+        previews=with_texts(make_samples(), STRANGE) | {"script": (square((1, 2, 3)), SCRIPT)},
     )
     return write_report(whole, tmp_path_factory.mktemp("report"))
 

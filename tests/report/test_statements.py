@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modalens.report import EncoderResult, ReportData
-from modalens.report import statements as says
+from modalens.report.headline import gap_share, headline
 from modalens.report.keys import key_numbers
 from modalens.report.naming import Naming, count, interval, listing, number, percent
+from modalens.report.sections.classes.sentences import count_statements
+from modalens.report.sections.estimators.sentences import estimator_statements
+from modalens.report.sections.gap.sentences import retrieval_statements
+from modalens.report.sections.scores.sentences import spread_statements
 
 NAMING = Naming("image", "text")
 
@@ -36,7 +40,7 @@ def told(data: ReportData):
 
     def tell(*baselines: tuple[str, float, str], main: float = 0.86, half: float = 0.005) -> str:
         return " ".join(
-            says.headline(
+            headline(
                 replace(
                     data,
                     main=with_gap(data.main, main, half),
@@ -97,7 +101,7 @@ def test_without_baselines_nothing_is_said_of_training(told) -> None:
 def test_verdict_fits_the_numbers(main: float, other: float, half: float) -> None:
     template = _gap_template()
     a = with_gap(template, main, half).gap
-    share = says.gap_share(a, with_gap(template, other, half))
+    share = gap_share(a, with_gap(template, other, half))
     if share.verdict == "larger":
         assert other > main
     elif share.verdict == "same":
@@ -123,7 +127,7 @@ def _gap_template() -> EncoderResult:
 
 
 def test_spread_beside_swapped_labels(data: ReportData) -> None:
-    (first, *rest) = says.spread_statements(data)
+    (first, *rest) = spread_statements(data)
     assert "beyond what chance gives" in first
     assert len(rest) >= 2
     scores = data.scores
@@ -131,7 +135,7 @@ def test_spread_beside_swapped_labels(data: ReportData) -> None:
     quiet = replace(data, main=replace(data.main, dominance={"mean_ratio": narrow}))
     assert (
         "no wider than chance gives"
-        in says.spread_statements(
+        in spread_statements(
             replace(
                 quiet,
                 main=replace(
@@ -159,11 +163,11 @@ def test_class_counts_like_those_of_chance_say_nothing(data: ReportData) -> None
         ),
     )
     same = replace(data, main=replace(data.main, dominance={"mean_ratio": alike}))
-    assert nothing in says.count_statements(same, NAMING)[0]
+    assert nothing in count_statements(same, NAMING)[0]
     shifted = {"text": 0.0, "cross": float(len(scores.score)), "image": 0.0, "dead": 0.0}
     other = replace(alike, null=replace(alike.null, class_counts={"mu_sigma": shifted, "twofold": shifted}))
     different = replace(data, main=replace(data.main, dominance={"mean_ratio": other}))
-    assert nothing not in says.count_statements(different, NAMING)[0]
+    assert nothing not in count_statements(different, NAMING)[0]
 
 
 def test_two_peaks_are_pointed_out(data: ReportData) -> None:
@@ -171,26 +175,23 @@ def test_two_peaks_are_pointed_out(data: ReportData) -> None:
     peaked = replace(data.scores, score=peaks)
     two = replace(data, main=replace(data.main, dominance={"mean_ratio": peaked}))
     assert any(
-        "leaves 24 features over 0.9 and 24 under 0.1 in CrossD" in s
-        for s in says.count_statements(two, NAMING)
+        "leaves 24 features over 0.9 and 24 under 0.1 in CrossD" in s for s in count_statements(two, NAMING)
     )
-    assert any(
-        "100\u00a0% of the features lie under 0.05 or over 0.95" in s for s in says.spread_statements(two)
-    )
-    assert not any("over 0.9" in sentence for sentence in says.count_statements(data, NAMING))
+    assert any("100\u00a0% of the features lie under 0.05 or over 0.95" in s for s in spread_statements(two))
+    assert not any("over 0.9" in sentence for sentence in count_statements(data, NAMING))
 
 
 def test_retrieval_at_chance_is_called_so(data: ReportData) -> None:
     found = data.main.retrieval
     guess = {k: (found.chance[k], 0.0, 2 * found.chance[k]) for k in found.chance}
     guessing = replace(data.baselines[0], retrieval=replace(found, image_to_text=guess, text_to_image=guess))
-    sentences = says.retrieval_statements(replace(data, baselines=[guessing]))
+    sentences = retrieval_statements(replace(data, baselines=[guessing]))
     assert sentences[-1] == "The untrained twin does no better than chance."
     assert sentences[0].startswith("Main finds the right text first in")
 
 
 def test_estimators_that_are_not_defined_say_why(data: ReportData) -> None:
-    sentences = says.estimator_statements(data)
+    sentences = estimator_statements(data)
     assert any(s.startswith("signed_ratio is not defined here: ") for s in sentences)
     assert any(
         s.startswith("energy_ratio orders the features with a rank correlation of 0.9") for s in sentences

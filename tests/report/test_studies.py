@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modalens.report import ReportData, StudyOf, studies
+from modalens.report import ReportData, StudyOf
 from modalens.report.naming import NOTHING
-from modalens.report.tables import write_tables
+from modalens.report.sections.registry import sections_of
+from modalens.report.sections.studies import shown as studies
+from modalens.report.table_files import write_tables
 from modalens.studies.result import Picture, StudyResult
 from tests.galleries import square
 from tests.interpreted import Part, quick_page
@@ -76,7 +78,7 @@ def test_no_p_is_zero() -> None:
 
 def test_studies_of_one_kind_are_one_and_the_main_encoder_comes_first(studied: ReportData) -> None:
     removal, gender = studies.shown_studies(studied)
-    assert (removal.anchor, removal.title) == ("study-removal", "A study of removal")
+    assert (removal.name, removal.title) == ("removal", "A study of removal")
     assert list(removal.tables) == list(removal.pictures) == ["Main", "Untrained twin"]
     assert removal.statements == {"Raw": ["It is 0.5."], "SAE": ["It is 0.625."]}  # a twin's are not repeated
     assert list(gender.tables) == ["Main"]
@@ -114,14 +116,14 @@ def test_a_tables_own_columns_are_kept(data: ReportData) -> None:
         "12",
         "7",
     ]
-    frame = studies.study_tables(data)["stability_classes"]
+    frame = studies.study_tables(data.studies)["stability_classes"]
     assert list(frame) == ["representation", "encoder", "features", "comparison"]
     assert frame["features"].tolist() == [12, 7, 12, 7]
     assert own["classes"].columns.tolist() == ["features", "comparison"]  # what was given is untouched
 
 
 def test_every_table_is_a_file(studied: ReportData, tmp_path: Path) -> None:
-    found = studies.study_tables(studied)
+    found = studies.study_tables(studied.studies)
     assert list(found) == [
         "removal_removal",
         "removal_left-out_pairs",
@@ -135,7 +137,7 @@ def test_every_table_is_a_file(studied: ReportData, tmp_path: Path) -> None:
         ["SAE", "Main"],
     ]
     assert frame["whole"].tolist()[::2] == [0.75, 0.5, 0.625]
-    write_tables(studied, tmp_path)
+    write_tables(sections_of(studied), tmp_path)
     pd.testing.assert_frame_equal(
         pd.read_parquet(tmp_path / "removal_removal.parquet"), frame, check_dtype=False
     )
@@ -144,7 +146,7 @@ def test_every_table_is_a_file(studied: ReportData, tmp_path: Path) -> None:
 
 def test_no_studies(data: ReportData, tmp_path: Path) -> None:
     assert studies.shown_studies(data) == []
-    assert studies.study_tables(data) == {}
+    assert studies.study_tables(data.studies) == {}
     assert "study-" not in quick_page(data, tmp_path)
 
 

@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from modalens.report import ReportData
-from modalens.report.tables import agreement, rank_correlation, tables, write_tables
+from modalens.report.sections.estimators.tables import agreement, rank_correlation
+from modalens.report.sections.registry import sections_of
+from modalens.report.table_files import write_tables
+
+
+def tables(data: ReportData) -> dict[str, pd.DataFrame]:
+    return {name: frame for section in sections_of(data) for name, frame in section.tables.items()}
 
 
 def test_features_hold_both_rules_and_all_estimators(data: ReportData) -> None:
@@ -43,7 +49,7 @@ def test_gap_and_classes_hold_every_encoder(data: ReportData) -> None:
 
 
 def test_csv_and_parquet_say_the_same(data: ReportData, tmp_path: Path) -> None:
-    write_tables(data, tmp_path)
+    write_tables(sections_of(data), tmp_path)
     for name, frame in tables(data).items():
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / f"{name}.parquet"), frame)
         read = pd.read_csv(tmp_path / f"{name}.csv", dtype={"id": str})

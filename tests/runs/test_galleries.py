@@ -13,7 +13,7 @@ from PIL import Image
 
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
-from modalens.report.gallery import Gallery, build_gallery
+from modalens.report.cards import Gallery
 from modalens.runs.galleries import check_limits, collect_pictures, make_gallery
 from modalens.runs.interpreting import (
     SIDES,
@@ -23,6 +23,7 @@ from modalens.runs.interpreting import (
     interpret_features,
 )
 from modalens.store import EmbeddingStore
+from tests.galleries import build_gallery
 from tests.small_run import SCRIPT, caption, colour
 
 N, SPLIT = 120, 20

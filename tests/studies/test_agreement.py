@@ -294,7 +294,7 @@ def test_a_missing_package_is_named(tmp_path, rng, classes, monkeypatch):
 def test_the_key_of_a_written_page_is_understood(tmp_path):
     """The page, its key and the answers speak one language."""
     from modalens.report.annotation import write_annotation
-    from modalens.report.gallery import FeatureCard, Gallery
+    from modalens.report.cards import FeatureCard, Gallery
 
     png = b"\x89PNG\r\n\x1a\n rest"
     samples = {f"s{i}": (png + bytes([i]), f"text {i}") for i in range(9)}

@@ -1,30 +1,26 @@
 """A page on which people say what features show, without being told their class."""
 
-import base64
 import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from modalens.errors import ModalensError
-from modalens.report.data import Sample
-from modalens.report.naming import capitalised
+from modalens.report.cards import FeatureCard, Gallery, Samples
+from modalens.report.environment import environment, json_block, script_hash, source
+from modalens.report.media import data_url, is_sound
+from modalens.report.naming import Naming, capitalised
 from modalens.report.palette import css_variables
-from modalens.report.views import data_uri
 from modalens.store.atomic import write_text
 from modalens.store.documents import write_document
 from modalens.studies.rater_agreement.answers import ANSWERS_KIND, BOTH, KEY_KIND, NEITHER, SCHEMA_VERSION
 from modalens.version import __version__
-
-if TYPE_CHECKING:
-    from modalens.report.gallery import FeatureCard, Gallery, Samples
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +60,8 @@ class _Shelf:
 
 
 def write_annotation(
-    gallery: "Gallery",
-    samples: "Samples",
+    gallery: Gallery,
+    samples: Samples,
     out: str | Path,
     *,
     features: int = 60,
@@ -85,7 +81,7 @@ def write_annotation(
         The features, with their strongest samples; the same number is drawn from each class, as far as it has
         that many.
     samples
-        Picture and text of each sample.
+        Picture or sound, and text, of each sample.
     out
         Folder of ``annotate.html`` and ``key.json``.
     features
@@ -103,23 +99,25 @@ def write_annotation(
     Raises
     ------
     ModalensError
-        If there is no feature or no picture to show, a number is under 1, or the folder cannot be written to.
+        If there is no feature or no sample to show, a number is under 1, or the folder cannot be written to.
     """
     for name, value in (("features", features), ("top", top)):
         if value < 1:
             raise ModalensError(f"{name} is {value}; it must be at least 1.")
     if not gallery.cards:
         raise ModalensError("There is no live feature to ask people about; give a run whose features fire.")
-    pictures = _Shelf({name: _picture(name, picture) for name, (picture, _) in samples.items() if picture})
+    naming = Naming(*gallery.modalities)
+    previews = _Shelf({name: data_url(preview, name) for name, (preview, _) in samples.items() if preview})
     texts = _Shelf({name: _shortened(text) for name, (_, text) in samples.items() if text.strip()})
-    if not pictures.pool or not texts.pool:
+    if not previews.pool or not texts.pool:
         raise ModalensError(
-            "There are no pictures or no texts to show; make sure that the source of the pairs is still there."
+            f"There are no {naming.many(naming.first)} or no {naming.many(naming.second)} to show; make sure that the "
+            "source of the pairs is still there."
         )
     items, key = [], []
     for number, card in enumerate(_chosen(gallery.cards, features, seed), start=1):
         rng = np.random.default_rng([seed, card.feature])
-        first, second = pictures.side(card.top_images, top, rng), texts.side(card.top_texts, top, rng)
+        first, second = previews.side(card.top_images, top, rng), texts.side(card.top_texts, top, rng)
         items.append([first.shown, second.shown])
         key.append(
             {
@@ -129,13 +127,14 @@ def write_annotation(
                 "random_samples": dict(zip(gallery.modalities, (first.drawn, second.drawn), strict=True)),
             }
         )
-    shown = {"items": items, "pictures": list(pictures.placed), "texts": list(texts.placed)}
+    shown = {"items": items, "previews": list(previews.placed), "texts": list(texts.placed)}
     page_id = hashlib.sha256(json.dumps(shown).encode("utf-8", "surrogatepass")).hexdigest()[:12]
     first_name, second_name = gallery.modalities
+    plays = any(is_sound(preview) for preview, _ in samples.values() if preview)
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        html = _render(gallery, {"page": page_id, **shown})
+        html = _render(gallery, {"page": page_id, **shown}, plays)
         write_text(out / PAGE_NAME, html)
         write_document(
             out / KEY_NAME,
@@ -158,7 +157,7 @@ def write_annotation(
     return out / PAGE_NAME
 
 
-def _chosen(cards: Sequence["FeatureCard"], count: int, seed: int) -> list["FeatureCard"]:
+def _chosen(cards: Sequence[FeatureCard], count: int, seed: int) -> list[FeatureCard]:
     """As many features of each class as there are, up to ``count`` in all, in random order."""
     rng = np.random.default_rng(seed)
     classes: dict[str, list[FeatureCard]] = {}
@@ -173,45 +172,42 @@ def _chosen(cards: Sequence["FeatureCard"], count: int, seed: int) -> list["Feat
     return [taken[i] for i in np.random.default_rng([seed, 1]).permutation(len(taken))]
 
 
-def _picture(name: str, picture: bytes) -> str:
-    return data_uri(Sample(name, picture, ""))
-
-
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT].rstrip() + "…"
 
 
-def _render(gallery: "Gallery", data: Mapping[str, Any]) -> str:
-    environment = Environment(
-        loader=PackageLoader("modalens.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    loader = environment.loader
-    script = loader.get_source(environment, "annotate.js")[0] if loader else ""
+def _render(gallery: Gallery, data: Mapping[str, Any], plays: bool) -> str:
+    script = source("annotate.js")
+    naming = Naming(*gallery.modalities)
     first, second = gallery.modalities
-    return environment.get_template("annotate.html.j2").render(
-        name=gallery.name,
-        first=first,
-        second=second,
-        choices=[
-            (first, capitalised(first), f"only the {first} samples share one idea"),
-            (second, capitalised(second), f"only the {second} samples share one idea"),
-            (BOTH, "Both", "they share the same idea"),
-            (NEITHER, "Neither", "no idea is shared"),
-        ],
-        items=len(data["items"]),
-        data=Markup(_in_script({"kind": ANSWERS_KIND, "schema_version": SCHEMA_VERSION, **data})),
-        version=__version__,
-        light=Markup(css_variables(0)),
-        dark=Markup(css_variables(1)),
-        script=Markup(script),
-        script_hash=Markup("sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
+    return (
+        environment()
+        .get_template("annotate.html.j2")
+        .render(
+            name=gallery.name,
+            first=naming.one(first),
+            second=naming.one(second),
+            choices=[
+                (
+                    first,
+                    capitalised(naming.one(first)),
+                    f"only the {naming.one(first)} samples share one idea",
+                ),
+                (
+                    second,
+                    capitalised(naming.one(second)),
+                    f"only the {naming.one(second)} samples share one idea",
+                ),
+                (BOTH, "Both", "they share the same idea"),
+                (NEITHER, "Neither", "no idea is shared"),
+            ],
+            items=len(data["items"]),
+            plays=plays,
+            data=json_block({"kind": ANSWERS_KIND, "schema_version": SCHEMA_VERSION, **data}),
+            version=__version__,
+            light=Markup(css_variables(0)),
+            dark=Markup(css_variables(1)),
+            script=Markup(script),
+            script_hash=script_hash(script),
+        )
     )
-
-
-def _in_script(values: Any) -> str:
-    """JSON in plain ASCII that no caption can end, since it has no ``<``."""
-    return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")

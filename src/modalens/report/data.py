@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from modalens.dominance import Dominance, ModalityGap
 from modalens.dominance.retrieval import Retrieval
 from modalens.errors import ModalensError
+from modalens.report.cards import Gallery, Samples
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from modalens.features.quality import Quality
     from modalens.interpret import Fidelity
-    from modalens.report.gallery import Gallery, Samples
     from modalens.studies.result import StudyResult
 
 DEFAULT_ESTIMATOR = "mean_ratio"
@@ -21,13 +21,13 @@ DEFAULT_ESTIMATOR = "mean_ratio"
 
 @dataclass(frozen=True)
 class Sample:
-    """One pair as a reader sees it: a small picture of a few kilobytes and its text.
+    """One pair as a reader sees it: a small picture or a short sound, and its text.
 
-    ``thumbnail`` holds the bytes of a PNG, JPEG, WebP or GIF file.
+    ``preview`` holds the bytes of its file (see :func:`modalens.report.media.data_url`).
     """
 
     id: str
-    thumbnail: bytes
+    preview: bytes
     text: str
 
 
@@ -135,8 +135,11 @@ class EncoderResult:
     @property
     def spoken(self) -> str:
         """How a sentence speaks of it: "the untrained twin", but a model by its own name."""
-        described = self.name.endswith((" twin", " encoder"))
-        return f"the {self.name[:1].lower()}{self.name[1:]}" if described else self.name
+        first, *rest = self.name.split(" ")
+        if not rest or rest[-1] not in ("twin", "encoder"):
+            return self.name
+        # Only a plain word is written small: "the demo encoder", "the MyCLIP encoder".
+        return f"the {' '.join([first.lower() if first[1:].islower() else first, *rest])}"
 
     def scores(self, estimator: str) -> Dominance | None:
         """Scores under ``estimator``, or None where they are not defined."""
@@ -167,13 +170,16 @@ class ReportData:
         How it was made, nested: versions, model card, source card, configuration, date, command.
     skipped
         (id, reason) of everything in the source that could not become a pair.
+    not_shown
+        (what, why) of everything the run holds that the report leaves out, say results of other inputs; why is one
+        sentence or two that say what to run.
     attributions, caveats
         Sentences: whose data and weights these are; what the numbers cannot be taken for.
     samples
         A few pairs, so that a reader sees what was embedded.
     studies
         Studies, those of the main encoder and of its baselines.
-    galleries, pictures
+    galleries, previews
         Cards of the main encoder's features, and the samples they show.
 
     Raises
@@ -188,12 +194,13 @@ class ReportData:
     baselines: Sequence[EncoderResult] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[tuple[str, str]] = ()
+    not_shown: Sequence[tuple[str, str]] = ()
     attributions: Sequence[str] = ()
     caveats: Sequence[str] = ()
     samples: Sequence[Sample] = ()
     studies: Sequence[StudyOf] = ()
-    galleries: "Sequence[Gallery]" = ()
-    pictures: "Samples" = field(default_factory=dict)
+    galleries: Sequence[Gallery] = ()
+    previews: Samples = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what the rest of the report relies on."""
@@ -228,6 +235,12 @@ class ReportData:
     def scores(self) -> Dominance:
         """Scores of the main encoder under :attr:`estimator`."""
         return next(scores for name in [self.estimator] if (scores := self.main.scores(name)) is not None)
+
+    @property
+    def scored(self) -> dict[str, Dominance]:
+        """Scores under :attr:`estimator` by encoder, of those that have any, the main one first."""
+        found = {encoder.name: encoder.scores(self.estimator) for encoder in self.encoders}
+        return {name: scores for name, scores in found.items() if scores is not None}
 
     @property
     def modalities(self) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from modalens.dominance import Dominance
 from modalens.report.data import ReportData
-from modalens.report.naming import count, interval, number, percent
+from modalens.report.naming import Naming, count, interval, number, percent
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class KeyNumber:
 def key_numbers(data: ReportData) -> list[KeyNumber]:
     """The three or four numbers a reader should take away, each beside its baselines."""
     gap, scores = data.main.gap, data.scores
+    naming = Naming(*data.modalities)
     first, second = data.modalities
     rivals = [(each, each.scores(data.estimator)) for each in data.baselines]
     scored = [(each.name, found) for each, found in rivals if found is not None]
@@ -84,7 +85,7 @@ def key_numbers(data: ReportData) -> list[KeyNumber]:
                 percent(value, 1),
                 f"{number(100 * low, 1)} to {percent(high, 1)}",
                 [("chance", percent(found.chance[k], 1))] + [(name, percent(x, 1)) for name, x in others],
-                f"how often the right {second} comes first for a given {first}",
+                f"how often the right {naming.one(second)} comes first for a given {naming.one(first)}",
             )
         )
     return numbers

@@ -14,6 +14,10 @@ METRICS = {
 ROLES = ("second", "cross", "first", "dead")
 NULL_NAME = "Labels swapped"
 NOTHING = "—"
+# How sentences speak of one sample, where not by the modality's name.
+_NOUNS = {"audio": "sound"}
+_ADJECTIVES = {"image": "visual", "text": "textual"}
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,22 @@ class Naming:
             return "Dead"
         return ("Img" if name == "image" else capitalised(name)) + "D"
 
+    def one(self, name: str) -> str:
+        """What one sample of a modality is called: image, text, sound."""
+        return _NOUNS.get(name, name)
+
+    def many(self, name: str) -> str:
+        """What samples of a modality are called: images, texts, sounds."""
+        return f"{self.one(name)}s"
+
+    def side(self, side: str) -> str:
+        """The modality of a side, where results call the first side image and the second text whatever they are."""
+        return {"image": self.first, "text": self.second}[side]
+
+    def adjective(self, name: str) -> str:
+        """What fidelity in a modality is called: visual, textual; others go by their names."""
+        return _ADJECTIVES.get(name, name)
+
     def long(self, role: str) -> str:
         """Class name in words."""
         if role in ("first", "second"):
@@ -49,6 +69,11 @@ class Naming:
 def capitalised(text: str) -> str:
     """The text with its first letter in upper case, the rest untouched."""
     return text[:1].upper() + text[1:]
+
+
+def begun(text: str) -> str:
+    """The text as it begins a sentence: a model's own name stays as it is written."""
+    return capitalised(text) if text.startswith("the ") else text
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -77,6 +102,11 @@ def count(value: float) -> str:
     if value != round(value) and value < 10:
         return f"{value:.1f}"
     return f"{round(value):,}"
+
+
+def number_word(value: int) -> str:
+    """A small number in letters."""
+    return _NUMBERS[value] if value < len(_NUMBERS) else str(value)
 
 
 def listing(parts: Sequence[str]) -> str:

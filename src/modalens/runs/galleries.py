@@ -11,7 +11,7 @@ from PIL import Image
 from modalens.errors import ModalensError
 from modalens.pairs import load_pairs
 from modalens.progress import progress_bar
-from modalens.report.gallery import FeatureCard, Gallery
+from modalens.report.cards import FeatureCard, Gallery
 from modalens.runs.interpreting import Interpretation
 from modalens.store import PairStore
 

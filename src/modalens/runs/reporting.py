@@ -117,7 +117,7 @@ def report_run(
         samples=_samples(source),
         studies=_studies(run, name),
         galleries=galleries,
-        pictures=collect_pictures(store, galleries),
+        previews=collect_pictures(store, galleries),
     )
     folder = out or run.report
     with alone_in(folder):

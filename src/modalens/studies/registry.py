@@ -1,17 +1,19 @@
 """What a study is to the rest of the package, and the list of those there are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from modalens.errors import ModalensError
 from modalens.options import Options
+from modalens.studies.figure import StudyFigure
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
 
-# One folder a study; each has a module ``on_run`` with the constant STUDY.
+# One folder a study; each has a module ``on_run`` with the constant STUDY and, if it draws, ``figures`` with FIGURES.
 _FOLDERS = {
     "removal": "class_removal",
     "stability": "class_stability",
@@ -93,4 +95,13 @@ def find_study(name: str) -> Study:
     if name not in _FOLDERS:
         raise ModalensError(f"There is no study {name!r}; there are {', '.join(_FOLDERS)}.")
     found: Study = import_module(f"modalens.studies.{_FOLDERS[name]}.on_run").STUDY
+    return found
+
+
+def study_figures(name: str) -> Sequence[StudyFigure]:
+    """What a study draws for the report; nothing for one that is not in the list."""
+    module = f"modalens.studies.{_FOLDERS[name]}.figures" if name in _FOLDERS else None
+    if module is None or find_spec(module) is None:
+        return ()
+    found: Sequence[StudyFigure] = import_module(module).FIGURES
     return found

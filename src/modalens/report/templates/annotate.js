@@ -37,7 +37,7 @@
   };
   const picture = (index, number) => {
     const image = document.createElement("img");
-    image.src = data.pictures[index];
+    image.src = data.previews[index];
     image.alt = `Sample ${number + 1}`;
     return image;
   };

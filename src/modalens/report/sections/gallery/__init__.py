@@ -1,0 +1,21 @@
+"""Cards of features to browse by class, to search and to draw at random."""
+
+from collections.abc import Sequence
+
+from modalens.report.data import ReportData
+from modalens.report.environment import json_block
+from modalens.report.section import Section
+from modalens.report.sections.gallery.packed import pack_galleries
+
+
+def sections(data: ReportData) -> Sequence[Section]:
+    """The galleries, if there are any."""
+    if not data.galleries:
+        return []
+    cards = [card for each in data.galleries for card in each.cards]
+    top = max((len(side) for card in cards for side in (card.top_images, card.top_texts)), default=1)
+    packed = json_block(pack_galleries(data.galleries, data.previews, max(top, 1)))
+    heading = "What the features mean"
+    return [
+        Section("gallery", heading, __name__, {"packed": packed}, script="gallery.js", style="gallery.css")
+    ]

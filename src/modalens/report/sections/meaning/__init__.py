@@ -1,0 +1,57 @@
+"""How interpretable the features are, and whether one-sided ones are private or split."""
+
+from collections.abc import Sequence
+
+from modalens.report.data import ReportData
+from modalens.report.naming import ROLES, Naming
+from modalens.report.section import Drawing, Section
+from modalens.report.sections.meaning.figures import mono, mono_along_training
+from modalens.report.sections.meaning.sentences import meaning_statements, verdict_statements
+from modalens.report.sections.meaning.tables import (
+    METRICS,
+    VERDICTS,
+    average_rows,
+    fidelity_rows,
+    meaning_tables,
+    names,
+    overview_rows,
+    published,
+    trained,
+    verdict_rows,
+)
+
+
+def sections(data: ReportData) -> Sequence[Section]:
+    """Monosemanticity, fidelity and verdicts, if features were interpreted."""
+    if not names(data):
+        return []
+    naming = Naming(*data.modalities)
+    drawings = [
+        Drawing(
+            "mono",
+            lambda narrow: mono(data, naming, narrow=narrow),
+            "Dots with intervals of monosemanticity by class; the numbers are in the tables below.",
+        )
+    ]
+    if trained(data):
+        drawings.append(
+            Drawing(
+                "mono_training",
+                lambda narrow: mono_along_training(data, naming, narrow=narrow),
+                "Lines of Mono along training; the numbers are in tables/monosemanticity_along_training.csv.",
+            )
+        )
+    values = {
+        "statements": meaning_statements(data),
+        "verdict_statements": verdict_statements(data),
+        "overview": overview_rows(data),
+        "average_rows": average_rows,
+        "fidelity_rows": fidelity_rows,
+        "verdict_rows": verdict_rows(data),
+        "verdicts": VERDICTS,
+        "mono_metrics": METRICS,
+        "published": published(data),
+        "role_of": {naming.label(role): role for role in ROLES},
+    }
+    heading = "How interpretable the features are"
+    return [Section("meaning", heading, __name__, values, drawings, meaning_tables(data))]

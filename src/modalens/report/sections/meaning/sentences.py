@@ -1,0 +1,80 @@
+"""What stands out of chance, and what the baselines show as well, in sentences computed from the numbers."""
+
+import numpy as np
+
+from modalens.report.data import InterpretedResult, ReportData
+from modalens.report.naming import Naming, capitalised, count, interval, listing, number
+from modalens.report.sections.meaning.tables import VERDICTS, find
+
+
+def meaning_statements(data: ReportData) -> list[str]:
+    """What stands out of chance, and what the baselines show as well."""
+    sentences = []
+    for found in data.main.interpreted:
+        for side in data.modalities:
+            sentences += _mono_sentence(data, found, side)
+        sentences += _fidelity_sentences(data, found)
+    return sentences
+
+
+def verdict_statements(data: ReportData) -> list[str]:
+    """How many one-sided features are private, and how many halves of a split concept."""
+    sentences = []
+    for found in data.main.interpreted:
+        totals = {
+            verdict: sum(found.verdicts[side][verdict] for side in data.modalities) for verdict in VERDICTS
+        }
+        one_sided = sum(totals.values())
+        if not one_sided:
+            sentences.append(f"{found.name} has no one-sided features under {found.rule}.")
+            continue
+        chance = sum(found.shuffled_verdicts[side]["split"] for side in data.modalities)
+        sentences.append(
+            f"Of {count(one_sided)} one-sided {found.name} features, {count(totals['split'])} are halves of a split "
+            f"concept (with pairs shuffled: {count(chance)}); for {count(totals['private'])} no other half was found "
+            f"beyond chance, which calls them private, and {count(totals['unclear'])} stay unclear."
+        )
+    return sentences
+
+
+def _mono_sentence(data: ReportData, found: InterpretedResult, side: str) -> list[str]:
+    samples = Naming(*data.modalities).many(side)
+    average = found.fidelity.average("mono", side)
+    if not average.features:
+        return [f"No {found.name} feature fires for enough {samples} to be scored."]
+    beside = []
+    for baseline in data.baselines:
+        other = find(baseline, found.name)
+        if other is not None and (there := other.fidelity.average("mono", side)).features:
+            beside.append(f"{number(there.mean)} in {baseline.spoken}")
+    above = average.low > average.chance
+    verdict = "more alike than random ones" if above else "no more alike than random ones"
+    rest = f"; it is {listing(beside)}" if beside else ""
+    sentence = (
+        f"The strongest {samples} of {found.name} features are {verdict}: Mono {number(average.mean)} "
+        f"({interval(average.low, average.high)}), by chance {number(average.chance)}{rest}."
+    )
+    return [sentence]
+
+
+def _fidelity_sentences(data: ReportData, found: InterpretedResult) -> list[str]:
+    sentences = []
+    naming = Naming(*data.modalities)
+    for side in data.modalities:
+        samples = naming.many(side)
+        fidelity = found.fidelity.fidelity("mono", side)
+        if np.isnan(fidelity.value):
+            continue
+        clear = fidelity.low > 0 or fidelity.high < 0
+        means = (
+            f"features of the {side} side mean {'more' if fidelity.value > 0 else 'less'} in {samples} than those of "
+            "the other side"
+            if clear
+            else f"no clear difference between the classes in {samples}"
+        )
+        sentences.append(
+            f"{capitalised(naming.adjective(side))} fidelity of {found.name} is {number(fidelity.value)} "
+            f"({interval(fidelity.low, fidelity.high)}; with classes permuted "
+            f"{interval(fidelity.null_low, fidelity.null_high)}): {means}."
+        )
+    return sentences
