@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.clip import save_clip
 
@@ -44,3 +45,13 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[Image.Image]:
+    """RGB images of several shapes, three pixels high and wide among them."""
+    rng = np.random.default_rng(0)
+    sizes = [(40, 30), (30, 50), (64, 64), (3, 20), (20, 3), (1, 1), (32, 32)]
+    return [
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for width, height in sizes
+    ]

@@ -53,7 +53,7 @@ class Squares(Pairs):
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    if "demo" not in request.keywords:
+    if request.node.get_closest_marker("demo") is None:
         monkeypatch.setenv("MODALENS_CACHE", str(tmp_path))
     return tmp_path / "demo"
 

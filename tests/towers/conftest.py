@@ -10,22 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 WORDS = ["a", "photo", "of", "the", "red", "green", "blue", "cat", "dog", "on", "mat", "sun", "and", "sea"]
-
-
-@pytest.fixture(scope="session")
-def photos() -> list[Image.Image]:
-    """RGB images of several shapes, three pixels high and wide among them."""
-    rng = np.random.default_rng(0)
-    sizes = [(40, 30), (30, 50), (64, 64), (3, 20), (20, 3), (1, 1), (32, 32)]
-    return [
-        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for width, height in sizes
-    ]
 
 
 def save_tiny_siglip(folder: Path, tokenizer: Any) -> Path:
