@@ -59,7 +59,7 @@ def test_revision_where_there_is_none(name: str, tmp_path: Path) -> None:
         (http_error(errors.GatedRepoError, 403), "is gated: accept its terms"),
         (http_error(errors.RepositoryNotFoundError, 404), "no folder org/clip here and no public model"),
         (http_error(errors.RevisionNotFoundError, 404), "has no revision 'v9'"),
-        (errors.LocalEntryNotFoundError("offline"), "a local folder with the model, which works offline"),
+        (errors.LocalEntryNotFoundError("offline"), "a local folder with it, which works offline"),
         (ConnectionError("no route"), "could not be fetched .*ConnectionError"),
     ],
 )

@@ -17,10 +17,11 @@ from modalens.demo.heads import Heads, train_heads
 from modalens.demo.splits import held_out_concepts, split_of
 from modalens.demo.twins import HeadsRecipe
 from modalens.errors import ModalensError
+from modalens.hashing import sha256_of
 from modalens.pairs import Pair, Pairs
 from modalens.progress import progress_bar
 from modalens.towers import frozen
-from modalens.towers.cards import file_sha256, versions
+from modalens.towers.cards import versions
 from modalens.towers.frozen import ImageTower, TextTower
 
 logger = logging.getLogger(__name__)
@@ -67,8 +68,8 @@ def prepare(pairs: Pairs, recipe: HeadsRecipe) -> DemoParts:
     """
     items = list(pairs)
     weights = {
-        "efficientnet-lite0": file_sha256(frozen.image_weights()),
-        "all-MiniLM-L6-v2": file_sha256(frozen.text_model_folder() / "model.safetensors"),
+        "efficientnet-lite0": sha256_of(frozen.image_weights()),
+        "all-MiniLM-L6-v2": sha256_of(frozen.text_model_folder() / "model.safetensors"),
     }
     features = frozen_features(items, {"source": pairs.card(), "weights": weights})
     concepts = {pair.label["concept"] for pair in items}

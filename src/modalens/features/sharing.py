@@ -1,7 +1,5 @@
 """Share trained features through the Hugging Face hub, with a card that says how they were trained."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +8,9 @@ from modalens.features.card import CARD_NAME, model_card, read_log
 from modalens.features.ncl import NCL
 from modalens.features.sae import CONFIG_NAME, WEIGHTS_NAME, SparseAutoencoder
 from modalens.features.saelens import save_saelens
+from modalens.hub_errors import hub_sentences
 from modalens.store import EmbeddingStore
+from modalens.towers.hub import download
 
 SAELENS_FOLDER = "saelens"
 
@@ -66,7 +66,7 @@ def push_to_hub(
             save_saelens(model, folder / SAELENS_FOLDER)
         card = model_card(model, repo_id, log, embeddings, SAELENS_FOLDER if saelens else None)
         (folder / CARD_NAME).write_text(card, encoding="utf-8")
-        with _sentences(repo_id):
+        with hub_sentences(repo_id, "repository", writing=True):
             hub = huggingface_hub.HfApi(token=token)
             hub.create_repo(repo_id, private=private, exist_ok=True)
             commit = hub.upload_folder(
@@ -96,16 +96,7 @@ def from_pretrained(
     """
     if Path(name).is_dir():
         return load_features(name)
-    import huggingface_hub
-
-    with _sentences(str(name)):
-        folder = huggingface_hub.snapshot_download(
-            str(name),
-            revision=revision,
-            token=token,
-            allow_patterns=[CONFIG_NAME, "*.safetensors"],
-            ignore_patterns=["*/*"],
-        )
+    folder = download(str(name), revision, [CONFIG_NAME, "*.safetensors"], what="repository", token=token)
     return load_features(folder)
 
 
@@ -122,38 +113,3 @@ def load_features(folder: str | Path) -> SparseAutoencoder | NCL:
         raise ModalensError(f"{folder} holds no trained features; name a folder that modalens train wrote.")
     is_autoencoder = (folder / WEIGHTS_NAME).is_file()
     return SparseAutoencoder.load(folder) if is_autoencoder else NCL.load(folder)
-
-
-@contextmanager
-def _sentences(repo_id: str) -> Iterator[None]:
-    """Turn what the hub's client raises into one sentence."""
-    from huggingface_hub import errors
-
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise ModalensError(
-            f"{repo_id} is gated: accept its terms on https://huggingface.co/{repo_id}, then log in with "
-            "hf auth login."
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ModalensError(f"{repo_id} has no such revision on the Hugging Face hub.") from error
-    except errors.RepositoryNotFoundError as error:
-        raise ModalensError(
-            f"There is no folder and no public repository {repo_id}; check the name, or log in with hf auth login "
-            "if it is private."
-        ) from error
-    except errors.HFValidationError as error:
-        raise ModalensError(
-            f"{repo_id} is neither a folder here nor a valid name on the Hugging Face hub (owner/name)."
-        ) from error
-    except errors.HfHubHTTPError as error:
-        refused = error.response is not None and error.response.status_code in (401, 403)
-        advice = "log in with hf auth login and a token that may write" if refused else "try again later"
-        said = str(error).partition("\n")[0]
-        raise ModalensError(f"The Hugging Face hub refused {repo_id} ({said}); {advice}.") from error
-    except Exception as error:  # connections fail in as many ways as there are libraries below
-        raise ModalensError(
-            f"The Hugging Face hub could not be reached for {repo_id} ({type(error).__name__}); check the network; "
-            "features in a local folder load without it."
-        ) from error

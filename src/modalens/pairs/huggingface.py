@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from modalens.errors import ModalensError
+from modalens.hub_errors import hub_sentences
 from modalens.pairs.base import ImageRef, Pair, Pairs, Skipped
 from modalens.pairs.columns import choose_columns
 from modalens.pairs.images import BytesImage, FileImage
@@ -213,29 +214,10 @@ def _library() -> Any:
 
 def _commit(address: _Address) -> str:
     """The commit that a hub dataset's revision has now, so that later walks give the same rows."""
-    from huggingface_hub import HfApi, errors
+    from huggingface_hub import HfApi
 
-    try:
+    with hub_sentences(address.name, "dataset", revision=address.revision):
         found = HfApi().dataset_info(address.name, revision=address.revision, timeout=30).sha
-    except errors.GatedRepoError as error:
-        raise ModalensError(
-            f"The dataset {address.name} is gated: accept its terms on "
-            f"https://huggingface.co/datasets/{address.name}, then log in with hf auth login."
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ModalensError(
-            f"The dataset {address.name} has no revision {address.revision!r} on the Hugging Face hub."
-        ) from error
-    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
-        raise ModalensError(
-            f"There is no folder {address.name} here and no public dataset {address.name} on the Hugging Face "
-            "hub; check the name, or log in with hf auth login if it is private."
-        ) from error
-    except Exception as error:  # connections fail in as many ways as there are libraries below
-        raise ModalensError(
-            f"There is no folder {address.name} here and the Hugging Face hub cannot be reached "
-            f"({type(error).__name__}); without network, name a local folder with the dataset."
-        ) from error
     return str(found)
 
 

@@ -1,7 +1,6 @@
 """Files that appear whole or not at all."""
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -63,9 +62,3 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON, whole or not at all."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalens.errors import ModalensError
-from modalens.store.atomic import sha256_of
+from modalens.hashing import sha256_of
 from modalens.store.manifest import MANIFEST_NAME, Manifest
 
 METADATA_FOLDER = "metadata"

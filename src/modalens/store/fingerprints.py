@@ -7,7 +7,7 @@ from typing import Any
 
 from braceexpand import braceexpand
 
-from modalens.store.atomic import sha256_of
+from modalens.hashing import sha256_of
 
 
 def fingerprint(value: Any) -> str | None:

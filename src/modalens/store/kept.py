@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modalens.errors import ModalensError
-from modalens.store.atomic import PARTIAL_SUFFIX, sha256_of
+from modalens.hashing import sha256_of
+from modalens.store.atomic import PARTIAL_SUFFIX
 from modalens.store.documents import read_document, write_document
 from modalens.store.lock import LOCK_NAME, alone_in
 from modalens.version import __version__

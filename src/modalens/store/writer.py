@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalens.errors import ModalensError
-from modalens.store.atomic import PARTIAL_SUFFIX, sha256_of, whole_file
+from modalens.hashing import sha256_of
+from modalens.store.atomic import PARTIAL_SUFFIX, whole_file
 from modalens.store.base import METADATA_FOLDER, shard_file
 from modalens.store.kept import RECORD_NAME, difference, stable
 from modalens.store.lock import LOCK_NAME, alone_in

@@ -7,21 +7,17 @@ from pathlib import Path
 
 import torch
 
+from modalens.hashing import sha256_of
+
 
 def versions(*packages: str) -> dict[str, str]:
     """Version of each installed package."""
     return {package: version(package) for package in packages}
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def files_sha256(paths: Iterable[Path]) -> dict[str, str]:
     """SHA-256 of each file by its name, in the order of the names."""
-    return {path.name: file_sha256(path) for path in sorted(paths)}
+    return {path.name: sha256_of(path) for path in sorted(paths)}
 
 
 def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -1,11 +1,9 @@
 """Image classifiers that label pairs whose data carries no label."""
 
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,9 @@ from jaxtyping import Float
 from PIL import Image
 
 from modalens.errors import ModalensError
-from modalens.towers.cards import files_sha256, versions
+from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
-from modalens.towers.hub import fetch
+from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable, weight_files
 from modalens.towers.samples.base import embed_in_batches
@@ -27,8 +25,6 @@ logger = logging.getLogger(__name__)
 # The classifier of the published study of gender, and the probability over which it kept an image.
 PUBLISHED = "touchtech/fashion-images-gender-age-vit-large-patch16-224-in21k-v3"
 THRESHOLD = 0.9
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class ImageClassifier:
@@ -139,25 +135,14 @@ def load_image_classifier(
     ModalensError
         If there is no such model, it cannot be reached or read, or it classifies no images.
     """
-    folder = Path(name).expanduser()
-    local = bool(name) and folder.is_dir()
-    if revision is not None and local:
-        raise ModalensError(f"A revision was given for {name}, which has none; leave it out.")
-    if not local:
-        if not _HUB_ID.fullmatch(name):
-            raise ModalensError(
-                f"There is no classifier {name!r}; name a folder with an image-classification model of "
-                f"transformers, or its hub id (such as {PUBLISHED})."
-            )
-        check_torchvision()
-        folder = fetch(name, revision)
-        # The hub's cache names the folder of a snapshot after its commit.
-        return _load(name, folder, device, {"revision": folder.name})
     check_torchvision()
-    return _load(name, folder, device, {"weights_sha256": files_sha256(weight_files(name, folder))})
-
-
-def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]) -> ImageClassifier:
+    unknown = (
+        f"There is no classifier {name!r}; name a folder with an image-classification model of transformers, or its "
+        f"hub id (such as {PUBLISHED})."
+    )
+    found = find_model(name, revision, unknown=unknown)
+    folder = found.path
+    origin = found.origin(weight_files(name, folder))
     chosen = pick_device(device)
     transformers: Any = import_module("transformers")
     with quiet():

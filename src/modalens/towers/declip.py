@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from modalens.errors import ModalensError
-from modalens.towers.cards import file_sha256
+from modalens.hashing import sha256_of
 from modalens.towers.compute import pick_device
 from modalens.towers.openclip import OpenClipVLM, describe_tokenizer, import_open_clip
 from modalens.towers.reading import readable
@@ -87,9 +87,7 @@ def load_declip(
     size = architecture["vision_cfg"]["image_size"]
     resized = round(size * _RESIZE)
     logger.info("Loaded %s, %d features, on %s.", name, architecture["embed_dim"], chosen)
-    weights = (
-        {"weights": "random, seed 0"} if untrained else {"weights_sha256": {file.name: file_sha256(file)}}
-    )
+    weights = {"weights": "random, seed 0"} if untrained else {"weights_sha256": {file.name: sha256_of(file)}}
     description = {
         **weights,
         "architecture": architecture,

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from modalens.errors import ModalensError
 from modalens.towers.base import VLM
-from modalens.towers.cards import files_sha256, versions
+from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
-from modalens.towers.hub import fetch
+from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable, weight_files
 from modalens.towers.torchvision_check import check_torchvision
@@ -25,7 +25,6 @@ from modalens.towers.torchvision_check import check_torchvision
 logger = logging.getLogger(__name__)
 
 _ASKED = re.compile(r"(?P<model>[^?]+)(\?layer=(?P<layer>\d+))?")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class HiddenStates(VLM):
@@ -163,20 +162,9 @@ def load_hidden(
         )
     model = match["model"]
     check_torchvision()
-    folder = Path(model).expanduser()
-    origin: dict[str, Any]
-    if folder.is_dir():
-        if revision is not None:
-            raise ModalensError(
-                f"A revision was given for the folder {folder}, which has none; leave it out."
-            )
-        origin = {} if untrained else {"weights_sha256": files_sha256(weight_files(model, folder))}
-    elif _HUB_ID.fullmatch(model) and not model.startswith((".", "~")):
-        folder = fetch(model, revision)
-        # The hub's cache names the folder of a snapshot after its commit.
-        origin = {"revision": folder.name}
-    else:
-        raise ModalensError(f"The model folder {model} does not exist.")
+    found = find_model(model, revision)
+    folder = found.path
+    origin = found.origin([] if untrained else weight_files(model, folder))
     if untrained:
         origin["weights"] = "random, seed 0"
     layer = None if match["layer"] is None else int(match["layer"])

@@ -1,10 +1,16 @@
-"""Fetch a model's files from the Hugging Face hub."""
+"""Find a model's files: in a folder here, or on the Hugging Face hub."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
+from modalens.hashing import sha256_of
+from modalens.hub_errors import hub_sentences
 
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # Files at the root of the repository only: many carry further copies of the weights in folders.
 _DESCRIPTION = [
     "config.json",
@@ -18,63 +24,118 @@ _SAFETENSORS = ["model.safetensors", "model-*.safetensors", "model.safetensors.i
 _PICKLED = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
 
 
-def fetch(name: str, revision: str | None, further: Sequence[str] = ()) -> Path:
-    """Download what loading a model takes, or find it in the hub's cache.
+@dataclass(frozen=True)
+class ModelFolder:
+    """Where a model's files are.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    commit
+        Of the hub; None for a folder of the user's.
+    """
+
+    path: Path
+    commit: str | None = None
+
+    def origin(self, weights: Iterable[Path]) -> dict[str, Any]:
+        """What a card says about where the weights come from: the commit, else the SHA-256 of each file."""
+        if self.commit is not None:
+            return {"revision": self.commit}
+        sums = {path.relative_to(self.path).as_posix(): sha256_of(path) for path in sorted(weights)}
+        return {"weights_sha256": sums} if sums else {}
+
+
+def find_model(
+    name: str,
+    revision: str | None = None,
+    *,
+    further: Sequence[str] = (),
+    hub_id: str | None = None,
+    unknown: str | None = None,
+) -> ModelFolder:
+    """The folder of a model that a user names, after a download if it lies on the hub.
 
     Parameters
     ----------
-    name, revision
-        Hub id, and branch, tag or commit.
+    name
+        A folder, or a hub id.
+    revision
+        Branch, tag or commit of a hub id.
     further
-        Patterns of more files that this kind of model needs, in folders too.
-
-    Returns
-    -------
-    Path
-        Folder of the snapshot, named after its commit.
+        Patterns of files that this kind of model needs beside weights, configuration and tokenizer, in folders too.
+    hub_id
+        What a short name stands for on the hub.
+    unknown
+        The sentence for a name that is neither a path nor a hub id.
 
     Raises
     ------
-    ModalensError
-        If there is no such model or revision, it is gated, or the hub cannot be reached.
+    InputError
+        If there is no such folder, model or revision, a folder is given a revision, the model is gated, or the hub
+        cannot be reached.
+    """
+    folder = _local_folder(name, revision)
+    if folder is not None:
+        return ModelFolder(folder)
+    hub_id = name if hub_id is None else hub_id
+    if not _HUB_ID.fullmatch(hub_id):
+        raise InputError(unknown or f"There is no model {name!r}; name a folder with one, or its hub id.")
+    path = download(hub_id, revision, _DESCRIPTION + _VOCABULARY + _SAFETENSORS)
+    if not any(path.glob("model*.safetensors")):
+        path = download(hub_id, revision, _PICKLED)
+    if further:
+        path = download(hub_id, revision, further, leave_out=())
+    # The hub's cache names the folder of a snapshot after its commit.
+    return ModelFolder(path, path.name)
+
+
+def download(
+    hub_id: str,
+    revision: str | None,
+    patterns: Sequence[str],
+    *,
+    leave_out: Sequence[str] = ("*/*",),
+    what: str = "model",
+    **options: Any,
+) -> Path:
+    """Folder with a repository's files that match, from the hub or its cache of earlier downloads.
+
+    Parameters
+    ----------
+    hub_id, revision
+        ``owner/name``, and branch, tag or commit.
+    patterns, leave_out
+        Of the files.
+    what
+        What lies there, as sentences call it.
+    options
+        For the hub's client, such as ``token``.
+
+    Raises
+    ------
+    InputError
+        If there is no such repository or revision, it is gated, or the hub cannot be reached.
     """
     import huggingface_hub
-    from huggingface_hub import errors
 
-    def download(patterns: Sequence[str], left_out: Sequence[str] = ("*/*",)) -> Path:
-        return Path(
-            huggingface_hub.snapshot_download(
-                name, revision=revision, allow_patterns=list(patterns), ignore_patterns=list(left_out)
-            )
+    with hub_sentences(hub_id, what, revision=revision):
+        folder = huggingface_hub.snapshot_download(
+            hub_id, revision=revision, allow_patterns=[*patterns], ignore_patterns=[*leave_out], **options
         )
+    return Path(folder)
 
-    try:
-        folder = download(_DESCRIPTION + _VOCABULARY + _SAFETENSORS)
-        if not any(folder.glob("model*.safetensors")):
-            folder = download(_PICKLED)
-        if further:
-            folder = download(further, left_out=())
-    except errors.GatedRepoError as error:
-        raise ModalensError(
-            f"The model {name} is gated: accept its terms on https://huggingface.co/{name}, then log in with "
-            "hf auth login."
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ModalensError(
-            f"The model {name} has no revision {revision!r} on the Hugging Face hub."
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise ModalensError(
-            f"There is no folder {name} here and no public model {name} on the Hugging Face hub; check the name, "
-            "or log in with hf auth login if it is private."
-        ) from error
-    except errors.HFValidationError as error:
-        raise ModalensError(
-            f"{name} is neither a folder here nor a valid id of the Hugging Face hub."
-        ) from error
-    except Exception as error:  # connections fail in as many ways as there are libraries below
-        raise ModalensError(
-            f"There is no folder {name} here and the model {name} could not be fetched from the Hugging Face hub "
-            f"({type(error).__name__}); without network, name a local folder with the model, which works offline."
-        ) from error
-    return folder
+
+def _local_folder(name: str, revision: str | None) -> Path | None:
+    """The folder, if there is one of this name; None for what may lie on the hub."""
+    folder = Path(name).expanduser()
+    if name and folder.is_dir():
+        if revision is not None:
+            raise InputError(f"A revision was given for the folder {name}, which has none; leave it out.")
+        return folder
+    if name and folder.exists():
+        raise InputError(f"{name} is a file; name the folder that holds the model.")
+    if name.startswith((".", "~", "/")) or folder.is_absolute() or name.count("/") > 1 or "\\" in name:
+        raise InputError(f"The model folder {name} does not exist.")
+    return None

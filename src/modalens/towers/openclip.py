@@ -15,8 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from modalens.errors import ModalensError
+from modalens.hashing import sha256_of
 from modalens.towers.base import VLM
-from modalens.towers.cards import file_sha256, versions
+from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.reading import readable
 from modalens.towers.torchvision_check import check_torchvision
@@ -143,7 +144,7 @@ def load_open_clip(
     elif revision is not None:
         raise ModalensError(f"A revision was given for the file {file}, which has none; leave it out.")
     else:
-        weights, origin = file, {"weights_sha256": {file.name: file_sha256(file)}}
+        weights, origin = file, {"weights_sha256": {file.name: sha256_of(file)}}
     with readable(name, "weights"), torch.random.fork_rng():
         torch.manual_seed(0)
         model = open_clip.create_model(
@@ -230,4 +231,4 @@ def _origin(weights: Path) -> dict[str, Any]:
     """The commit, which the hub's cache names a snapshot's folder after; else a hash of the file."""
     if weights.parent.parent.name == "snapshots":
         return {"revision": weights.parent.name}
-    return {"weights_sha256": {weights.name: file_sha256(weights)}}
+    return {"weights_sha256": {weights.name: sha256_of(weights)}}

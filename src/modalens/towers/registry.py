@@ -1,12 +1,11 @@
 """From the name of a model to the model."""
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from pkgutil import resolve_name
 
-from modalens.errors import ModalensError
 from modalens.towers.base import VLM
+from modalens.towers.hub import find_model
+from modalens.towers.torchvision_check import check_torchvision
 
 _UNTRAINED = "untrained:"
 # What stands before the first colon of a name: the function that loads it, imported when it is used, and how such
@@ -20,7 +19,6 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "declip": ("modalens.towers.declip:load_declip", ("declip:FILE",)),
     "hidden": ("modalens.towers.hidden:load_hidden", ("hidden:MODEL?layer=N",)),
 }
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def load_vlm(name: str, *, device: str | None = None, revision: str | None = None) -> VLM:
@@ -62,21 +60,14 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
         loaded: VLM = load(wanted, rest, revision=revision, device=device, untrained=untrained)
         return loaded
 
-    from modalens.towers.transformers_load import load_folder, load_hub
+    known = ", ".join(example for _, examples in FAMILIES.values() for example in examples)
+    unknown = (
+        f"There is no model {name!r}; there are {known}, and any CLIP, SigLIP, BLIP, ALIGN or CLAP of transformers "
+        "by hub id (such as openai/clip-vit-base-patch32) or in a local folder."
+    )
+    check_torchvision()
+    found = find_model(name, revision, unknown=unknown)
 
-    folder = Path(name).expanduser()
-    if name and folder.is_dir():
-        if revision is not None:
-            raise ModalensError(f"A revision was given for the folder {name}, which has none; leave it out.")
-        return load_folder(wanted, folder, device=device, untrained=untrained)
-    if name and folder.exists():
-        raise ModalensError(f"{name} is a file; name the folder that holds the model.")
-    if name.startswith((".", "~", "/")) or folder.is_absolute() or name.count("/") > 1 or "\\" in name:
-        raise ModalensError(f"The model folder {name} does not exist.")
-    if not _HUB_ID.fullmatch(name):
-        known = ", ".join(example for _, examples in FAMILIES.values() for example in examples)
-        raise ModalensError(
-            f"There is no model {name!r}; there are {known}, and any CLIP, SigLIP, BLIP, ALIGN or CLAP of "
-            "transformers by hub id (such as openai/clip-vit-base-patch32) or in a local folder."
-        )
-    return load_hub(wanted, name, revision=revision, device=device, untrained=untrained)
+    from modalens.towers.transformers_load import load_transformers
+
+    return load_transformers(wanted, found, device=device, untrained=untrained)

@@ -1,4 +1,4 @@
-"""Load a dual encoder of transformers, from the hub or a local folder."""
+"""Load a dual encoder of transformers from its folder."""
 
 import json
 import logging
@@ -10,12 +10,10 @@ from typing import Any
 import torch
 
 from modalens.errors import ModalensError
-from modalens.towers.cards import files_sha256
 from modalens.towers.compute import pick_device
-from modalens.towers.hub import fetch
+from modalens.towers.hub import ModelFolder
 from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable, weight_files
-from modalens.towers.torchvision_check import check_torchvision
 from modalens.towers.transformers_align import AlignVLM
 from modalens.towers.transformers_blip import BlipVLM
 from modalens.towers.transformers_clap import ClapVLM
@@ -35,40 +33,29 @@ FAMILIES: Mapping[str, type[TransformersVLM]] = {
 }
 
 
-def load_hub(
-    name: str, hub_id: str, *, revision: str | None, device: str | None, untrained: bool = False
+def load_transformers(
+    name: str, found: ModelFolder, *, device: str | None, untrained: bool = False
 ) -> TransformersVLM:
-    """Load a model from the hub, or from its local copy of an earlier download.
+    """Load a model as ``save_pretrained`` writes it.
 
-    Raises
-    ------
-    ModalensError
-        If it cannot be fetched or is no supported model.
-    """
-    check_torchvision()
-    folder = fetch(hub_id, revision)
-    # The hub's cache names the folder of a snapshot after its commit.
-    return _load(name, folder, device, {"revision": folder.name}, untrained)
-
-
-def load_folder(name: str, folder: Path, *, device: str | None, untrained: bool = False) -> TransformersVLM:
-    """Load a model from a folder written by ``save_pretrained``, without any network.
+    Parameters
+    ----------
+    name
+        What the user called it.
+    found
+        Its folder.
+    device, untrained
+        As :func:`modalens.load_vlm` reads them.
 
     Raises
     ------
     ModalensError
         If the folder holds no supported model or parts of it are missing or damaged.
     """
-    check_torchvision()
-    origin = {} if untrained else {"weights_sha256": files_sha256(weight_files(name, folder))}
-    return _load(name, folder, device, origin, untrained)
-
-
-def _load(
-    name: str, folder: Path, device: str | None, origin: Mapping[str, Any], untrained: bool
-) -> TransformersVLM:
     chosen = pick_device(device)
     transformers: Any = import_module("transformers")
+    folder = found.path
+    origin = found.origin([] if untrained else weight_files(name, folder))
     family = _family(name, folder)
     with quiet():
         with readable(name, f"{family.modalities[0]} processor"):

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from modalens.demo.generator.network import Network, NetworkConfig
 from modalens.errors import ModalensError
+from modalens.hashing import sha256_of
 from modalens.studies.text_to_image_control.generator import Generator, unit_embeddings
-from modalens.towers.cards import file_sha256
 from modalens.towers.compute import map_batches
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class EmbeddedGenerator(Generator):
         try:
             description = json.loads(card.read_text(encoding="utf-8"))
             network = Network(NetworkConfig.from_dict(description["network"]))
-            if (found := file_sha256(weights)) != description["weights_sha256"]:
+            if (found := sha256_of(weights)) != description["weights_sha256"]:
                 raise ModalensError(f"{weights} is damaged (SHA-256 {found}); install modalens again.")
             network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
@@ -94,7 +94,7 @@ class EmbeddedGenerator(Generator):
         save_file(state, folder / WEIGHTS)
         self._card |= {
             "network": self._network.config.to_dict(),
-            "weights_sha256": file_sha256(folder / WEIGHTS),
+            "weights_sha256": sha256_of(folder / WEIGHTS),
         }
         text = json.dumps(self._card, indent=2, ensure_ascii=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")

@@ -5,7 +5,6 @@ import io
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +18,7 @@ from modalens.studies.adversarial_images.config import SELF
 from modalens.studies.adversarial_images.servers import ChatServer, server_named
 from modalens.towers.base import VLM
 from modalens.towers.compute import pick_device
-from modalens.towers.hub import fetch
+from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
 
 
@@ -111,10 +110,7 @@ class TransformersVictim:
         self, name: str, *, device: str | None = None, max_new_tokens: int = 64, revision: str | None = None
     ) -> None:
         chosen = pick_device(device)
-        local = Path(name).expanduser()
-        folder = (
-            local if local.is_dir() else fetch(name, revision, ["chat_template*", "generation_config.json"])
-        )
+        folder = find_model(name, revision, further=["chat_template*", "generation_config.json"]).path
         transformers: Any = import_module("transformers")
         try:
             with quiet():

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 
 from modalens.errors import ModalensError
-from modalens.towers.cards import file_sha256
 from modalens.towers.compute import pick_device
-from modalens.towers.hub import fetch
+from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable
 from modalens.towers.torchvision_check import check_torchvision
@@ -59,12 +58,8 @@ def load_pipeline(
     check_torchvision()
     chosen = pick_device(device)
     diffusers = _diffusers(name)
-    folder = Path(name).expanduser()
-    local = bool(name) and folder.is_dir()
-    if local and revision is not None:
-        raise ModalensError(f"A revision was given for the folder {name}, which has none; leave it out.")
-    if not local:
-        folder = fetch(name, revision, _PARTS)
+    found = find_model(name, revision, further=_PARTS)
+    folder = found.path
     _require_class(name, folder, pipeline_class)
     with quiet(), quiet("diffusers"), readable(name, "pipeline"):
         pipeline = getattr(diffusers, pipeline_class).from_pretrained(
@@ -72,8 +67,7 @@ def load_pipeline(
         )
         pipeline = pipeline.to(chosen, torch.float16 if chosen.type == "cuda" else torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    # The hub's cache names the folder of a snapshot after its commit.
-    return pipeline, {"weights_sha256": _checksums(folder)} if local else {"revision": folder.name}
+    return pipeline, found.origin(folder.glob("*/*.safetensors"))
 
 
 def _diffusers(name: str) -> Any:
@@ -92,8 +86,3 @@ def _require_class(name: str, folder: Path, pipeline_class: str) -> None:
         found = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["_class_name"]
     if found != pipeline_class:
         raise ModalensError(f"{name} is a {found}, not a {pipeline_class}; name one of those.")
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    files = sorted(folder.glob("*/*.safetensors"))
-    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from modalens.errors import ModalensError
-from modalens.towers.cards import files_sha256, versions
+from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
-from modalens.towers.hub import fetch
+from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable, weight_files
 from modalens.towers.samples.base import embed_in_batches
@@ -93,33 +92,25 @@ class TransformersImages:
             return self._model(**inputs.to(self._model.device))
 
 
-def load_hub(name: str, hub_id: str, *, device: str | None, revision: str | None) -> TransformersImages:
-    """Load a vision model from the hub, or from its local copy of an earlier download.
+def load(name: str, *, device: str | None, revision: str | None, unknown: str) -> TransformersImages:
+    """Load a vision model by its folder or hub id.
+
+    Parameters
+    ----------
+    name, device, revision
+        As :func:`modalens.towers.samples.load_sample_embedder` reads them.
+    unknown
+        The sentence for a name that is neither a path nor a hub id.
 
     Raises
     ------
     ModalensError
-        If it cannot be fetched or is no vision model.
+        If there is no such model, it cannot be fetched, it is no vision model, or parts are missing or damaged.
     """
     check_torchvision()
-    folder = fetch(hub_id, revision)
-    # The hub's cache names the folder of a snapshot after its commit.
-    return _load(name, folder, device, {"revision": folder.name})
-
-
-def load_folder(name: str, folder: Path, *, device: str | None) -> TransformersImages:
-    """Load a vision model from a folder written by ``save_pretrained``, without any network.
-
-    Raises
-    ------
-    ModalensError
-        If the folder holds no vision model, or parts of it are missing or damaged.
-    """
-    check_torchvision()
-    return _load(name, folder, device, {"weights_sha256": files_sha256(weight_files(name, folder))})
-
-
-def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]) -> TransformersImages:
+    found = find_model(name, revision, unknown=unknown)
+    folder = found.path
+    origin = found.origin(weight_files(name, folder))
     chosen = pick_device(device)
     transformers: Any = import_module("transformers")
     if not (folder / "config.json").is_file():

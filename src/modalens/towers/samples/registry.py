@@ -1,11 +1,9 @@
 """From the name of a sample embedder to the embedder."""
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from pkgutil import resolve_name
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.modality import find_modality
 from modalens.towers.registry import load_vlm
 from modalens.towers.samples.base import SampleEmbedder
@@ -15,19 +13,22 @@ BUNDLED: Mapping[str, str] = {
     "efficientnet-lite0": "modalens.towers.samples.bundled:EfficientNetSamples",
     "minilm": "modalens.towers.samples.bundled:MiniLMSamples",
 }
-# The models of the published scores, by hub id.
-PUBLISHED = {
-    "image": "google/vit-base-patch16-224-in21k",
-    "text": "sentence-transformers/all-MiniLM-L6-v2",
+# What loads any other, by modality: a function imported when it is used, what it loads, and the hub id of the
+# published scores' model.
+LIBRARIES: Mapping[str, tuple[str, str, str]] = {
+    "image": (
+        "modalens.towers.samples.images:load",
+        "a vision model of transformers",
+        "google/vit-base-patch16-224-in21k",
+    ),
+    "text": (
+        "modalens.towers.samples.texts:load",
+        "a sentence-transformers model",
+        "sentence-transformers/all-MiniLM-L6-v2",
+    ),
 }
 
-_KINDS = {
-    "image": "a vision model of transformers",
-    "text": "a sentence-transformers model",
-}
-_SHORT = {"all-MiniLM-L6-v2": PUBLISHED["text"]}
 _VLM = "vlm:"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def load_sample_embedder(
@@ -60,32 +61,21 @@ def load_sample_embedder(
         from modalens.towers.samples.vlm import VLMSamples
 
         return VLMSamples(name, modality, load_vlm(name.removeprefix(_VLM), device=device, revision=revision))
-    if modality not in _KINDS:
-        raise ModalensError(
+    if modality not in LIBRARIES:
+        raise InputError(
             f"There is no {modality} embedder {name!r}; take {_VLM}NAME for the {modality} tower of a model, or "
             "the embeddings of the run itself (own)."
         )
-    folder = Path(name).expanduser()
-    if revision is not None and (name == judge or (name and folder.is_dir())):
-        raise ModalensError(f"A revision was given for {name}, which has none; leave it out.")
+    loaded: SampleEmbedder
     if name == judge:
-        loaded: SampleEmbedder = resolve_name(BUNDLED[name])(name, device)
+        if revision is not None:
+            raise InputError(f"A revision was given for {name}, which has none; leave it out.")
+        loaded = resolve_name(BUNDLED[name])(name, device)
         return loaded
-
-    from modalens.towers.samples import images, texts
-
-    load_folder = images.load_folder if modality == "image" else texts.load_folder
-    load_hub = images.load_hub if modality == "image" else texts.load_hub
-    if name and folder.is_dir():
-        return load_folder(name, folder, device=device)
-    if name and folder.exists():
-        raise ModalensError(f"{name} is a file; name the folder that holds the model.")
-    if name.startswith((".", "~", "/")) or folder.is_absolute() or name.count("/") > 1 or "\\" in name:
-        raise ModalensError(f"The model folder {name} does not exist.")
-    hub_id = _SHORT.get(name, name) if modality == "text" else name
-    if not _HUB_ID.fullmatch(hub_id):
-        raise ModalensError(
-            f"There is no {modality} embedder {name!r}; take {judge}, {_KINDS[modality]} by hub id (such as "
-            f"{PUBLISHED[modality]}) or folder, or {_VLM}NAME for the {modality} tower of a model."
-        )
-    return load_hub(name, hub_id, device=device, revision=revision)
+    load, what, published = LIBRARIES[modality]
+    unknown = (
+        f"There is no {modality} embedder {name!r}; take {judge}, {what} by hub id (such as {published}) or folder, "
+        f"or {_VLM}NAME for the {modality} tower of a model."
+    )
+    loaded = resolve_name(load)(name, device=device, revision=revision, unknown=unknown)
+    return loaded

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from modalens.errors import ModalensError
-from modalens.towers.cards import file_sha256, versions
+from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
-from modalens.towers.hub import fetch
+from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
 from modalens.towers.reading import readable
 from modalens.towers.samples.base import BATCH
@@ -21,6 +21,7 @@ from modalens.towers.torchvision_check import check_torchvision
 
 logger = logging.getLogger(__name__)
 
+_SHORT_NAMES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}
 _MODULES = "modules.json"
 # Its parts lie in folders such as 1_Pooling and 2_Normalize; other folders hold copies of the weights.
 _FURTHER_FILES = (_MODULES, "config_sentence_transformers.json", "sentence_*_config.json", "[0-9]*_*/*")
@@ -75,37 +76,27 @@ class SentenceTransformerTexts:
         return np.asarray(rows, dtype=np.float32)
 
 
-def load_hub(name: str, hub_id: str, *, device: str | None, revision: str | None) -> SentenceTransformerTexts:
-    """Load a model from the hub, or from its local copy of an earlier download.
+def load(name: str, *, device: str | None, revision: str | None, unknown: str) -> SentenceTransformerTexts:
+    """Load a model of sentence-transformers by its folder or hub id.
+
+    Parameters
+    ----------
+    name, device, revision
+        As :func:`modalens.towers.samples.load_sample_embedder` reads them.
+    unknown
+        The sentence for a name that is neither a path nor a hub id.
 
     Raises
     ------
     ModalensError
-        If it cannot be fetched or is no model of sentence-transformers.
+        If there is no such model, it cannot be fetched, it is none of sentence-transformers, or parts are missing or
+        damaged.
     """
     check_torchvision()
-    _library()
-    folder = fetch(hub_id, revision, _FURTHER_FILES)
-    # The hub's cache names the folder of a snapshot after its commit.
-    return _load(name, folder, device, {"revision": folder.name})
-
-
-def load_folder(name: str, folder: Path, *, device: str | None) -> SentenceTransformerTexts:
-    """Load a model from a folder that sentence-transformers saved, without any network.
-
-    Raises
-    ------
-    ModalensError
-        If the folder holds no such model, or parts of it are missing or damaged.
-    """
-    check_torchvision()
-    weights = sorted({path for pattern in _WEIGHTS for path in folder.rglob(pattern)})
-    checksums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in weights}
-    return _load(name, folder, device, {"weights_sha256": checksums})
-
-
-def _load(name: str, folder: Path, device: str | None, origin: Mapping[str, Any]) -> SentenceTransformerTexts:
     library = _library()
+    found = find_model(name, revision, further=_FURTHER_FILES, hub_id=_SHORT_NAMES.get(name), unknown=unknown)
+    folder = found.path
+    origin = found.origin({path for pattern in _WEIGHTS for path in folder.rglob(pattern)})
     chosen = pick_device(device)
     _require_own_modules(name, folder)
     with quiet(), readable(name, "model"):
