@@ -208,7 +208,7 @@ def test_without_network_the_real_client_ends_in_a_sentence(runs, monkeypatch):
         lambda: from_pretrained("me/no-such-x"),
         lambda: push_to_hub(runs["sae"], "me/x", token="t"),
     ):
-        with pytest.raises(ModalensError, match="me/.* could not be fetched|could not be reached for me/x"):
+        with pytest.raises(ModalensError, match=r"me/.* could not be fetched|could not be reached for me/x"):
             call()
 
 

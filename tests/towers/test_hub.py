@@ -32,7 +32,7 @@ def test_every_loader_tells_folders_from_hub_ids_in_the_same_words(
     for name in ("./clip", "~/no-such-folder", "/no/such/folder", "a/b/c"):
         with pytest.raises(InputError, match=f"The model folder {name} does not exist"):
             load(name)
-    with pytest.raises(InputError, match="A revision was given for .* which has none; leave it out"):
+    with pytest.raises(InputError, match=r"A revision was given for .* which has none; leave it out"):
         load(str(tmp_path), revision="main")
     with pytest.raises(InputError, match=r"There is no .* 'open sesame'"):
         load("open sesame")
@@ -58,7 +58,7 @@ def test_a_gated_dataset_has_its_own_address() -> None:
         status_code, headers, request = 403, dict[str, str](), None
 
     with (
-        pytest.raises(InputError, match="https://huggingface.co/datasets/org/photos, then"),
+        pytest.raises(InputError, match=r"https://huggingface\.co/datasets/org/photos, then"),
         hub_sentences("org/photos", "dataset"),
     ):
         raise errors.GatedRepoError("refused", response=Response())  # type: ignore[arg-type]
