@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from modalens.errors import ModalensError
-from modalens.towers.cards import file_sha256
+from modalens.hashing import sha256_of
 
 
 def file_digest(path: Path | None) -> str | None:
@@ -22,7 +22,7 @@ def file_digest(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return file_sha256(path.expanduser())
+        return sha256_of(path.expanduser())
     except OSError as error:
         raise ModalensError(f"The file {path} cannot be read ({error.strerror}); check its name.") from error
 
@@ -45,4 +45,4 @@ def model_digest(name: str) -> dict[str, Any] | None:
     if not name or not folder.is_dir():
         return None
     files = sorted(path for path in folder.rglob("*") if path.suffix in {".json", ".safetensors", ".bin"})
-    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
