@@ -10,11 +10,12 @@ from PIL import Image
 
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import load_pairs
-from modalens.runs import ScoreConfig, embed, score_store
-from modalens.runs.interpreting import InterpretConfig
+from modalens.runs import ScoreConfig, embed
+from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import train_on
 from modalens.runs.representations import representations
+from modalens.runs.scoring import score_into
 from tests.fakes import FakeVLM
 
 COLOURS = 60
@@ -95,7 +96,7 @@ def make_run(folder: Path, table: Path) -> RunFolder:
         learn(each, "sae", SAEConfig(vlm.dim, n_features=16, k=2))
         if each is run:
             learn(run, "ncl", NCLConfig(vlm.dim, n_features=8))
-        score_store(store, SCORING).save(each.scores)
+        score_into(each.scores, store, SCORING)
         representations(each)
     return run
 

@@ -6,7 +6,8 @@ import pytest
 from modalens.demo.run import TWINS, DemoPlan, run_demo
 from modalens.features import TrainConfig
 from modalens.report.tails import outer_share
-from modalens.runs.interpreting import InterpretConfig, load_interpretation
+from modalens.runs.interpretation import InterpretConfig
+from modalens.runs.interpreting import load_interpretation
 from modalens.runs.representations import representations
 from modalens.runs.scoring import Scores
 from modalens.store import EmbeddingStore

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from modalens.runs import interpreting
-from modalens.runs.interpreting import Interpretation, interpret_run
+from modalens.runs.interpretation import Interpretation
+from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from tests.small_run import CONFIG, Embedder, loader, make_run, make_table
 

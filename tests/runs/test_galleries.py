@@ -15,13 +15,8 @@ from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
 from modalens.report.cards import Gallery
 from modalens.runs.galleries import check_limits, collect_pictures, make_gallery
-from modalens.runs.interpreting import (
-    SIDES,
-    Interpretation,
-    InterpretConfig,
-    SampleSets,
-    interpret_features,
-)
+from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig, SampleSets
+from modalens.runs.interpreting import interpret_features
 from modalens.store import EmbeddingStore
 from tests.galleries import build_gallery
 from tests.small_run import SCRIPT, caption, colour

@@ -10,9 +10,10 @@ import pytest
 
 from modalens.errors import ModalensError
 from modalens.features.sharing import load_features
-from modalens.runs import Scores, embed, score_store
+from modalens.runs import Scores, embed
 from modalens.runs.layout import RunFolder
-from modalens.runs.representations import RAW, Representation, representations, scores_of
+from modalens.runs.representations import RAW, Representation, representations
+from modalens.runs.scoring import score_into
 from modalens.store import EmbeddingStore
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 from tests.small_run import COLOURS, SCORING
@@ -35,7 +36,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Representation:
     """Embeddings with a label, of which all pairs are scored."""
     run = RunFolder(tmp_path_factory.mktemp("raw") / "run")
     store = embed(FakePairs(colour_pairs(12, captions=2)), FakeVLM(), run.embeddings)
-    score_store(store, replace(SCORING, split=None)).save(run.scores)
+    score_into(run.scores, store, replace(SCORING, split=None))
     return representations(run)[0]
 
 
@@ -99,19 +100,19 @@ def test_a_bare_store_is_a_run_without_groups(tmp_path: Path, rng) -> None:
 def test_scores_are_made_once(run: RunFolder) -> None:
     shutil.rmtree(run.scores)
     store = run.store()
-    made = scores_of(run, store, SCORING)
+    made = score_into(run.scores, store, SCORING)
     times = {path: path.stat().st_mtime_ns for path in run.scores.iterdir()}
     for config in (SCORING, None):
-        kept = scores_of(run, store, config)
+        kept = score_into(run.scores, store, config)
         np.testing.assert_array_equal(kept.dominance["mean_ratio"].score, made.dominance["mean_ratio"].score)
     assert {path: path.stat().st_mtime_ns for path in run.scores.iterdir()} == times
     other = replace(SCORING, rule="twofold")
-    assert scores_of(run, store, other).config == other
+    assert score_into(run.scores, store, other).config == other
     assert Scores.load(run.scores).config == other
 
 
 def test_learned_features_are_scored_as_the_embeddings_are(run: RunFolder) -> None:
-    score_store(run.store(), replace(SCORING, split="train")).save(run.scores)
+    score_into(run.scores, run.store(), replace(SCORING, split="train"))
     assert {len(each.rows) for each in representations(run)} == {COLOURS // 3}
     assert {each.mds.n_pairs for each in representations(run)} == {COLOURS // 3}
 

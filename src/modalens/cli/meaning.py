@@ -36,7 +36,8 @@ def interpret(
     report shows it.
     """
     from modalens.cli.output import frame_table, print_json
-    from modalens.runs.interpreting import InterpretConfig, interpret_run
+    from modalens.runs.interpretation import InterpretConfig
+    from modalens.runs.interpreting import interpret_run
     from modalens.runs.layout import RunFolder
 
     config = InterpretConfig(image_embedder, text_embedder, m, draws, rule, shuffles, seed)

@@ -17,11 +17,12 @@ from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import Pair, Pairs, Skipped, load_pairs
 from modalens.progress import progress_bar
 from modalens.runs.embedding import embed
-from modalens.runs.interpreting import InterpretConfig, collect_samples, interpret_run
+from modalens.runs.interpretation import InterpretConfig
+from modalens.runs.interpreting import collect_samples, interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, rows_by_split, train_on
 from modalens.runs.reporting import report_run
-from modalens.runs.scoring import ScoreConfig, Scores, score_store
+from modalens.runs.scoring import ScoreConfig, Scores, score_into
 from modalens.runs.studying import run_study
 from modalens.studies.registry import find_study
 from modalens.towers import load_vlm
@@ -115,9 +116,7 @@ def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tup
 def _embed_and_score(run: RunFolder, pairs: Pairs, name: str) -> Scores:
     logger.info("Encoder %s", name)
     store = embed(pairs, load_vlm(name), run.embeddings)
-    scores = score_store(store, CONFIG)
-    scores.save(run.scores)
-    return scores
+    return score_into(run.scores, store, CONFIG)
 
 
 def _each_in_its_own_process(run: RunFolder, plan: DemoPlan) -> None:

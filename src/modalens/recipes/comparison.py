@@ -7,7 +7,8 @@ import pandas as pd
 
 from modalens.errors import ModalensError
 from modalens.interpret import PUBLISHED
-from modalens.runs.interpreting import SIDES, load_interpretation
+from modalens.runs.interpretation import SIDES
+from modalens.runs.interpreting import load_interpretation
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import representations
 from modalens.store.atomic import whole_file

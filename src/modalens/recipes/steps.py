@@ -10,12 +10,12 @@ from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import load_pairs
 from modalens.recipes.comparison import compare, write_comparison
 from modalens.runs.embedding import embed
-from modalens.runs.interpreting import InterpretConfig, interpret_run
+from modalens.runs.interpretation import InterpretConfig
+from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, train_on
 from modalens.runs.reporting import report_run
-from modalens.runs.representations import scores_of
-from modalens.runs.scoring import ScoreConfig, score_store
+from modalens.runs.scoring import ScoreConfig, score_into
 from modalens.runs.studying import run_study
 from modalens.studies.registry import find_study
 from modalens.towers import load_vlm
@@ -62,7 +62,7 @@ def score_run(
 ) -> None:
     """Dominance scores, the gap and retrieval of the embeddings."""
     del runs
-    score_store(run.store(), ScoreConfig(rule, normalize, groups, split, resamples, seed)).save(run.scores)
+    score_into(run.scores, run.store(), ScoreConfig(rule, normalize, groups, split, resamples, seed))
 
 
 def train_features(
@@ -100,7 +100,7 @@ def train_features(
     config, training = learning(int(store.image.shape[1]), settings)
     where = run.learned(learner)
     train_on(config, data, training, where.folder, split=split)
-    measure_learned(where, store, scores_of(run, store, None).config)
+    measure_learned(where, store, score_into(run.scores, store).config)
 
 
 def learning(d: int, settings: Mapping[str, Any]) -> tuple[SAEConfig | NCLConfig, TrainConfig]:

@@ -1,28 +1,22 @@
 """How monosemantic learned features were at every checkpoint of their training."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from modalens.features.trainer import models_along_training
 from modalens.interpret import monosemanticity
+from modalens.runs.interpretation import InterpretConfig, SampleSets
 from modalens.runs.representations import Representation
-
-if TYPE_CHECKING:
-    from modalens.runs.interpreting import InterpretConfig, SampleSets
 
 _RESAMPLES = 500
 _COLUMNS = ("step", "modality", "features", "mono", "low", "high", "chance")
 
 
-def mono_along_training(
-    each: Representation, samples: "SampleSets", config: "InterpretConfig"
-) -> pd.DataFrame:
+def mono_along_training(each: Representation, samples: SampleSets, config: InterpretConfig) -> pd.DataFrame:
     """Mean Mono of learned features at each checkpoint, with one random baseline a feature.
 
     As Figure 13 of *Multi-Faceted Monosemanticity* (Yan et al. 2025). See
-    :class:`modalens.runs.interpreting.Interpretation` for the columns.
+    :class:`modalens.runs.interpretation.Interpretation` for the columns.
     """
     rows = []
     for step, model in [] if each.embeddings is None else models_along_training(each.folder):

@@ -12,7 +12,7 @@ from modalens.errors import ModalensError
 from modalens.pairs import load_pairs
 from modalens.progress import progress_bar
 from modalens.report.cards import FeatureCard, Gallery
-from modalens.runs.interpreting import Interpretation
+from modalens.runs.interpretation import Interpretation
 from modalens.store import PairStore
 
 logger = logging.getLogger(__name__)

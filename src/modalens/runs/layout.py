@@ -9,6 +9,9 @@ from modalens.store.embeddings import IMAGE_FOLDER
 
 _EMBEDDINGS = "embeddings"
 _FEATURES = "features"
+_MODEL = "config.json"
+# Where features go that others take the place of.
+REPLACED = "replaced"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,12 @@ class LearnedFeatures:
 
     def seeds(self) -> list["LearnedFeatures"]:
         """Every training from another seed that is done."""
-        return _trained(self.folder / "seeds")
+        return [each for each in _folders(self.folder / "seeds") if each.is_trained]
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a model is there."""
+        return (self.folder / _MODEL).is_file()
 
     @property
     def codes(self) -> Path:
@@ -129,7 +137,11 @@ class RunFolder:
 
     def all_learned(self) -> list[LearnedFeatures]:
         """Every set of learned features whose training is done, sorted by name."""
-        return _trained(self.folder / _FEATURES)
+        return [each for each in self.begun() if each.is_trained]
+
+    def begun(self) -> list[LearnedFeatures]:
+        """Every set of learned features, those whose training is not finished too, sorted by name."""
+        return [each for each in _folders(self.folder / _FEATURES) if each.name != REPLACED]
 
     def baseline(self, name: str) -> "RunFolder":
         """The run of the same pairs through another encoder."""
@@ -141,10 +153,7 @@ class RunFolder:
         return [(path.name, RunFolder(path)) for path in sorted(folder.iterdir())] if folder.is_dir() else []
 
 
-def _trained(folder: Path) -> list[LearnedFeatures]:
-    """The sets of features in a folder whose training is done, sorted by name."""
-    # Brings PyTorch, which most commands on a run do without.
-    from modalens.features.sae import CONFIG_NAME
-
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [LearnedFeatures(path) for path in found if (path / CONFIG_NAME).is_file()]
+def _folders(folder: Path) -> list[LearnedFeatures]:
+    """The sets of features in a folder, sorted by name."""
+    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [LearnedFeatures(path) for path in found]

@@ -1,5 +1,7 @@
 """Learn features on a run's embeddings, encode its pairs with them, and score the codes."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +13,19 @@ from jaxtyping import Int
 
 from modalens.arrays import Matrix
 from modalens.errors import ModalensError
-from modalens.features import NCL, SparseAutoencoder, TrainConfig, train
+from modalens.features import NCL, NCLConfig, SparseAutoencoder, TrainConfig, distributed, train
 from modalens.features.card import read_log
+from modalens.features.checkpoints import latest_step
 from modalens.features.quality import Quality, measure_quality
 from modalens.features.sharing import load_features
 from modalens.features.trainer import FeatureConfig, PairData, Trained
 from modalens.runs.encoding import encode_store
-from modalens.runs.layout import LearnedFeatures
-from modalens.runs.scoring import ScoreConfig, Scores, score_store
-from modalens.store import EmbeddingStore
+from modalens.runs.inputs import codes_kept, features_kept, quality_kept
+from modalens.runs.layout import REPLACED, LearnedFeatures, RunFolder
+from modalens.runs.scoring import ScoreConfig, Scores, score_into
+from modalens.store import CodeStore, EmbeddingStore
 from modalens.store.documents import read_document, write_document
-from modalens.store.lock import alone_in
+from modalens.store.kept import Kept, is_finished, kept_or_made, read_inputs, set_aside, stable
 from modalens.version import __version__
 
 _KIND = "modalens feature quality"
@@ -70,11 +74,15 @@ def train_on(
 ) -> Trained:
     """Train on paired data, or on one split of a store while its other pairs are held out.
 
+    Features that were learned there from other pairs or with other settings are set aside first, with all that was
+    made from them: nothing that belongs to one model is taken for another's.
+
     Raises
     ------
     ModalensError
         If there is no such split, or training cannot go on (see :func:`modalens.features.train`).
     """
+    kept = features_kept(out, data, [config], training, split, _learner(config))
     held_out: PairData | None = None
     if split is not None:
         if not isinstance(data, EmbeddingStore):
@@ -86,8 +94,89 @@ def train_on(
         others = [numbers for name, numbers in rows.items() if name != split]
         held_out = _picked(data, np.sort(np.concatenate(others))) if others else None
         data = _picked(data, rows[split])
+    if distributed.rank() == 0:
+        _make_way(kept)
+        if kept.problem() is not None:
+            kept.folder.mkdir(parents=True, exist_ok=True)
+            kept.begin()
+    distributed.wait()
     (trained,) = train([config], data, training, held_out=held_out, out=out, trackers=trackers)
+    if distributed.rank() == 0:
+        kept.finish()
     return trained
+
+
+def _make_way(kept: Kept) -> None:
+    """Set aside the features of a folder that were not made from these inputs."""
+    if not kept.folder.is_dir():
+        return
+    before = kept.recorded_inputs()
+    if before is None:
+        # Trained without a record: its checkpoints say what they are of; without them nothing does.
+        other = (kept.folder / "config.json").exists() and latest_step(kept.folder) is None
+    else:
+        other = before != stable(kept.all_inputs())
+    if other:
+        set_aside(kept.folder, kept.folder.parent / REPLACED)
+
+
+def folder_for(
+    run: RunFolder, name: str, config: FeatureConfig, data: PairData, training: TrainConfig, split: str | None
+) -> Path:
+    """Where features go in a run when nobody says: a folder of this name, or beside it under a name of their own.
+
+    Models with other settings live beside each other; a model of earlier embeddings makes way (see
+    :func:`train_on`).
+    """
+    folder = run.learned(name).folder
+    kept = features_kept(folder, data, [config], training, split, _learner(config))
+    before, now = kept.recorded_inputs(), stable(kept.all_inputs())
+    if before is None or before == now or before.get("embeddings") != now["embeddings"]:
+        return folder
+    settings = {key: now[key] for key in ("split", "configuration", "training")}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return run.learned(f"{name}-{digest[:6]}").folder
+
+
+def same_but_seed(one: LearnedFeatures, other: LearnedFeatures) -> bool:
+    """Whether two sets of features differ in the seed alone."""
+    inputs = [read_inputs(each.folder) for each in (one, other)]
+    if any(each is None for each in inputs):
+        return False
+    first, second = (_without_seed(each) for each in inputs)
+    return bool(first == second and inputs[0] != inputs[1])
+
+
+def _without_seed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_seed(item) for name, item in value.items() if name != "seed"}
+    return [_without_seed(item) for item in value] if isinstance(value, list) else value
+
+
+def _learner(config: FeatureConfig) -> str:
+    return "ncl" if isinstance(config, NCLConfig) else "sae"
+
+
+def check_features(where: LearnedFeatures, store: EmbeddingStore) -> None:
+    """Refuse features that cannot stand for a store's embeddings.
+
+    Raises
+    ------
+    ModalensError
+        If their training is not finished, or they were learned on the embeddings of another model.
+    """
+    if not where.is_trained or not is_finished(where.folder):
+        raise ModalensError(
+            f"The training of the features {where.name} is not finished; run the same modalens train again."
+        )
+    inputs = read_inputs(where.folder)
+    learned_on = None if inputs is None else dict(inputs.get("embeddings", {})).get("model")
+    own = store.identity()["model"]
+    if learned_on is not None and learned_on not in ("arrays", own):
+        raise ModalensError(
+            f"The features {where.name} were learned on embeddings of {learned_on}, and those here are of {own}; "
+            "learn them again with modalens train."
+        )
 
 
 def measure_learned(where: LearnedFeatures, store: EmbeddingStore, config: ScoreConfig) -> Learned:
@@ -96,29 +185,51 @@ def measure_learned(where: LearnedFeatures, store: EmbeddingStore, config: Score
     Raises
     ------
     ModalensError
-        If the folder holds no trained features, or features of another width.
+        If the folder holds no trained features, or features of another width or another model's embeddings.
     """
+    check_features(where, store)
     model = load_features(where.folder)
-    codes = encode_store(model, store, where.codes)
-    scores = None
-    if (where.scores / "scores.json").exists():
-        scores = Scores.load(where.scores)
-    if scores is None or scores.config != config:
-        with alone_in(where.scores):
-            scores = score_store(codes, config)
-            scores.save(where.scores)
+    codes = _encode(where, model, store)
+    scores = score_into(where.scores, codes, config)
     return Learned(model, scores, _quality(where, model, store, config), read_log(where.folder))
+
+
+def _encode(where: LearnedFeatures, model: SparseAutoencoder | NCL, store: EmbeddingStore) -> CodeStore:
+    kept = codes_kept(where, model, store)
+    if kept.problem() is None:
+        return CodeStore.open(where.codes)
+    before = kept.recorded_inputs()
+    unknown = before is None and where.codes.is_dir()
+    if unknown or (before is not None and before != stable(kept.all_inputs())):
+        set_aside(where.codes, where.folder / REPLACED)
+    where.codes.mkdir(parents=True, exist_ok=True)
+    kept.begin()
+    codes = encode_store(model, store, where.codes)
+    kept.finish()
+    return codes
 
 
 def _quality(
     where: LearnedFeatures, model: SparseAutoencoder | NCL, store: EmbeddingStore, config: ScoreConfig
 ) -> dict[str, Quality]:
-    about = {"modalens": __version__, "model": model.card(), "seed": config.seed}
-    about |= {"groups": config.groups, "pairs": len(store)}
-    if where.quality.exists():
+    def load() -> dict[str, Quality]:
         document = read_document(where.quality, _KIND, _SCHEMA_VERSION)
-        if document.get("about") == about:
-            return {name: Quality.from_dict(values) for name, values in document["quality"].items()}
+        return {name: Quality.from_dict(values) for name, values in document["quality"].items()}
+
+    def make() -> dict[str, Quality]:
+        found = _measure_quality(model, store, config)
+        about = {"modalens": __version__, "model": model.card(), "seed": config.seed}
+        about |= {"groups": config.groups, "pairs": len(store)}
+        values = {name: quality.to_dict() for name, quality in found.items()}
+        write_document(where.quality, _KIND, _SCHEMA_VERSION, {"about": about, "quality": values})
+        return found
+
+    return kept_or_made(quality_kept(where, model, store, config), load, make)
+
+
+def _measure_quality(
+    model: SparseAutoencoder | NCL, store: EmbeddingStore, config: ScoreConfig
+) -> dict[str, Quality]:
     images = _column(store, "image_path")
     groups = images if config.groups is None else _column(store, config.groups)
     found = {}
@@ -130,8 +241,6 @@ def _quality(
             image_ids=None if images is None else images.iloc[rows].to_numpy(),
             seed=config.seed,
         )
-    values = {name: quality.to_dict() for name, quality in found.items()}
-    write_document(where.quality, _KIND, _SCHEMA_VERSION, {"about": about, "quality": values})
     return found
 
 

@@ -1,7 +1,6 @@
 """Everything a run can be seen through: its embeddings, and each set of features learned on them."""
 
-import hashlib
-import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from modalens.dominance import Dominance
 from modalens.errors import ModalensError
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import Learned, measure_learned
-from modalens.runs.scoring import ScoreConfig, Scores, score_store
+from modalens.runs.scoring import ScoreConfig, Scores, score_into
 from modalens.store import CodeStore, EmbeddingStore, PairStore
-from modalens.store.lock import alone_in
+
+logger = logging.getLogger(__name__)
 
 RAW = "raw"
 _ESTIMATOR = "mean_ratio"
@@ -111,23 +111,19 @@ class Representation:
     def about(self) -> Mapping[str, Any]:
         """What tells it from every other representation."""
         manifest = self.store.manifest
-        made = (
-            {"folder": self.store.folder.name}
-            if manifest is None
-            else {
-                "model": dict(manifest.model),
-                "source": dict(manifest.source),
-                "files_sha256": _digest([shard.files for shard in manifest.shards]),
-            }
-        )
-        return {**made, "scoring": vars(self.scores.config)}
+        made = {} if manifest is None else {"model": dict(manifest.model), "source": dict(manifest.source)}
+        return {**made, "sha256": self.store.digest, "scoring": vars(self.scores.config)}
 
 
-def _digest(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True)
+class Found:
+    """The representations of a run, and those that cannot be used: name and why, in a sentence."""
+
+    representations: list[Representation]
+    left_out: list[tuple[str, str]]
 
 
-def representations(run: RunFolder, config: ScoreConfig | None = None) -> list[Representation]:
+def find_representations(run: RunFolder, config: ScoreConfig | None = None) -> Found:
     """The embeddings of a run and all features learned on them, scored now where that was not done.
 
     Parameters
@@ -135,34 +131,34 @@ def representations(run: RunFolder, config: ScoreConfig | None = None) -> list[R
     run
         The run.
     config
-        How scores must have been made; that of the scores that are there by default.
+        How scores must have been made; as it was done last by default.
 
     Raises
     ------
     ModalensError
-        If the run, its scores or its features are damaged.
+        If the embeddings are damaged, or cannot be scored in this way.
     """
     store = run.store()
-    scores = scores_of(run, store, config)
-    found = [Representation(RAW, store, scores, run.folder)]
-    for where in run.all_learned():
-        learned = measure_learned(where, store, scores.config)
+    scores = score_into(run.scores, store, config)
+    found = Found([Representation(RAW, store, scores, run.folder)], [])
+    for where in run.begun():
+        try:
+            learned = measure_learned(where, store, scores.config)
+        except ModalensError as error:
+            found.left_out.append((where.name, str(error)))
+            continue
         codes = CodeStore.open(where.codes)
         directions = getattr(learned.model, "W_dec", None)
         directions = None if directions is None else directions.numpy()
-        found.append(
+        found.representations.append(
             Representation(where.name, codes, learned.scores, where.folder, directions, learned, store)
         )
     return found
 
 
-def scores_of(run: RunFolder, store: EmbeddingStore, config: ScoreConfig | None = None) -> Scores:
-    """The scores of a run, made now if missing or made otherwise than ``config`` asks."""
-    if (run.scores / "scores.json").exists():
-        scores = Scores.load(run.scores)
-        if config is None or scores.config == config:
-            return scores
-    with alone_in(run.scores):
-        scores = score_store(store, config)
-        scores.save(run.scores)
-    return scores
+def representations(run: RunFolder, config: ScoreConfig | None = None) -> list[Representation]:
+    """The same without those that cannot be used, which the log names."""
+    found = find_representations(run, config)
+    for name, why in found.left_out:
+        logger.warning("Left out: %s. %s", name, why)
+    return found.representations

@@ -20,9 +20,11 @@ from modalens.dominance.scores import dominance_of
 from modalens.engine.workers import Engine, LocalEngine
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
+from modalens.runs.inputs import scores_kept
 from modalens.statistics.bootstrap import group_keys
 from modalens.store import CodeStore, EmbeddingStore
 from modalens.store.documents import read_document, write_document
+from modalens.store.kept import kept_or_made
 from modalens.store.manifest import Manifest
 from modalens.version import __version__
 
@@ -299,6 +301,42 @@ def score_store(
         else partial(_sum_stored, type(store), store.folder.resolve())
     )
     return _score(chosen, config, engine, sum_one, source)
+
+
+def score_into(
+    folder: Path,
+    store: EmbeddingStore | CodeStore,
+    config: ScoreConfig | None = None,
+    engine: Engine | None = None,
+) -> Scores:
+    """Scores of a store in a folder: those that are there if they were made from the same, else made now.
+
+    Parameters
+    ----------
+    folder
+        Where they are kept.
+    store, engine
+        As for :func:`score_store`.
+    config
+        How to score; by default as it was done last in this folder.
+    """
+    config = config or last_config(folder) or ScoreConfig()
+    chosen = config
+
+    def make() -> Scores:
+        scores = score_store(store, chosen, engine)
+        scores.save(folder)
+        return scores
+
+    return kept_or_made(scores_kept(folder, store, config), lambda: Scores.load(folder), make)
+
+
+def last_config(folder: Path) -> ScoreConfig | None:
+    """How scoring was done last in a folder; None where it was not, or the scores are damaged."""
+    try:
+        return Scores.load(folder).config
+    except ModalensError:
+        return None
 
 
 def _sum_stored(kind: Any, folder: Path, plan: Plan, part: Part) -> Sums:

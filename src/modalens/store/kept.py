@@ -74,7 +74,7 @@ class Kept:
             document = read_document(self.record, _KIND, _SCHEMA_VERSION)
         except ModalensError as error:
             return f"{error} Run {self.command} to make {self.what} again."
-        now = stable(self._all_inputs())
+        now = stable(self.all_inputs())
         if document.get("inputs") != now:
             changed = difference(document.get("inputs"), now)
             return (
@@ -98,11 +98,7 @@ class Kept:
 
     def recorded_inputs(self) -> Mapping[str, Any] | None:
         """What the result there was made from; None if there is none, or its record is damaged."""
-        try:
-            found = read_document(self.record, _KIND, _SCHEMA_VERSION).get("inputs")
-        except ModalensError:
-            return None
-        return found if isinstance(found, dict) else None
+        return read_inputs(self.folder, self.record_name)
 
     @contextmanager
     def making(self) -> Iterator[None]:
@@ -129,10 +125,11 @@ class Kept:
         self._write({path.relative_to(self.folder).as_posix(): sha256_of(path) for path in self._files()})
 
     def _write(self, files: Mapping[str, str] | None) -> None:
-        values = {"inputs": stable(self._all_inputs()), "files": files}
+        values = {"inputs": stable(self.all_inputs()), "files": files}
         write_document(self.record, _KIND, _SCHEMA_VERSION, values)
 
-    def _all_inputs(self) -> dict[str, Any]:
+    def all_inputs(self) -> dict[str, Any]:
+        """The inputs as the record has them, with the version of modalens."""
         return {"modalens": __version__, **self.inputs}
 
     def _files(self) -> list[Path]:
@@ -166,6 +163,24 @@ def kept_or_made(kept: Kept, load: Callable[[], T], make: Callable[[], T]) -> T:
         logger.info("%s", problem)
     with kept.making():
         return make()
+
+
+def read_inputs(folder: Path, record_name: str = RECORD_NAME) -> Mapping[str, Any] | None:
+    """What the result in a folder was made from; None if there is none, or its record is damaged."""
+    try:
+        found = read_document(folder / record_name, _KIND, _SCHEMA_VERSION).get("inputs")
+    except ModalensError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def is_finished(folder: Path, record_name: str = RECORD_NAME) -> bool:
+    """Whether the result in a folder is whole, as far as its record says; one without a record counts as whole."""
+    try:
+        document = read_document(folder / record_name, _KIND, _SCHEMA_VERSION)
+    except ModalensError:
+        return True
+    return isinstance(document.get("files"), dict)
 
 
 def set_aside(path: Path, into: Path) -> Path:

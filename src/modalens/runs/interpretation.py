@@ -1,0 +1,177 @@
+"""What is known of the features of one representation, and how it lies on disk."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from modalens.dominance import Dominance
+from modalens.errors import ModalensError
+from modalens.interpret import (
+    ActivationHistograms,
+    Bridges,
+    Fidelity,
+    Monosemanticity,
+    TopSamples,
+    measure_fidelity,
+)
+from modalens.store.atomic import whole_file
+
+SIDES = ("image", "text")
+_ARRAYS = "arrays.npz"
+_ALONG = "along_training.parquet"
+
+
+@dataclass(frozen=True)
+class InterpretConfig:
+    """How features are interpreted.
+
+    Attributes
+    ----------
+    image_embedder, text_embedder
+        Models that say how alike samples are (see :func:`modalens.towers.samples.load_sample_embedder`), or ``own``:
+        the embeddings of the run itself, for stores whose images are not at hand. Features are then judged by what
+        they were made of, which flatters them.
+    m, draws
+        Strongest samples of each feature, and random baselines.
+    rule
+        Class rule behind bridges and galleries. ``twofold`` means the same on every model, so that encoders
+        can be held against each other.
+    shuffles
+        Shuffles of the pairs behind the verdicts.
+    seed
+        Seed of every draw.
+    """
+
+    image_embedder: str = "efficientnet-lite0"
+    text_embedder: str = "minilm"
+    m: int = 20
+    draws: int = 5
+    rule: str = "twofold"
+    shuffles: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SampleSets:
+    """The distinct images and texts of the pairs that are scored.
+
+    Attributes
+    ----------
+    rows
+        Rows of the store that are scored, (n,).
+    distinct
+        For each side, places within ``rows`` of samples that differ from every earlier one, (u,): the same
+        picture under two names would count as two alike samples.
+    embeddings
+        For each side, their embeddings by a model that is not under study, (u, h).
+    ids
+        For each side, the ids of their pairs, (u,).
+    cards
+        For each side, the model that embedded them.
+    """
+
+    rows: Int[np.ndarray, " n"]
+    distinct: Mapping[str, Int[np.ndarray, " u"]]
+    embeddings: Mapping[str, Float[np.ndarray, "u h"]]
+    ids: Mapping[str, np.ndarray]
+    cards: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """What is known of the features of one representation.
+
+    Attributes
+    ----------
+    ids
+        For each side, the pair ids of the samples that ``top`` counts, (u,).
+    top, mono
+        For each side, the strongest samples and how alike they are.
+    histograms, neighbours
+        Activations in bins; the nearest features and their cosines, both (f, k).
+    bridges
+        Partners and verdicts of one-sided features.
+    mds
+        The scores behind it, under the rule of the configuration.
+    config
+        How it was made.
+    along
+        Mean Mono over features at each checkpoint of the training: columns ``step``, ``modality``, ``features``,
+        ``mono``, ``low`` and ``high`` (95 % over features) and ``chance``; no rows where nothing was trained.
+    """
+
+    ids: Mapping[str, np.ndarray]
+    top: Mapping[str, TopSamples]
+    mono: Mapping[str, Monosemanticity]
+    histograms: ActivationHistograms
+    neighbours: tuple[Int[np.ndarray, "f k"], Float[np.ndarray, "f k"]]
+    bridges: Bridges
+    mds: Dominance
+    config: InterpretConfig
+    along: pd.DataFrame
+
+    @cached_property
+    def fidelity(self) -> Fidelity:
+        """Averages by class, and whether a modality's own features mean more in it."""
+        return measure_fidelity(self.mono["image"], self.mono["text"], self.mds, seed=self.config.seed)
+
+    def save(self, folder: Path) -> None:
+        """Write what :meth:`load` reads."""
+        for side in SIDES:
+            self.mono[side].save(folder / f"monosemanticity-{side}.parquet")
+        self.bridges.save(folder / "bridges.parquet")
+        with whole_file(folder / _ALONG) as partial:
+            self.along.to_parquet(partial, index=False)
+        arrays: dict[str, np.ndarray] = {"near": self.neighbours[0], "cosine": self.neighbours[1]}
+        for side in SIDES:
+            arrays[f"{side}_ids"] = self.ids[side].astype(str)
+            for name in ("rows", "values", "fired", "constant"):
+                arrays[f"{side}_{name}"] = getattr(self.top[side], name)
+        for name in ("edges", "image", "text", "image_zeros", "text_zeros"):
+            arrays[f"histogram_{name}"] = getattr(self.histograms, name)
+        with whole_file(folder / _ARRAYS) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, folder: Path, mds: Dominance, config: InterpretConfig) -> "Interpretation":
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ModalensError
+            If it is missing or damaged.
+        """
+        try:
+            with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+            top = {
+                side: TopSamples(
+                    **{name: found[f"{side}_{name}"] for name in ("rows", "values", "fired", "constant")},
+                    by="value",
+                )
+                for side in SIDES
+            }
+            histograms = ActivationHistograms(
+                **{
+                    name: found[f"histogram_{name}"]
+                    for name in ("edges", "image", "text", "image_zeros", "text_zeros")
+                }
+            )
+            ids = {side: found[f"{side}_ids"].astype(object) for side in SIDES}
+            neighbours = (found["near"], found["cosine"])
+            along = pd.read_parquet(folder / _ALONG)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+            raise ModalensError(
+                f"The interpretation in {folder} cannot be read ({error}); remove it and interpret again."
+            ) from error
+        mono = {side: Monosemanticity.load(folder / f"monosemanticity-{side}.parquet") for side in SIDES}
+        linked = Bridges.load(folder / "bridges.parquet")
+        return cls(ids, top, mono, histograms, neighbours, linked, mds, config, along)
