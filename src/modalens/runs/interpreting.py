@@ -26,7 +26,7 @@ from modalens.runs.inputs import interpretation_kept
 from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig, SampleSets
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
-from modalens.runs.samples import embed_samples
+from modalens.runs.samples import embed_samples, samples_folder
 from modalens.runs.scoring import score_into
 from modalens.store import PairStore
 from modalens.store.kept import kept_or_made, read_inputs
@@ -58,7 +58,7 @@ def collect_samples(
         else:
             embedder = load_sample_embedder(name, side)
             cards[side] = embedder.card()
-            found = embed_samples(store, embedder, out, rows)
+            found = embed_samples(store, embedder, samples_folder(store, embedder, out, rows), rows)
         seen: dict[bytes, int] = {}
         for place, row in enumerate(found):
             seen.setdefault(row.tobytes(), place)

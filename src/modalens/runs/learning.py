@@ -20,7 +20,7 @@ from modalens.features.quality import Quality, measure_quality
 from modalens.features.sharing import load_features
 from modalens.features.trainer import FeatureConfig, PairData, Trained
 from modalens.runs.encoding import encode_store
-from modalens.runs.inputs import codes_kept, features_kept, quality_kept
+from modalens.runs.inputs import codes_kept, features_kept, quality_kept, scores_kept
 from modalens.runs.layout import REPLACED, LearnedFeatures, RunFolder
 from modalens.runs.scoring import ScoreConfig, Scores, score_into
 from modalens.store import CodeStore, EmbeddingStore
@@ -194,6 +194,27 @@ def measure_learned(where: LearnedFeatures, store: EmbeddingStore, config: Score
     return Learned(model, scores, _quality(where, model, store, config), read_log(where.folder))
 
 
+def load_learned(where: LearnedFeatures, store: EmbeddingStore, config: ScoreConfig) -> Learned:
+    """What :func:`measure_learned` made, where nothing has to be made.
+
+    Raises
+    ------
+    ModalensError
+        If something is missing or was made from other inputs; the sentence says what to run.
+    """
+    check_features(where, store)
+    model = load_features(where.folder)
+    codes_kept(where, model, store).require()
+    scores_kept(where.scores, CodeStore.open(where.codes), config).require()
+    quality_kept(where, model, store, config).require()
+    return Learned(model, Scores.load(where.scores), _load_quality(where), read_log(where.folder))
+
+
+def _load_quality(where: LearnedFeatures) -> dict[str, Quality]:
+    document = read_document(where.quality, _KIND, _SCHEMA_VERSION)
+    return {name: Quality.from_dict(values) for name, values in document["quality"].items()}
+
+
 def _encode(where: LearnedFeatures, model: SparseAutoencoder | NCL, store: EmbeddingStore) -> CodeStore:
     kept = codes_kept(where, model, store)
     if kept.problem() is None:
@@ -212,10 +233,6 @@ def _encode(where: LearnedFeatures, model: SparseAutoencoder | NCL, store: Embed
 def _quality(
     where: LearnedFeatures, model: SparseAutoencoder | NCL, store: EmbeddingStore, config: ScoreConfig
 ) -> dict[str, Quality]:
-    def load() -> dict[str, Quality]:
-        document = read_document(where.quality, _KIND, _SCHEMA_VERSION)
-        return {name: Quality.from_dict(values) for name, values in document["quality"].items()}
-
     def make() -> dict[str, Quality]:
         found = _measure_quality(model, store, config)
         about = {"modalens": __version__, "model": model.card(), "seed": config.seed}
@@ -224,7 +241,7 @@ def _quality(
         write_document(where.quality, _KIND, _SCHEMA_VERSION, {"about": about, "quality": values})
         return found
 
-    return kept_or_made(quality_kept(where, model, store, config), load, make)
+    return kept_or_made(quality_kept(where, model, store, config), lambda: _load_quality(where), make)
 
 
 def _measure_quality(

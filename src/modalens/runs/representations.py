@@ -12,9 +12,10 @@ from jaxtyping import Int
 from modalens.arrays import Matrix
 from modalens.dominance import Dominance
 from modalens.errors import ModalensError
+from modalens.runs.inputs import scores_kept
 from modalens.runs.layout import RunFolder
-from modalens.runs.learning import Learned, measure_learned
-from modalens.runs.scoring import ScoreConfig, Scores, score_into
+from modalens.runs.learning import Learned, load_learned, measure_learned
+from modalens.runs.scoring import ScoreConfig, Scores, last_config, score_into
 from modalens.store import CodeStore, EmbeddingStore, PairStore
 
 logger = logging.getLogger(__name__)
@@ -123,8 +124,8 @@ class Found:
     left_out: list[tuple[str, str]]
 
 
-def find_representations(run: RunFolder, config: ScoreConfig | None = None) -> Found:
-    """The embeddings of a run and all features learned on them, scored now where that was not done.
+def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, make: bool = True) -> Found:
+    """The embeddings of a run and all features learned on them, encoded and scored now where that was not done.
 
     Parameters
     ----------
@@ -132,6 +133,8 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None) -> F
         The run.
     config
         How scores must have been made; as it was done last by default.
+    make
+        Whether to encode and score what is missing; otherwise it is left out.
 
     Raises
     ------
@@ -139,11 +142,18 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None) -> F
         If the embeddings are damaged, or cannot be scored in this way.
     """
     store = run.store()
-    scores = score_into(run.scores, store, config)
-    found = Found([Representation(RAW, store, scores, run.folder)], [])
+    found = Found([], [])
+    config = config or last_config(run.scores) or ScoreConfig()
+    if make:
+        scores = score_into(run.scores, store, config)
+        found.representations.append(Representation(RAW, store, scores, run.folder))
+    elif (problem := scores_kept(run.scores, store, config).problem()) is not None:
+        found.left_out.append((RAW, problem))
+    else:
+        found.representations.append(Representation(RAW, store, Scores.load(run.scores), run.folder))
     for where in run.begun():
         try:
-            learned = measure_learned(where, store, scores.config)
+            learned = measure_learned(where, store, config) if make else load_learned(where, store, config)
         except ModalensError as error:
             found.left_out.append((where.name, str(error)))
             continue

@@ -1,6 +1,5 @@
 """One file of sample embeddings, filled row by row: what is not there yet is NaN."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from filelock import FileLock, Timeout
 from modalens.errors import ModalensError
 from modalens.store.atomic import whole_file
 from modalens.store.documents import read_document, write_document
+from modalens.store.kept import difference, stable
 
 BLOCK_ROWS = 4096
 _KIND = "modalens sample embeddings"
@@ -85,17 +85,14 @@ def _prepare(path: Path, description: Mapping[str, Any]) -> None:
 
 def _check(path: Path, description: Mapping[str, Any]) -> None:
     """See that the embeddings there are of the same model and pairs."""
-    document = path.with_suffix(".json")
-    before, now = read_document(document, _KIND, _SCHEMA_VERSION), json.loads(json.dumps(description))
-    if _unversioned(before.get("embedder")) != _unversioned(now["embedder"]):
-        raise ModalensError(
-            f"{path} was embedded with {dict(before.get('embedder') or {}).get('model')} in another state or setting "
-            f"than this {now['embedder'].get('model')}; name another folder or remove that file and its .json."
-        )
-    if any(before.get(part) != now[part] for part in ("pairs", "d", "samples_sha256")):
-        raise ModalensError(
-            f"{path} holds embeddings of other pairs or rows; name another folder or remove it and its .json."
-        )
+    before = stable(read_document(path.with_suffix(".json"), _KIND, _SCHEMA_VERSION))
+    now = stable(description)
+    for part in ("embedder", "pairs", "d", "samples_sha256"):
+        if before.get(part) != now[part]:
+            raise ModalensError(
+                f"{path} was made from other inputs ({part} {difference(before.get(part), now[part])}); name another "
+                "folder or remove that file and its .json."
+            )
 
 
 def _opened(path: Path, shape: tuple[int, int], mode: Literal["r", "r+"]) -> np.memmap:
@@ -109,11 +106,6 @@ def _opened(path: Path, shape: tuple[int, int], mode: Literal["r", "r+"]) -> np.
     if matrix.shape != shape:
         raise ModalensError(f"{path} has shape {matrix.shape}, not {shape}; remove it and embed again.")
     return matrix
-
-
-def _unversioned(card: Any) -> dict[str, Any]:
-    """A card without the versions of libraries, which may move under a run."""
-    return {name: value for name, value in dict(card or {}).items() if name != "versions"}
 
 
 def _write_nans(path: Path, shape: tuple[int, int]) -> None:

@@ -1,6 +1,8 @@
 """Embed the images or the texts of a store's pairs with a sample embedder, once, and keep the result."""
 
 import hashlib
+import json
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,10 +16,11 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from modalens.errors import ModalensError
-from modalens.pairs import Pairs, load_pairs
 from modalens.progress import progress_bar
+from modalens.runs.origin import open_pairs
 from modalens.runs.sample_file import BLOCK_ROWS, kept_rows, rows_so_far
 from modalens.store import PairStore
+from modalens.store.kept import stable
 from modalens.towers.samples import SampleEmbedder
 from modalens.version import __version__
 
@@ -110,6 +113,17 @@ def embed_samples(
     return finished
 
 
+def samples_folder(
+    store: PairStore, embedder: SampleEmbedder, out: Path, rows: Int[np.ndarray, " n"] | None = None
+) -> Path:
+    """A folder of its own for each model and choice of pairs, so that none takes the place of another."""
+    made_from = {"card": stable(embedder.card()), "d": embedder.dim}
+    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode())
+    digest.update(_samples(store, embedder.modality, rows).digest().encode())
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", embedder.name).strip("-")[-40:]
+    return out / f"{name}-{digest.hexdigest()[:8]}"
+
+
 def _samples(store: PairStore, modality: str, rows: np.ndarray | None) -> _Samples:
     rows = np.arange(len(store)) if rows is None else np.asarray(rows)
     if len(rows) == 0:
@@ -141,7 +155,7 @@ def _images(
     store: PairStore, samples: _Samples, missing: Bool[np.ndarray, " u"]
 ) -> Iterator[tuple[int, Any]]:
     """The missing images, undecoded, in the order of the source."""
-    source = _source(store)
+    source = open_pairs(store)
     code_of = {name: code for name, code in zip(samples.ids, samples.codes, strict=True) if missing[code]}
     left = set(code_of.values())
     for pair in source:
@@ -161,19 +175,6 @@ def _images(
     raise ModalensError(
         f"The pair {gone[0]!r} is no longer in {source.name} ({len(gone)} of {len(samples.ids)} pairs are gone); "
         "bring it back or embed the source again."
-    )
-
-
-def _source(store: PairStore) -> Pairs:
-    name = None if store.manifest is None else store.manifest.source.get("source")
-    try:
-        if name is not None:
-            return load_pairs(str(name))
-    except ModalensError as error:
-        raise ModalensError(f"The images of {store.folder} come from {name}: {error}") from error
-    raise ModalensError(
-        f"{store.folder} does not say where its images come from; embed them again from a source with a name, or "
-        "judge features by the run's own embeddings (--image-embedder own)."
     )
 
 
