@@ -17,7 +17,12 @@ from modalens.interpret import Bridges, monosemanticity
 from modalens.pairs import load_pairs
 from modalens.runs import ScoreConfig, embed, interpreting, score_store
 from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig
-from modalens.runs.interpreting import collect_samples, find_interpretation, interpret_run, load_interpretation
+from modalens.runs.interpreting import (
+    collect_samples,
+    find_interpretation,
+    interpret_run,
+    load_interpretation,
+)
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
 from tests.fakes import FakeVLM
