@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +10,10 @@ import torch
 from modalens.errors import ModalensError
 from modalens.features import NCL, NCLConfig, SAEConfig, SparseAutoencoder, TrainConfig, distributed, train
 from modalens.features.batches import PairBatches
-from modalens.features.config import KINDS
+from modalens.features.registry import kinds
 
 D, F, K = 12, 150, 4
-CONFIGS = [*(SAEConfig(D, F, K, kind, dead_after=64) for kind in KINDS), NCLConfig(D, 16)]
+CONFIGS = [*(SAEConfig(D, F, K, kind, dead_after=64) for kind in kinds("sae")), NCLConfig(D, 16)]
 TRAIN = TrainConfig(steps=30, batch_size=64, log_every=10, checkpoint_every=20, warmup_steps=5, clip=4.0)
 
 SCRIPT = """
@@ -29,15 +28,15 @@ train(CONFIGS, tuple(np.load(sys.argv[1])), TRAIN, out=sys.argv[2])
 
 def torchrun(*words, processes=2):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [*command, *map(str, words)], capture_output=True, text=True, timeout=100, env=environment
     )
 
 
 def weights(folder, number):
-    model = (NCL if number == len(KINDS) else SparseAutoencoder).load(folder / f"model-{number}")
-    return model._tensors if hasattr(model, "_tensors") else model._projector.state_dict()
+    model = (NCL if number == len(kinds("sae")) else SparseAutoencoder).load(folder / f"model-{number}")
+    return model.state()
 
 
 def test_two_processes_train_as_one(tmp_path, rng):

@@ -9,8 +9,7 @@ from safetensors.torch import load_file
 import modalens as ml
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig
-from modalens.features.config import KINDS
-from modalens.features.sae import SparseAutoencoder
+from modalens.features.registry import kind_named, kinds
 from modalens.features.saelens import save_saelens
 
 D, F, K = 12, 40, 5
@@ -35,7 +34,7 @@ def random_sae(kind="topk", standardise="none"):
         tensors |= {"mean": normal(2, D), "scale": torch.rand(2, D, generator=generator) + 0.5}
         if standardise == "shared":
             tensors |= {name: tensors[name][:1].repeat(2, 1) for name in ("mean", "scale")}
-    return SparseAutoencoder._kinds[kind](SAEConfig(D, F, K, kind, standardise), tensors)
+    return kind_named(kind).model_class(SAEConfig(D, F, K, kind, standardise), tensors)
 
 
 def embeddings():
@@ -56,7 +55,7 @@ def read_as_theirs(folder, x):
     return codes, codes @ t["W_dec"] + t["b_dec"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds("sae"))
 @pytest.mark.parametrize("standardise", ["none", "shared", "per_modality"])
 @pytest.mark.parametrize("modality", ["image", "text"])
 def test_the_files_say_the_same_function(kind, standardise, modality, tmp_path):
@@ -85,7 +84,7 @@ def test_one_file_cannot_hold_two_standardisers(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds("sae"))
 @pytest.mark.parametrize("standardise", ["none", "shared"])
 def test_saelens_opens_it_and_agrees(kind, standardise, tmp_path):
     sae_lens = pytest.importorskip("sae_lens", reason="sae-lens is not installed")

@@ -111,7 +111,7 @@ def test_a_model_in_memory_and_a_copy_for_saelens(runs, hub):
     assert 'SAE.from_pretrained("me/both", "saelens")' in card
     assert "Reached" not in card
     assert same_codes(from_pretrained("me/both"), sae)
-    with pytest.raises(ModalensError, match="SAELens knows no projectors"):
+    with pytest.raises(ModalensError, match="SAELens knows sparse autoencoders alone; share this NCL"):
         push_to_hub(runs["ncl"], "me/ncl", saelens=True)
     assert not (hub.root / "me" / "ncl").exists()
 

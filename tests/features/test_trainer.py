@@ -9,11 +9,11 @@ import torch
 
 from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig, trainer
-from modalens.features.config import KINDS
 from modalens.features.evaluation import Representation, Sample, evaluate
 from modalens.features.learners import SAELearner
 from modalens.features.logs import LOG_NAME
 from modalens.features.ncl import NCLLearner
+from modalens.features.registry import kinds
 from modalens.features.trainer import train
 from modalens.runs import embed
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
@@ -31,7 +31,7 @@ def pairs():
 
 def tensors(trained):
     model = trained.model
-    return model._tensors if hasattr(model, "_tensors") else model._projector.state_dict()
+    return model.state()
 
 
 def assert_same(one, other):
@@ -190,7 +190,7 @@ def test_evaluation_draws_what_it_is_told(pairs):
 
 
 @pytest.mark.parametrize(
-    "config", [*(SAEConfig(8, 64, 3, kind, dead_after=1) for kind in KINDS), NCLConfig(8, 32)]
+    "config", [*(SAEConfig(8, 64, 3, kind, dead_after=1) for kind in kinds("sae")), NCLConfig(8, 32)]
 )
 def test_a_gpu_rounds_the_products_alone(config):
     """What training on a GPU does about precision, done on the CPU: gradients stay whole and nearly the same."""

@@ -1,21 +1,46 @@
-"""Representations learned on embeddings: sparse autoencoders and the non-negative contrastive projector."""
+"""Features learned on embeddings: sparse autoencoders and the non-negative contrastive projector.
 
-from modalens.features.config import SAEConfig
-from modalens.features.ncl import NCL, NCLConfig
-from modalens.features.sae import AlignedSAE, BatchTopKSAE, MatryoshkaSAE, SparseAutoencoder, TopKSAE
-from modalens.features.settings import TrainConfig
-from modalens.features.trainer import Trained, train
+Names are imported when first used, so that configurations can be read without PyTorch.
+"""
 
-__all__ = [
-    "NCL",
-    "AlignedSAE",
-    "BatchTopKSAE",
-    "MatryoshkaSAE",
-    "NCLConfig",
-    "SAEConfig",
-    "SparseAutoencoder",
-    "TopKSAE",
-    "TrainConfig",
-    "Trained",
-    "train",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "NCL": "ncl",
+    "AlignedSAE": "sae",
+    "BatchTopKSAE": "sae",
+    "FeatureModel": "base",
+    "MatryoshkaSAE": "sae",
+    "NCLConfig": "config",
+    "SAEConfig": "config",
+    "SparseAutoencoder": "sae",
+    "TopKSAE": "sae",
+    "TrainConfig": "settings",
+    "Trained": "trainer",
+    "load_features": "loading",
+    "train": "trainer",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from modalens.features.base import FeatureModel as FeatureModel
+    from modalens.features.config import NCLConfig as NCLConfig
+    from modalens.features.config import SAEConfig as SAEConfig
+    from modalens.features.loading import load_features as load_features
+    from modalens.features.ncl import NCL as NCL
+    from modalens.features.sae import AlignedSAE as AlignedSAE
+    from modalens.features.sae import BatchTopKSAE as BatchTopKSAE
+    from modalens.features.sae import MatryoshkaSAE as MatryoshkaSAE
+    from modalens.features.sae import SparseAutoencoder as SparseAutoencoder
+    from modalens.features.sae import TopKSAE as TopKSAE
+    from modalens.features.settings import TrainConfig as TrainConfig
+    from modalens.features.trainer import Trained as Trained
+    from modalens.features.trainer import train as train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'modalens.features' has no attribute {name!r}")
+    return getattr(import_module(f"modalens.features.{_HOMES[name]}"), name)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modalens.errors import ModalensError
+from modalens.features.base import FeatureModel
 from modalens.features.logs import LOG_NAME
-from modalens.features.ncl import NCL
-from modalens.features.sae import SparseAutoencoder
 from modalens.store import EmbeddingStore
 from modalens.version import __version__
 
@@ -38,7 +37,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def model_card(
-    model: SparseAutoencoder | NCL,
+    model: FeatureModel,
     repo_id: str,
     log: Sequence[Mapping[str, Any]] = (),
     embeddings: EmbeddingStore | None = None,
@@ -68,13 +67,12 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _header(model: SparseAutoencoder | NCL) -> str:
-    method = "non-negative-contrastive-learning" if isinstance(model, NCL) else "sparse-autoencoder"
-    tags = "".join(f"\n- {tag}" for tag in (method, "interpretability", "modality-gap"))
+def _header(model: FeatureModel) -> str:
+    tags = "".join(f"\n- {tag}" for tag in (model.hub_tag, "interpretability", "modality-gap"))
     return f"---\nlibrary_name: modalens\ntags:{tags}\n---"
 
 
-def _summary(model: SparseAutoencoder | NCL) -> str:
+def _summary(model: FeatureModel) -> str:
     about = (type(model).__doc__ or "").splitlines()[0]
     c = model.config
     return (

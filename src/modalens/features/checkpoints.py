@@ -19,6 +19,8 @@ from modalens.errors import ModalensError
 from modalens.store.atomic import whole_file
 
 _HEADER = "modalens"
+# What stays of a finished training beside its last checkpoint: enough to draw a curve along training.
+KEPT_CHECKPOINTS = 8
 
 
 def checkpoint_file(folder: Path, step: int) -> Path:
@@ -35,6 +37,25 @@ def steps_kept(folder: Path) -> list[int]:
 def latest_step(folder: Path) -> int | None:
     """Step of the newest checkpoint in a folder, or None."""
     return max(steps_kept(folder), default=None)
+
+
+def steps_to_keep(every: int, last: int) -> set[int]:
+    """Steps whose checkpoints outlive a training of ``last`` steps that made one ``every`` so many.
+
+    The last one and at most :data:`KEPT_CHECKPOINTS` before it, evenly spaced. Which ones follows from the
+    numbers alone, so a run that was stopped on its way keeps the same as one that was not.
+    """
+    steps = range(every, last + 1, every)
+    count = min(len(steps), KEPT_CHECKPOINTS + 1)
+    return {steps[round((place + 1) * len(steps) / count) - 1] for place in range(count)}
+
+
+def thin_checkpoints(folder: Path, every: int, last: int) -> None:
+    """Remove what a finished training needs no longer; see :func:`steps_to_keep`."""
+    kept = steps_to_keep(every, last)
+    for step in steps_kept(folder):
+        if step not in kept:
+            checkpoint_file(folder, step).unlink()
 
 
 def save_checkpoint(
@@ -85,8 +106,10 @@ def load_checkpoint(
     return header
 
 
-def read_learner(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Configuration and state of the only learner of a checkpoint, for one who wants to look at it.
+def read_learner(path: Path) -> tuple[str | None, dict[str, Any], dict[str, Tensor]]:
+    """Kind, configuration and state of the only learner of a checkpoint, for one who wants to look at it.
+
+    Checkpoints of earlier versions do not name the kind.
 
     Raises
     ------
@@ -96,7 +119,8 @@ def read_learner(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     header, tensors = _read(path)
     if len(header["configuration"]) != 1:
         raise ModalensError(f"The checkpoint {path} holds {len(header['configuration'])} learners, not one.")
-    return header["configuration"][0], _under(tensors, "0.learner.")
+    name = header["kinds"][0] if "kinds" in header else None
+    return name, header["configuration"][0], _under(tensors, "0.learner.")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

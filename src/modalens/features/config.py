@@ -1,23 +1,50 @@
-"""How a sparse autoencoder is shaped and what its loss weighs."""
+"""How feature learners are shaped and what their losses weigh."""
 
+import dataclasses
 from dataclasses import dataclass
+from functools import partial
 
 from modalens.errors import ModalensError
+from modalens.features.registry import kinds
+from modalens.options import Options, option
 
-KINDS = ("topk", "batch_topk", "matryoshka", "aligned")
 STANDARDISATIONS = ("none", "shared", "per_modality")
 
 
 @dataclass(frozen=True)
-class SAEConfig:
-    """Shape and loss of a sparse autoencoder. The defaults are the published setting.
+class FeatureConfig(Options):
+    """What every learner is configured with.
 
     Attributes
     ----------
     d
         Width of the embeddings.
-    n_features, k
-        Features, and how many of them a code may have active.
+    n_features
+        Number of features.
+
+    Raises
+    ------
+    ModalensError
+        If a value is out of range.
+    """
+
+    d: int = option(dataclasses.MISSING, "Width of the embeddings.", least=1)
+    n_features: int = option(1024, "Number of features.", least=1)
+
+    @property
+    def label(self) -> str:
+        """Name of a folder for what this trains."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SAEConfig(FeatureConfig):
+    """Shape and loss of a sparse autoencoder. The defaults are the published setting.
+
+    Attributes
+    ----------
+    d, n_features, k
+        Width of the embeddings, features, and how many of them a code may have active.
     kind
         ``topk``: the k strongest features of each sample. ``batch_topk``: the k n strongest of a batch of n
         (Bussmann et al. 2024). ``matryoshka``: TopK whose leading features must reconstruct on their own
@@ -44,33 +71,31 @@ class SAEConfig:
         If a value is out of range.
     """
 
-    d: int
-    n_features: int = 1024
-    k: int = 32
-    kind: str = "topk"
-    standardise: str = "none"
-    aux_k: int | None = None
-    aux_coefficient: float = 1 / 32
-    dead_after: int = 20_000
-    matryoshka_levels: int = 4
-    align_lambda: float = 0.03
-    seed: int = 0
+    k: int = option(32, "Active features of a code.", least=1)
+    kind: str = option("topk", "Variant of the autoencoder.", choices=partial(kinds, "sae"))
+    standardise: str = option("none", "Standardisation of the embeddings.", choices=STANDARDISATIONS)
+    aux_k: int | None = option(
+        None, "Dead features that the auxiliary loss may use (default: half the width).", least=0
+    )
+    aux_coefficient: float = option(1 / 32, "Weight of the auxiliary loss on dead features.", least=0)
+    dead_after: int = option(
+        20_000, "Pairs without firing after which a feature counts as dead.", unit="pairs", least=1
+    )
+    matryoshka_levels: int = option(4, "Nested prefixes of the matryoshka autoencoder.", least=1)
+    align_lambda: float = option(0.03, "Weight of the aligned autoencoder's pull between codes.", least=0)
+    seed: int = option(0, "Seed of the initial values and of the order of the pairs.", least=0)
 
     def __post_init__(self) -> None:
-        _one_of("kind", self.kind, KINDS)
-        _one_of("standardise", self.standardise, STANDARDISATIONS)
-        for name in ("d", "n_features", "k", "dead_after", "matryoshka_levels"):
-            if getattr(self, name) < 1:
-                raise ModalensError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        super().__post_init__()
         if self.k > self.n_features:
             raise ModalensError(
                 f"k is {self.k} and n_features {self.n_features}; a code cannot have more active features than exist."
             )
-        if self.aux_k is not None and self.aux_k < 0:
-            raise ModalensError(f"aux_k is {self.aux_k}; it must be at least 0.")
-        for name in ("aux_coefficient", "align_lambda"):
-            if not getattr(self, name) >= 0:
-                raise ModalensError(f"{name} is {getattr(self, name)}; it must not be negative.")
+
+    @property
+    def label(self) -> str:
+        """Name of a folder for what this trains."""
+        return f"{self.kind}-n{self.n_features}-k{self.k}-seed{self.seed}"
 
     @property
     def aux_features(self) -> int:
@@ -86,6 +111,33 @@ class SAEConfig:
         return sorted(lengths)
 
 
-def _one_of(name: str, value: str, values: tuple[str, ...]) -> None:
-    if value not in values:
-        raise ModalensError(f"{name} is {value!r}; it must be one of {', '.join(values)}.")
+@dataclass(frozen=True)
+class NCLConfig(FeatureConfig):
+    """Shape and loss of the non-negative contrastive projector.
+
+    Attributes
+    ----------
+    d, n_features
+        Width of the embeddings and of the output.
+    temperature
+        What similarities are divided by in the loss. The papers do not give theirs.
+    normalize
+        Whether outputs are scaled to unit length for the loss, as in Wang et al. 2024; the features
+        themselves are never scaled.
+    seed
+        Seed of the initial values.
+
+    Raises
+    ------
+    ModalensError
+        If a value is out of range.
+    """
+
+    temperature: float = option(0.07, "What similarities are divided by in the loss.", over=0)
+    normalize: bool = option(True, "Scale outputs to unit length for the loss.")
+    seed: int = option(0, "Seed of the initial values and of the order of the pairs.", least=0)
+
+    @property
+    def label(self) -> str:
+        """Name of a folder for what this trains."""
+        return f"ncl-n{self.n_features}-seed{self.seed}"

@@ -1,16 +1,20 @@
 """Sparse autoencoders as they are trained: parameters, losses and what is counted on the way."""
 
-from typing import NamedTuple
+from typing import Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from modalens.arrays import Matrix
+from modalens.features.base import MODALITIES, Learner, LearnerLoss
 from modalens.features.config import SAEConfig
 from modalens.features.distributed import maximum_, minimum_, world_size
 from modalens.features.evaluation import Representation
+from modalens.features.registry import kind_named
 from modalens.features.sae import SparseAutoencoder, Standardiser
+from modalens.features.standardise import measure_standardiser
 from modalens.features.step import (
     Codes,
     Selection,
@@ -24,14 +28,7 @@ from modalens.features.step import (
 _THRESHOLD_MEMORY = 0.99
 
 
-class LearnerLoss(NamedTuple):
-    """Loss of one batch: ``total`` to go backward from, and its parts, detached, for the log."""
-
-    total: Tensor
-    parts: dict[str, Tensor]
-
-
-class SAELearner(nn.Module):
+class SAELearner(Learner):
     """Trains any kind of sparse autoencoder on paired batches.
 
     Loss: squared reconstruction error of the image side plus that of the text side, mean over pairs, plus
@@ -39,6 +36,7 @@ class SAELearner(nn.Module):
     The whole state, what is counted included, is in ``state_dict``.
     """
 
+    config: SAEConfig
     mean: Tensor
     scale: Tensor
     threshold: Tensor
@@ -59,6 +57,11 @@ class SAELearner(nn.Module):
         self.register_buffer("scale", standardiser.scale.float().clone())
         self.register_buffer("threshold", torch.zeros(()))
         self.register_buffer("pairs_since_fired", torch.zeros(2, f, dtype=torch.int64))
+
+    @classmethod
+    def for_data(cls, config: SAEConfig, image: Matrix, text: Matrix) -> Self:
+        """The learner of a configuration, standardising as the pairs ask for."""
+        return cls(config, measure_standardiser(image, text, config.standardise))
 
     def initialise(self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"]) -> None:
         """Start the pre-bias at the mean of a sample of both modalities."""
@@ -106,7 +109,7 @@ class SAELearner(nn.Module):
     @torch.no_grad()
     def represent(self, x: Float[Tensor, "n d"], modality: str) -> Representation:
         """Reconstruction (n, d) as the exported autoencoder gives it, and how often each feature fired."""
-        row = ("image", "text").index(modality)
+        row = MODALITIES.index(modality)
         standard = (x - self.mean[row]) / self.scale[row]
         codes, _ = encode(standard - self.b_pre, self.W_enc, self.b_enc, self._selection())
         fired = torch.bincount(codes.features[codes.values > 0], minlength=self.config.n_features)
@@ -121,7 +124,8 @@ class SAELearner(nn.Module):
         if self.config.kind == "batch_topk":
             tensors["threshold"] = self.threshold
         tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        return SparseAutoencoder._kinds[self.config.kind](self.config, tensors)
+        exported: SparseAutoencoder = kind_named(self.config.kind).model_class(self.config, tensors)
+        return exported
 
     def _standardise(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         if self.config.standardise == "none":

@@ -2,29 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from jaxtyping import Float
 
 from modalens.arrays import Matrix, paired_shape
 from modalens.dominance.retrieval import Retrieval, measure_retrieval
+from modalens.features.base import MODALITIES, FeatureModel
 from modalens.features.evaluation import Sample
 
 Interval = tuple[float, float, float]
 
 _MAX_PAIRS = 5000
 _RESAMPLES = 1000
-_MODALITIES = ("image", "text")
-
-
-class LearnedModel(Protocol):
-    """An autoencoder or a projector. An autoencoder has ``decode`` as well."""
-
-    def encode(self, x: Matrix, modality: str | None = None) -> sp.csr_array:
-        """Codes (n, f) of embeddings (n, d)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,7 @@ class Quality:
 
 
 def measure_quality(
-    model: LearnedModel,
+    model: FeatureModel,
     image: Matrix,
     text: Matrix,
     *,
@@ -119,8 +110,7 @@ def measure_quality(
     labels = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     ids = None if image_ids is None else np.asarray(image_ids)[rows]
     fvu, variance, active, per_sample, outputs = {}, {}, {}, {}, []
-    decode = getattr(model, "decode", None)
-    for name in _MODALITIES:
+    for name in MODALITIES:
         x = getattr(sample, name).numpy()
         codes = model.encode(x, name)
         fires = np.bincount(codes.indices, minlength=codes.shape[1])
@@ -129,8 +119,8 @@ def measure_quality(
         spread = np.square(x - x.mean(axis=0), dtype=np.float64).sum(axis=1)
         variance[name] = float(spread.mean())
         output: Matrix = codes
-        if decode is not None:
-            output = decode(codes, name)
+        if model.has_decoder:
+            output = model.decode(codes, name)
             error = np.square(x - output, dtype=np.float64).sum(axis=1)
             fvu[name] = _ratio(error, spread, labels[rows], seed)
         outputs.append(output)

@@ -1,33 +1,24 @@
 """Sparse autoencoders as they are used: encode, decode, save, load. No training state."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional
 
 from modalens.arrays import Matrix, iter_blocks, matrix_shape
 from modalens.errors import ModalensError
+from modalens.features.base import MODALITIES
 from modalens.features.config import SAEConfig
-from modalens.features.step import Selection, encode, over_threshold, top_k_per_sample
-from modalens.store.atomic import whole_file, write_json
-from modalens.towers.cards import tensors_sha256
-from modalens.version import __version__
+from modalens.features.step import Codes, Selection, encode, over_threshold, top_k_per_sample
+from modalens.features.trainable import Trainable
 
-WEIGHTS_NAME = "sae.safetensors"
-CONFIG_NAME = "config.json"
-_KIND = "modalens sparse autoencoder"
-_SCHEMA_VERSION = 1
 _BLOCK_ROWS = 2048
-MODALITIES = ("image", "text")
 
 
 @dataclass(frozen=True)
@@ -38,7 +29,7 @@ class Standardiser:
     scale: Float[Tensor, "2 d"]
 
 
-class SparseAutoencoder:
+class SparseAutoencoder(Trainable):
     """A trained sparse autoencoder: one set of weights for both modalities.
 
     z = select(relu(W_enc (x - b_pre) + b_enc)), x_hat = W_dec^T z + b_pre, with x standardised first if the
@@ -54,12 +45,11 @@ class SparseAutoencoder:
         Shape and loss it was trained with.
     """
 
-    kind: ClassVar[str]
-    _kinds: ClassVar[dict[str, type["SparseAutoencoder"]]] = {}
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        SparseAutoencoder._kinds[cls.kind] = cls
+    document = "modalens sparse autoencoder"
+    weights_name = "sae.safetensors"
+    hub_tag = "sparse-autoencoder"
+    has_decoder = True
+    config: SAEConfig
 
     def __init__(self, config: SAEConfig, tensors: dict[str, Tensor]) -> None:
         d, f = config.d, config.n_features
@@ -80,40 +70,16 @@ class SparseAutoencoder:
         self.config = config
         self._tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
 
-    @classmethod
-    def fit(cls, data: Any, *, n_features: int = 1024, k: int = 32, seed: int = 0, **options: Any) -> Self:
-        """Train on a store, or on two paired matrices (image, text), each (n, d).
-
-        Parameters
-        ----------
-        data
-            An :class:`modalens.EmbeddingStore` or a pair of matrices.
-        n_features, k, seed
-            Features, active features a code, and the seed of initial values and of the order of pairs.
-        options
-            Other fields of :class:`SAEConfig`; ``train`` (a :class:`TrainConfig`), ``held_out`` and ``out`` as
-            :func:`modalens.features.train` takes them.
-
-        Raises
-        ------
-        ModalensError
-            If an option is out of range, or training cannot go on.
-        """
-        from modalens.features.settings import TrainConfig
-        from modalens.features.trainer import pair_width, train
-
-        training = options.pop("train", None) or TrainConfig(seed=seed)
-        where = {name: options.pop(name, None) for name in ("held_out", "out")}
-        try:
-            config = SAEConfig(pair_width(data), n_features, k, cls.kind, seed=seed, **options)
-        except TypeError as error:
-            raise ModalensError(f"The autoencoder does not take these options: {error}.") from error
-        (trained,) = train([config], data, training, **where)
-        return cast(Self, trained.model)
-
     def __repr__(self) -> str:
         c = self.config
         return f"{type(self).__name__}(d={c.d}, n_features={c.n_features}, k={c.k})"
+
+    @classmethod
+    def describe(cls, card: Mapping[str, Any]) -> str:
+        """What a card speaks of, in words that begin a sentence."""
+        how = card["standardise"]
+        given = "" if how == "none" else f", input standardised ({how})"
+        return f"{card['class']}: a sparse autoencoder with k = {card['k']}{given}"
 
     @property
     def W_enc(self) -> Float[Tensor, "f d"]:  # noqa: N802 (the field's name)
@@ -135,46 +101,48 @@ class SparseAutoencoder:
         """What is taken from the input and given back to the output."""
         return self._tensors["b_pre"]
 
-    @property
-    def _select(self) -> Selection:
-        return top_k_per_sample(self.config.k)
+    def state(self) -> dict[str, Tensor]:
+        """The weights, by name."""
+        return dict(self._tensors)
 
-    def encode_blocks(self, x: Matrix, modality: str | None = None) -> Iterator[sp.csr_array]:
-        """Codes of a matrix (n, d), block by block, each a CSR matrix (rows, f) in float32.
+    def to(self, device: str | torch.device) -> Self:
+        """Move the weights to a device; gives the autoencoder itself."""
+        self._tensors = {name: tensor.to(device) for name, tensor in self._tensors.items()}
+        return self
 
-        Parameters
-        ----------
-        x
-            Embeddings.
-        modality
-            ``image`` or ``text``; needed where each modality is standardised on its own.
+    def standardiser(self, modality: str | None = None) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+        """Mean and scale that embeddings of a modality are standardised by; zeros and ones for none.
 
         Raises
         ------
         ModalensError
-            If the width does not fit, a value is NaN or infinite, or the modality is missing.
+            If there is no such modality, or it is missing and each has its own.
         """
-        name = modality or "embedding"
-        _, d = matrix_shape(x, f"The {name} matrix")
-        if d != self.config.d:
-            raise ModalensError(
-                f"The {name} matrix has {d} features, the autoencoder was trained on {self.config.d}."
-            )
-        mean, scale = self._standardiser(modality)
-        with torch.inference_mode():
-            for _, block in iter_blocks(x, _BLOCK_ROWS, name):
-                dense = block.toarray() if sp.issparse(block) else block
-                rows = (torch.from_numpy(dense).float() - mean) / scale - self.b_pre
-                codes, _ = encode(rows, self.W_enc, self.b_enc, self._select)
-                parts = (codes.values.numpy(), codes.features.numpy(), codes.offsets.numpy())
-                sparse = sp.csr_array(parts, shape=(len(rows), self.config.n_features))
-                sparse.eliminate_zeros()  # fewer than k may be positive
-                sparse.sort_indices()
-                yield sparse
+        if modality is None:
+            if self.config.standardise == "per_modality":
+                raise ModalensError(
+                    "This autoencoder standardises each modality on its own: say which one this is."
+                )
+            modality = MODALITIES[0]
+        if modality not in MODALITIES:
+            raise ModalensError(f"There is no modality {modality!r}; there are {' and '.join(MODALITIES)}.")
+        row = MODALITIES.index(modality)
+        return self._tensors["mean"][row], self._tensors["scale"][row]
 
-    def encode(self, x: Matrix, modality: str | None = None) -> sp.csr_array:
-        """Codes of a matrix (n, d): CSR of shape (n, f), not negative. See :meth:`encode_blocks`."""
-        return sp.vstack(list(self.encode_blocks(x, modality)), format="csr")
+    def encode_tensor(self, x: Float[Tensor, "n d"], modality: str | None = None) -> Float[Tensor, "n f"]:
+        """Dense codes of a tensor on the autoencoder's device, with gradients through the active features.
+
+        Raises
+        ------
+        ModalensError
+            If the width does not fit, or the modality is missing where it is needed.
+        """
+        centred = self._centred(self._rows(x), modality)
+        activations = functional.relu(functional.linear(centred, self.W_enc, self.b_enc))
+        features, offsets = self._select(activations.detach())
+        chosen = torch.zeros_like(activations, dtype=torch.bool)
+        chosen[Codes(features, features, offsets).rows(), features] = True
+        return activations * chosen
 
     def decode(self, codes: Matrix, modality: str | None = None) -> Float[np.ndarray, "n d"]:
         """Reconstruct embeddings (n, d) from codes (n, f).
@@ -187,89 +155,49 @@ class SparseAutoencoder:
         _, f = matrix_shape(codes, "The code matrix")
         if f != self.config.n_features:
             raise ModalensError(f"The codes have {f} features, the autoencoder {self.config.n_features}.")
-        mean, scale = (part.numpy() for part in self._standardiser(modality))
-        decoder = self.W_dec.numpy()
+        mean, scale = (part.cpu().numpy() for part in self.standardiser(modality))
+        decoder = self.W_dec.cpu().numpy()
         parts = [block.astype(np.float32) @ decoder for _, block in iter_blocks(codes, _BLOCK_ROWS, "code")]
-        decoded: np.ndarray = (np.concatenate(parts) + self.b_pre.numpy()) * scale + mean
+        decoded: np.ndarray = (np.concatenate(parts) + self.b_pre.cpu().numpy()) * scale + mean
         return decoded
 
-    def card(self) -> dict[str, Any]:
-        """What a manifest records: class, configuration, checksum of the weights."""
-        return {
-            "class": type(self).__name__,
-            **asdict(self.config),
-            "weights_sha256": tensors_sha256(self._tensors),
-        }
+    @property
+    def _select(self) -> Selection:
+        return top_k_per_sample(self.config.k)
 
-    def save(self, folder: str | Path) -> None:
-        """Write weights (safetensors) and configuration (JSON); :meth:`load` gives the same bits."""
-        folder = Path(folder)
-        with whole_file(folder / WEIGHTS_NAME) as partial:
-            save_file(self._tensors, partial)
-        stamp = {"kind": _KIND, "schema": _SCHEMA_VERSION, "modalens": __version__}
-        write_json(folder / CONFIG_NAME, {**stamp, "config": asdict(self.config)})
+    def _centred(self, rows: Float[Tensor, "n d"], modality: str | None) -> Float[Tensor, "n d"]:
+        mean, scale = self.standardiser(modality)
+        return (rows - mean) / scale - self.b_pre
 
-    @classmethod
-    def load(cls, folder: str | Path) -> "SparseAutoencoder":
-        """Read what :meth:`save` wrote; the class is that of the saved kind.
-
-        Raises
-        ------
-        ModalensError
-            If the files are missing, damaged, of another kind or of another class than this one.
-        """
-        folder = Path(folder)
-        try:
-            values = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-            if values["kind"] != _KIND or values["schema"] != _SCHEMA_VERSION:
-                raise ModalensError(f"{folder} does not hold a sparse autoencoder that this modalens reads.")
-            config = SAEConfig(**values["config"])
-            tensors = load_file(folder / WEIGHTS_NAME)
-        except FileNotFoundError as error:
-            raise ModalensError(f"There is no sparse autoencoder in {folder}.") from error
-        except (KeyError, TypeError, json.JSONDecodeError, SafetensorError, OSError) as error:
-            raise ModalensError(f"The sparse autoencoder in {folder} cannot be read ({error}).") from error
-        kind = cls._kinds[config.kind]
-        if not issubclass(kind, cls):
-            raise ModalensError(f"{folder} holds a {kind.__name__}, not a {cls.__name__}.")
-        return kind(config, tensors)
-
-    def _standardiser(self, modality: str | None) -> tuple[Tensor, Tensor]:
-        if modality is None:
-            if self.config.standardise == "per_modality":
-                raise ModalensError(
-                    "This autoencoder standardises each modality on its own: say which one this is."
-                )
-            modality = MODALITIES[0]
-        if modality not in MODALITIES:
-            raise ModalensError(f"There is no modality {modality!r}; there are {' and '.join(MODALITIES)}.")
-        row = MODALITIES.index(modality)
-        return self._tensors["mean"][row], self._tensors["scale"][row]
+    def _sparse_codes(self, rows: Float[Tensor, "n d"], modality: str | None) -> sp.csr_array:
+        codes, _ = encode(self._centred(rows, modality), self.W_enc, self.b_enc, self._select)
+        parts = tuple(part.cpu().numpy() for part in (codes.values, codes.features, codes.offsets))
+        sparse = sp.csr_array(parts, shape=(len(rows), self.config.n_features))
+        sparse.eliminate_zeros()  # fewer than k may be positive
+        sparse.sort_indices()
+        return sparse
 
 
 class TopKSAE(SparseAutoencoder):
     """The k strongest features of each sample (Gao et al. 2024; the papers' autoencoder)."""
 
-    kind = "topk"
-
 
 class MatryoshkaSAE(SparseAutoencoder):
     """A TopK autoencoder whose leading features reconstruct on their own (Bussmann et al. 2025)."""
-
-    kind = "matryoshka"
 
 
 class AlignedSAE(SparseAutoencoder):
     """A TopK autoencoder trained to keep the codes of a pair alike (Dhimoila et al. 2026)."""
 
-    kind = "aligned"
-
 
 class BatchTopKSAE(SparseAutoencoder):
     """k features a sample on average; in use, those over a threshold learned in training (Bussmann et al. 2024)."""
 
-    kind = "batch_topk"
+    @property
+    def threshold(self) -> Float[Tensor, ""]:
+        """What an activation must exceed for its feature to be active."""
+        return self._tensors["threshold"]
 
     @property
     def _select(self) -> Selection:
-        return over_threshold(float(self._tensors["threshold"]))
+        return over_threshold(float(self.threshold))

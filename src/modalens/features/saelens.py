@@ -41,12 +41,12 @@ def save_saelens(sae: SparseAutoencoder, folder: str | Path, modality: str | Non
         If the modality is missing or unknown.
     """
     folder = Path(folder)
-    mean, scale = sae._standardiser(modality)
+    mean, scale = (part.cpu() for part in sae.standardiser(modality))
     tensors = {
-        "W_enc": (sae.W_enc / scale).T.contiguous(),
-        "W_dec": sae.W_dec * scale,
-        "b_enc": sae.b_enc.clone(),
-        "b_dec": sae.b_pre * scale + mean,
+        "W_enc": (sae.W_enc.cpu() / scale).T.contiguous(),
+        "W_dec": sae.W_dec.cpu() * scale,
+        "b_enc": sae.b_enc.cpu().clone(),
+        "b_dec": sae.b_pre.cpu() * scale + mean,
     }
     config = {
         "architecture": "topk",
@@ -57,11 +57,11 @@ def save_saelens(sae: SparseAutoencoder, folder: str | Path, modality: str | Non
         "apply_b_dec_to_input": True,
         "normalize_activations": "none",
         "reshape_activations": "none",
-        "metadata": {"modalens": __version__, "kind": sae.kind, "modality": modality},
+        "metadata": {"modalens": __version__, "kind": sae.config.kind, "modality": modality},
     }
     if isinstance(sae, BatchTopKSAE):
         config["architecture"] = "jumprelu"
-        tensors["threshold"] = sae._tensors["threshold"].expand(sae.config.n_features).contiguous()
+        tensors["threshold"] = sae.threshold.cpu().expand(sae.config.n_features).contiguous()
     else:
         config |= {"k": sae.config.k, "rescale_acts_by_decoder_norm": False}
     with whole_file(folder / WEIGHTS_NAME) as partial:

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from modalens.errors import ModalensError
+from modalens.options import Options, option
 
 _DECAY_SHARE = 5
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Options):
     """How learners are trained.
 
     Attributes
@@ -18,7 +18,8 @@ class TrainConfig:
     batch_size
         Pairs in a batch, over all processes together.
     lr
-        Peak learning rate of AdamW, reached after ``warmup_steps`` and brought to 0 over the last fifth.
+        Peak learning rate of AdamW, reached after ``warmup_steps`` and brought to 0 over the last fifth; None
+        for each learner's own (see :mod:`modalens.features.registry`).
     warmup_steps, weight_decay, clip
         Warm-up, weight decay, and the largest norm of a gradient.
     log_every, checkpoint_every
@@ -30,6 +31,8 @@ class TrainConfig:
         ``tolerance`` of their number over ``patience`` evaluations (the papers' rule). Patience 0 never stops.
     seed
         Seed of the order of the pairs.
+    device
+        PyTorch name of the device to train on; None for the GPU if there is one, else the CPU.
 
     Raises
     ------
@@ -37,32 +40,24 @@ class TrainConfig:
         If a value is out of range.
     """
 
-    steps: int = 2000
-    batch_size: int = 1024
-    lr: float = 3e-3
-    warmup_steps: int = 50
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    log_every: int = 100
-    checkpoint_every: int = 500
-    evaluation_pairs: int = 2000
-    patience: int = 0
-    tolerance: float = 0.005
-    seed: int = 0
+    steps: int = option(2000, "Budget of batches.", unit="batches", least=1)
+    batch_size: int = option(1024, "Pairs in a batch, over all processes together.", unit="pairs", least=1)
+    lr: float | None = option(None, "Peak learning rate (default: the learner's own).", over=0)
+    warmup_steps: int = option(50, "Batches until the peak learning rate.", unit="batches", least=0)
+    weight_decay: float = option(0.0, "Weight decay.", least=0)
+    clip: float = option(1.0, "Largest norm of a gradient.", over=0)
+    log_every: int = option(100, "Batches between evaluations.", unit="batches", least=1)
+    checkpoint_every: int = option(500, "Batches between checkpoints.", unit="batches", least=1)
+    evaluation_pairs: int = option(2000, "Pairs that evaluations look at.", unit="pairs", least=1)
+    patience: int = option(
+        0, "Stop when active features have settled over this many evaluations; 0 never stops.", least=0
+    )
+    tolerance: float = option(0.005, "Share of active features that may change once settled.", least=0)
+    seed: int = option(0, "Seed of the initial values and of the order of the pairs.", least=0)
+    device: str | None = option(None, "Device to train on, such as cpu or cuda (default: the best there is).")
 
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "checkpoint_every", "evaluation_pairs"):
-            if getattr(self, name) < 1:
-                raise ModalensError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("lr", "clip"):
-            if not getattr(self, name) > 0:
-                raise ModalensError(f"{name} is {getattr(self, name)}; it must be over 0.")
-        for name in ("warmup_steps", "weight_decay", "patience", "tolerance", "seed"):
-            if not getattr(self, name) >= 0:
-                raise ModalensError(f"{name} is {getattr(self, name)}; it must not be negative.")
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step."""
+    def rate(self, step: int, peak: float) -> float:
+        """Learning rate of a step, for a learner whose peak is ``peak``."""
         rising = (step + 1) / self.warmup_steps if step < self.warmup_steps else 1.0
         last = max(1, self.steps // _DECAY_SHARE)
-        return self.lr * rising * min(1.0, (self.steps - step) / last)
+        return peak * rising * min(1.0, (self.steps - step) / last)

@@ -4,9 +4,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modalens.errors import ModalensError
+from modalens.features.base import CONFIG_NAME, FeatureModel
 from modalens.features.card import CARD_NAME, model_card, read_log
-from modalens.features.ncl import NCL
-from modalens.features.sae import CONFIG_NAME, WEIGHTS_NAME, SparseAutoencoder
+from modalens.features.loading import load_features
+from modalens.features.sae import SparseAutoencoder
 from modalens.features.saelens import save_saelens
 from modalens.hub_errors import hub_sentences
 from modalens.store import EmbeddingStore
@@ -16,7 +17,7 @@ SAELENS_FOLDER = "saelens"
 
 
 def push_to_hub(
-    features: str | Path | SparseAutoencoder | NCL,
+    features: str | Path | FeatureModel,
     repo_id: str,
     *,
     embeddings: EmbeddingStore | None = None,
@@ -53,7 +54,7 @@ def push_to_hub(
     """
     import huggingface_hub
 
-    if isinstance(features, SparseAutoencoder | NCL):
+    if isinstance(features, FeatureModel):
         model, log = features, []
     else:
         model, log = load_features(features), read_log(Path(features))
@@ -62,7 +63,9 @@ def push_to_hub(
         model.save(folder)
         if saelens:
             if not isinstance(model, SparseAutoencoder):
-                raise ModalensError("SAELens knows no projectors; share this one without saelens.")
+                raise ModalensError(
+                    f"SAELens knows sparse autoencoders alone; share this {type(model).__name__} without saelens."
+                )
             save_saelens(model, folder / SAELENS_FOLDER)
         card = model_card(model, repo_id, log, embeddings, SAELENS_FOLDER if saelens else None)
         (folder / CARD_NAME).write_text(card, encoding="utf-8")
@@ -77,7 +80,7 @@ def push_to_hub(
 
 def from_pretrained(
     name: str | Path, *, revision: str | None = None, token: str | None = None
-) -> SparseAutoencoder | NCL:
+) -> FeatureModel:
     """Load features from a folder or from the hub; the class is that of what is saved there.
 
     Parameters
@@ -98,18 +101,3 @@ def from_pretrained(
         return load_features(name)
     folder = download(str(name), revision, [CONFIG_NAME, "*.safetensors"], what="repository", token=token)
     return load_features(folder)
-
-
-def load_features(folder: str | Path) -> SparseAutoencoder | NCL:
-    """Load the autoencoder or projector that a folder holds.
-
-    Raises
-    ------
-    ModalensError
-        If it holds neither, or damaged files.
-    """
-    folder = Path(folder)
-    if not (folder / CONFIG_NAME).is_file():
-        raise ModalensError(f"{folder} holds no trained features; name a folder that modalens train wrote.")
-    is_autoencoder = (folder / WEIGHTS_NAME).is_file()
-    return SparseAutoencoder.load(folder) if is_autoencoder else NCL.load(folder)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from modalens.arrays import Matrix, paired_shape
 from modalens.errors import ModalensError
 from modalens.features import distributed
+from modalens.features.base import FeatureModel, Learner
 from modalens.features.batches import PairBatches
 from modalens.features.checkpoints import (
     checkpoint_file,
@@ -22,25 +23,22 @@ from modalens.features.checkpoints import (
     read_learner,
     save_checkpoint,
     steps_kept,
+    thin_checkpoints,
 )
-from modalens.features.config import SAEConfig
+from modalens.features.config import FeatureConfig
 from modalens.features.evaluation import Sample, evaluate
-from modalens.features.learners import SAELearner
 from modalens.features.logs import Entry, MeanLosses, TrainingLog, open_trackers
-from modalens.features.ncl import NCL, NCLConfig, NCLLearner
-from modalens.features.sae import SparseAutoencoder
+from modalens.features.registry import kind_named, kind_of, kind_of_values
 from modalens.features.settings import TrainConfig
-from modalens.features.standardise import measure_standardiser
 from modalens.features.stopping import LossWatch, settled, termination
 from modalens.progress import progress_bar
 from modalens.store import EmbeddingStore
 from modalens.store.lock import alone_in
+from modalens.towers.compute import pick_device
 from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 
-FeatureConfig: TypeAlias = SAEConfig | NCLConfig
-Learner: TypeAlias = SAELearner | NCLLearner
 # A store, or paired matrices (image, text).
 PairData: TypeAlias = EmbeddingStore | tuple[Matrix, Matrix]
 
@@ -49,7 +47,7 @@ PairData: TypeAlias = EmbeddingStore | tuple[Matrix, Matrix]
 class Trained:
     """One trained model, with the log of its training: one dictionary an evaluation."""
 
-    model: SparseAutoencoder | NCL
+    model: FeatureModel
     log: list[Entry]
 
 
@@ -81,6 +79,8 @@ def train(
         Folder for ``log.jsonl``, checkpoints and, at the end, the models (in the folder itself if there is
         one configuration, else in ``model-0``, ``model-1``, ...). A run that was stopped goes on from its last
         checkpoint and ends with the same bits. SIGTERM makes a checkpoint and ends the process with code 143.
+        Of a finished run the last checkpoint stays and at most
+        :data:`~modalens.features.checkpoints.KEPT_CHECKPOINTS` before it, evenly spaced.
     trackers
         ``tensorboard`` (which writes into the folder) and ``wandb`` take the log too.
 
@@ -106,13 +106,13 @@ def train(
     with distributed.joined():
         rank, world_size = distributed.rank(), distributed.world_size()
         batches = PairBatches(image, text, config.batch_size, config.seed, rank=rank, world_size=world_size)
-        learners = [_make_learner(each, image, text) for each in configs]
+        learners = [kind_of(each).learner_class.for_data(each, image, text) for each in configs]
         folder = None if out is None else Path(out)
         with nullcontext() if folder is None or rank > 0 else alone_in(folder, "training into"):
             return _Training(learners, batches, samples, config, folder, trackers).run()
 
 
-def models_along_training(folder: str | Path) -> Iterator[tuple[int, SparseAutoencoder | NCL]]:
+def models_along_training(folder: str | Path) -> Iterator[tuple[int, FeatureModel]]:
     """The model as it was at every checkpoint of a training run, with its step, earliest first.
 
     Raises
@@ -121,10 +121,9 @@ def models_along_training(folder: str | Path) -> Iterator[tuple[int, SparseAutoe
         If a checkpoint is damaged or holds several models.
     """
     for step in steps_kept(Path(folder)):
-        values, state = read_learner(checkpoint_file(Path(folder), step))
-        learner: Learner = (
-            SAELearner(SAEConfig(**values)) if "kind" in values else NCLLearner(NCLConfig(**values))
-        )
+        name, values, state = read_learner(checkpoint_file(Path(folder), step))
+        kind = kind_of_values(values) if name is None else kind_named(name)
+        learner: Learner = kind.learner_class(kind.config_class(**values))
         learner.load_state_dict(state)
         yield step, learner.export()
 
@@ -141,19 +140,21 @@ class _Training:
     ) -> None:
         self.config, self.batches, self.samples, self.folder = config, batches, samples, folder
         self.first = distributed.rank() == 0
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = pick_device(config.device)
+        self.kinds = [kind_of(learner.config) for learner in learners]
+        self.rates = [config.lr or kind.lr for kind in self.kinds]
         self.learners = [learner.to(self.device) for learner in learners]
         for learner in self.learners:
             learner.initialise(
                 *(side.to(self.device) for side in (samples["train"].image, samples["train"].text))
             )
         self.optimisers = [
-            torch.optim.AdamW(learner.parameters(), config.lr, weight_decay=config.weight_decay, fused=True)
-            for learner in self.learners
+            torch.optim.AdamW(learner.parameters(), rate, weight_decay=config.weight_decay, fused=True)
+            for learner, rate in zip(self.learners, self.rates, strict=True)
         ]
         self.identity = {
             "configuration": [asdict(learner.config) for learner in learners],
-            "training": asdict(config),
+            "training": self._settings(),
             "data": {"pairs": batches.n, "sample_sha256": samples["train"].sha256()},
         }
         self.step = 0
@@ -163,6 +164,13 @@ class _Training:
         )
         opened = open_trackers(trackers, folder, self.identity) if self.first else []
         self.log = TrainingLog(folder if self.first else None, opened)
+
+    def _settings(self) -> dict[str, Any]:
+        """What must be the same for a run to go on; the device may be another one."""
+        settings = asdict(self.config)
+        del settings["device"]
+        settings["lr"] = self.rates[0] if len(set(self.rates)) == 1 else self.rates
+        return settings
 
     def run(self) -> list[Trained]:
         """Train to the end."""
@@ -198,7 +206,7 @@ class _Training:
     def _step(self, image: Tensor, text: Tensor) -> None:
         for number, (learner, optimiser) in enumerate(zip(self.learners, self.optimisers, strict=True)):
             for group in optimiser.param_groups:
-                group["lr"] = self.config.rate(self.step)
+                group["lr"] = self.config.rate(self.step, self.rates[number])
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
                 loss = learner.loss(image, text)
             optimiser.zero_grad(set_to_none=True)
@@ -231,7 +239,14 @@ class _Training:
         self.watch.check()
         losses = self.losses.state()
         if self.folder is not None and self.first:
-            header = {**self.identity, "step": self.step, "log": self.log.entries, "losses": losses}
+            kinds = [kind.name for kind in self.kinds]
+            header = {
+                **self.identity,
+                "kinds": kinds,
+                "step": self.step,
+                "log": self.log.entries,
+                "losses": losses,
+            }
             save_checkpoint(
                 checkpoint_file(self.folder, self.step),
                 self.learners,
@@ -260,6 +275,7 @@ class _Training:
         if self.folder is not None and self.first:
             for number, each in enumerate(trained):
                 each.model.save(self.folder if len(trained) == 1 else self.folder / f"model-{number}")
+            thin_checkpoints(self.folder, self.config.checkpoint_every, self.step)
         distributed.wait()
         return trained
 
@@ -274,12 +290,6 @@ class _Training:
 
 def _ignore(steps: int) -> None:
     del steps
-
-
-def _make_learner(config: FeatureConfig, image: Matrix, text: Matrix) -> Learner:
-    if isinstance(config, NCLConfig):
-        return NCLLearner(config)
-    return SAELearner(config, measure_standardiser(image, text, config.standardise))
 
 
 def pair_width(data: PairData) -> int:

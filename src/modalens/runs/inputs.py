@@ -33,7 +33,7 @@ def features_kept(
         "embeddings": embeddings,
         "split": split,
         "configuration": [asdict(each) for each in configs],
-        "training": asdict(training),
+        "training": training.inputs(configs),
     }
     return Kept(
         folder,

@@ -13,12 +13,13 @@ from jaxtyping import Int
 
 from modalens.arrays import Matrix
 from modalens.errors import ModalensError
-from modalens.features import NCL, NCLConfig, SparseAutoencoder, TrainConfig, distributed, train
+from modalens.features import FeatureModel, TrainConfig, distributed, load_features, train
 from modalens.features.card import read_log
 from modalens.features.checkpoints import latest_step
+from modalens.features.config import FeatureConfig
 from modalens.features.quality import Quality, measure_quality
-from modalens.features.sharing import load_features
-from modalens.features.trainer import FeatureConfig, PairData, Trained
+from modalens.features.registry import kind_of
+from modalens.features.trainer import PairData, Trained
 from modalens.runs.encoding import encode_store
 from modalens.runs.inputs import codes_kept, features_kept, quality_kept, scores_kept
 from modalens.runs.layout import REPLACED, LearnedFeatures, RunFolder
@@ -49,7 +50,7 @@ class Learned:
         Evaluations of the training, oldest first.
     """
 
-    model: SparseAutoencoder | NCL
+    model: FeatureModel
     scores: Scores
     quality: Mapping[str, Quality]
     log: Sequence[Mapping[str, Any]]
@@ -82,7 +83,7 @@ def train_on(
     ModalensError
         If there is no such split, or training cannot go on (see :func:`modalens.features.train`).
     """
-    kept = features_kept(out, data, [config], training, split, _learner(config))
+    kept = features_kept(out, data, [config], training, split, kind_of(config).command)
     held_out: PairData | None = None
     if split is not None:
         if not isinstance(data, EmbeddingStore):
@@ -129,7 +130,7 @@ def folder_for(
     :func:`train_on`).
     """
     folder = run.learned(name).folder
-    kept = features_kept(folder, data, [config], training, split, _learner(config))
+    kept = features_kept(folder, data, [config], training, split, kind_of(config).command)
     before, now = kept.recorded_inputs(), stable(kept.all_inputs())
     if before is None or before == now or before.get("embeddings") != now["embeddings"]:
         return folder
@@ -151,10 +152,6 @@ def _without_seed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _without_seed(item) for name, item in value.items() if name != "seed"}
     return [_without_seed(item) for item in value] if isinstance(value, list) else value
-
-
-def _learner(config: FeatureConfig) -> str:
-    return "ncl" if isinstance(config, NCLConfig) else "sae"
 
 
 def check_features(where: LearnedFeatures, store: EmbeddingStore) -> None:
@@ -215,7 +212,7 @@ def _load_quality(where: LearnedFeatures) -> dict[str, Quality]:
     return {name: Quality.from_dict(values) for name, values in document["quality"].items()}
 
 
-def _encode(where: LearnedFeatures, model: SparseAutoencoder | NCL, store: EmbeddingStore) -> CodeStore:
+def _encode(where: LearnedFeatures, model: FeatureModel, store: EmbeddingStore) -> CodeStore:
     kept = codes_kept(where, model, store)
     if kept.problem() is None:
         return CodeStore.open(where.codes)
@@ -231,7 +228,7 @@ def _encode(where: LearnedFeatures, model: SparseAutoencoder | NCL, store: Embed
 
 
 def _quality(
-    where: LearnedFeatures, model: SparseAutoencoder | NCL, store: EmbeddingStore, config: ScoreConfig
+    where: LearnedFeatures, model: FeatureModel, store: EmbeddingStore, config: ScoreConfig
 ) -> dict[str, Quality]:
     def make() -> dict[str, Quality]:
         found = _measure_quality(model, store, config)
@@ -245,7 +242,7 @@ def _quality(
 
 
 def _measure_quality(
-    model: SparseAutoencoder | NCL, store: EmbeddingStore, config: ScoreConfig
+    model: FeatureModel, store: EmbeddingStore, config: ScoreConfig
 ) -> dict[str, Quality]:
     images = _column(store, "image_path")
     groups = images if config.groups is None else _column(store, config.groups)

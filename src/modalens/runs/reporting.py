@@ -10,6 +10,7 @@ import numpy as np
 
 from modalens.errors import ModalensError
 from modalens.features.quality import Quality
+from modalens.features.registry import kind_of_card
 from modalens.pairs import load_pairs
 from modalens.report import (
     EncoderResult,
@@ -189,10 +190,7 @@ def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
     """One sentence on a model: what it is, of which size, and how many features a sample activates."""
     fired = [value for each in quality.values() for value in each.per_sample.values()]
     active = f"{np.mean(fired):.0f} of {card['n_features']:,} features fire on a sample on average"
-    if card["class"] == "NCL":
-        return f"Non-negative contrastive projector, temperature {card['temperature']}: {active}."
-    given = "" if card["standardise"] == "none" else f", input standardised ({card['standardise']})"
-    return f"{card['class']}: a sparse autoencoder with k = {card['k']}{given}; {active}."
+    return f"{kind_of_card(card).model_class.describe(card)}; {active}."
 
 
 def _result(name: str, note: str, found: Sequence[Representation], isolates: str = "") -> EncoderResult:

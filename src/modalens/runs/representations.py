@@ -158,7 +158,7 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, m
             found.left_out.append((where.name, str(error)))
             continue
         codes = CodeStore.open(where.codes)
-        directions = getattr(learned.model, "W_dec", None)
+        directions = learned.model.W_dec if learned.model.has_decoder else None
         directions = None if directions is None else directions.numpy()
         found.representations.append(
             Representation(where.name, codes, learned.scores, where.folder, directions, learned, store)
