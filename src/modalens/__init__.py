@@ -27,6 +27,7 @@ _HOMES = {
     "bridges": "modalens.interpret",
     "embed": "modalens.runs",
     "encode_store": "modalens.runs",
+    "load_features": "modalens.features",
     "load_pairs": "modalens.pairs",
     "load_vlm": "modalens.towers",
     "modality_dominance": "modalens.dominance",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from modalens.features import BatchTopKSAE as BatchTopKSAE
     from modalens.features import MatryoshkaSAE as MatryoshkaSAE
     from modalens.features import TopKSAE as TopKSAE
+    from modalens.features import load_features as load_features
     from modalens.interpret import Bridges as Bridges
     from modalens.interpret import Monosemanticity as Monosemanticity
     from modalens.interpret.bridges import bridges as bridges

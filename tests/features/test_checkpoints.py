@@ -12,7 +12,16 @@ from torch import nn
 
 from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig, train
-from modalens.features.checkpoints import checkpoint_file, latest_step, load_checkpoint, save_checkpoint
+from modalens.features.checkpoints import (
+    KEPT_CHECKPOINTS,
+    checkpoint_file,
+    latest_step,
+    load_checkpoint,
+    save_checkpoint,
+    steps_kept,
+    steps_to_keep,
+    thin_checkpoints,
+)
 
 CONFIG = SAEConfig(8, 16, 3, dead_after=100)
 TRAIN = TrainConfig(steps=40, batch_size=32, log_every=10, checkpoint_every=10, warmup_steps=5)
@@ -122,3 +131,15 @@ def test_a_stopped_process_goes_on_to_the_same_bits(pairs, tmp_path, sign, code)
     train([CONFIG], pairs, config, out=tmp_path / "whole")
     for name in ("sae.safetensors", "log.jsonl", "checkpoint-000001500.safetensors"):
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_of_a_finished_training_a_few_checkpoints_stay(tmp_path):
+    assert steps_to_keep(500, 20_000) == {2000, 4500, 6500, 9000, 11_000, 13_500, 15_500, 18_000, 20_000}
+    assert steps_to_keep(100, 550) == {100, 200, 300, 400, 500}
+    assert steps_to_keep(100, 99) == set()
+    for step in (*range(2, 41, 2), 33):  # one of a run that was stopped at 33
+        checkpoint_file(tmp_path, step).touch()
+    thin_checkpoints(tmp_path, 2, 41)
+    assert steps_kept(tmp_path) == sorted(steps_to_keep(2, 41))
+    assert len(steps_kept(tmp_path)) == KEPT_CHECKPOINTS + 1
+    assert steps_kept(tmp_path)[-1] == 40

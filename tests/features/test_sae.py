@@ -8,7 +8,7 @@ import torch
 
 import modalens as ml
 from modalens.errors import ModalensError
-from modalens.features import NCL, NCLConfig, SAEConfig, SparseAutoencoder
+from modalens.features import NCL, NCLConfig, SAEConfig, SparseAutoencoder, TrainConfig
 from modalens.features.config import STANDARDISATIONS
 from modalens.features.learners import SAELearner
 from modalens.features.ncl import NCLLearner
@@ -167,3 +167,53 @@ def test_the_projector_learns_to_find_pairs():
         units = [side / (np.linalg.norm(side, axis=1, keepdims=True) + 1e-9) for side in sides]
         found.append(((units[0] @ units[1].T).argmax(axis=1) == np.arange(600)).mean())
     assert found[1] > 0.6 > 10 * found[0]
+
+
+def test_options_of_the_training_are_options_of_fit():
+    image, text = pairs()
+    how = {"steps": 5, "batch_size": 16, "warmup_steps": 2}
+    one = ml.TopKSAE.fit((image, text), n_features=F, k=K, seed=3, **how)
+    other = ml.TopKSAE.fit((image, text), n_features=F, k=K, seed=3, train=TrainConfig(**how, seed=3))
+    mixed = ml.TopKSAE.fit((image, text), n_features=F, k=K, seed=3, train=TrainConfig(seed=3), **how)
+    assert torch.equal(one.W_enc, other.W_enc)
+    assert torch.equal(one.W_enc, mixed.W_enc)
+    with pytest.raises(ModalensError, match="steps is 0"):
+        ml.NCL.fit((image, text), steps=0)
+
+
+@pytest.mark.parametrize("kind", [*kinds("sae"), "ncl"])
+def test_tensors_go_in_and_out_with_gradients(kind):
+    model = NCLLearner(NCLConfig(D, F)).export() if kind == "ncl" else random_learner(kind, "shared").export()
+    x = torch.from_numpy(pairs()[0]).requires_grad_()
+    codes = model.encode_tensor(x, "image")
+    np.testing.assert_allclose(codes.detach().numpy(), model.encode(x, "image").toarray(), atol=1e-6)
+    weights = torch.randn(codes.shape, generator=torch.Generator().manual_seed(0))
+    (gradient,) = torch.autograd.grad((codes * weights).sum(), x)
+    along = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        ends = [
+            (model.encode_tensor(x + sign * 1e-3 * along, "image") * weights).sum(dim=1) for sign in (1, -1)
+        ]
+    slopes = (ends[0] - ends[1]) / 2e-3
+    # All but the few samples whose set of active features changes within the step.
+    assert ((gradient * along).sum(dim=1) - slopes).abs().median() < 1e-3
+    with pytest.raises(ModalensError, match="trained on 6"):
+        model.encode_tensor(x[:, :4], "image")
+
+
+def test_features_encode_wherever_they_are():
+    sae = random_learner().export()
+    x = pairs()[0]
+    assert sae.to("cpu") is sae
+    assert sae.device.type == "cpu"
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    plain = sae.encode(x).toarray()
+    np.testing.assert_allclose(sae.to(device).encode(x).toarray(), plain, atol=1e-4)
+    assert sae.encode_tensor(torch.from_numpy(x)).device.type == device.type
+
+
+def test_files_name_their_folder(tmp_path):
+    sae = random_learner().export()
+    sae.save(tmp_path)
+    for where in (tmp_path, tmp_path / "config.json", tmp_path / "sae.safetensors"):
+        assert ml.load_features(where).card() == sae.card()

@@ -9,6 +9,7 @@ import torch
 
 from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig, trainer
+from modalens.features.checkpoints import KEPT_CHECKPOINTS
 from modalens.features.evaluation import Representation, Sample, evaluate
 from modalens.features.learners import SAELearner
 from modalens.features.logs import LOG_NAME
@@ -84,6 +85,41 @@ def test_a_termination_signal_saves_first(pairs, tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGTERM) is before
     assert (tmp_path / "checkpoint-000000014.safetensors").exists()
     assert_same(train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path), whole)
+
+
+def test_a_stopped_run_keeps_the_same_few_checkpoints(pairs, tmp_path, monkeypatch):
+    config = dataclasses.replace(TRAIN, checkpoint_every=2)
+    train(CONFIGS, tuple(pairs), config, out=tmp_path / "whole")
+    step = trainer._Training._step
+
+    def signalled(self, *batch):
+        if self.step == 12:
+            os.kill(os.getpid(), signal.SIGTERM)
+        step(self, *batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer._Training, "_step", signalled)
+        with pytest.raises(SystemExit):
+            train(CONFIGS, tuple(pairs), config, out=tmp_path / "broken")
+    assert [path.name for path in sorted((tmp_path / "broken").glob("checkpoint*"))][-2:] == [
+        "checkpoint-000000012.safetensors",
+        "checkpoint-000000013.safetensors",
+    ]
+    train(CONFIGS, tuple(pairs), config, out=tmp_path / "broken")
+    kept = [sorted((tmp_path / name).glob("checkpoint*")) for name in ("whole", "broken")]
+    assert len(kept[0]) == KEPT_CHECKPOINTS + 1
+    assert [path.read_bytes() for path in kept[0]] == [path.read_bytes() for path in kept[1]]
+    assert_same(
+        train(CONFIGS, tuple(pairs), config, out=tmp_path / "broken"), train(CONFIGS, tuple(pairs), config)
+    )
+
+
+def test_the_device_can_be_named_and_is_no_part_of_what_is_trained(pairs, tmp_path):
+    half = dataclasses.replace(TRAIN, steps=10)
+    train(CONFIGS[:1], tuple(pairs), half, out=tmp_path)
+    train(CONFIGS[:1], tuple(pairs), dataclasses.replace(half, device="cpu"), out=tmp_path)
+    with pytest.raises(ModalensError, match="'warp' is not available"):
+        train(CONFIGS[:1], tuple(pairs), dataclasses.replace(TRAIN, device="warp"))
 
 
 def test_configurations_on_one_pass_are_what_they_are_alone(pairs):

@@ -92,6 +92,9 @@ class FeatureModel(ABC):
     @abstractmethod
     def __init__(self, config: Any, tensors: dict[str, Tensor]) -> None: ...
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(d={self.config.d}, n_features={self.config.n_features})"
+
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
         """The weights, by name."""

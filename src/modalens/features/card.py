@@ -73,7 +73,7 @@ def _header(model: FeatureModel) -> str:
 
 
 def _summary(model: FeatureModel) -> str:
-    about = (type(model).__doc__ or "").splitlines()[0]
+    about = (type(model).__doc__ or "").partition("\n")[0]
     c = model.config
     return (
         f"`{model!r}`: {about} One set of weights encodes the image and the text embeddings of width {c.d} of a "

@@ -84,9 +84,6 @@ class NCL(Trainable):
         except RuntimeError as error:
             raise ModalensError(f"The weights do not fit the configuration {config}.") from error
 
-    def __repr__(self) -> str:
-        return f"NCL(d={self.config.d}, n_features={self.config.n_features})"
-
     @classmethod
     def describe(cls, card: Mapping[str, Any]) -> str:
         """What a card speaks of, in words that begin a sentence."""
