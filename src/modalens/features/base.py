@@ -15,13 +15,12 @@ from torch import Tensor, nn
 
 from modalens.arrays import Matrix, iter_blocks, matrix_shape
 from modalens.errors import ModalensError
-from modalens.features.config import FeatureConfig
+from modalens.features.config import CONFIG_NAME, FeatureConfig
 from modalens.features.evaluation import Representation
 from modalens.store.atomic import whole_file, write_json
 from modalens.towers.cards import tensors_sha256
 from modalens.version import __version__
 
-CONFIG_NAME = "config.json"
 SCHEMA_VERSION = 1
 MODALITIES = ("image", "text")
 _BLOCK_ROWS = 2048

@@ -8,6 +8,8 @@ from modalens.errors import ModalensError
 from modalens.features.registry import kinds
 from modalens.options import Options, option
 
+# The file of saved features that says what they are.
+CONFIG_NAME = "config.json"
 STANDARDISATIONS = ("none", "shared", "per_modality")
 
 

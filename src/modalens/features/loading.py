@@ -8,7 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from modalens.errors import ModalensError
-from modalens.features.base import CONFIG_NAME, SCHEMA_VERSION, FeatureModel
+from modalens.features.base import SCHEMA_VERSION, FeatureModel
+from modalens.features.config import CONFIG_NAME
 from modalens.features.registry import FeatureKind, kind_named, kinds
 
 

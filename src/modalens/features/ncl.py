@@ -40,6 +40,8 @@ class _Projector(nn.Module):
 class NCLLearner(Learner):
     """Trains the projector: InfoNCE between the projections of a pair, other pairs as negatives."""
 
+    config: NCLConfig
+
     def __init__(self, config: NCLConfig) -> None:
         super().__init__()
         self.config = config

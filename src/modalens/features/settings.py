@@ -1,7 +1,11 @@
 """How feature learners are trained."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from modalens.features.config import FeatureConfig
+from modalens.features.registry import kind_of
 from modalens.options import Options, option
 
 _DECAY_SHARE = 5
@@ -55,6 +59,18 @@ class TrainConfig(Options):
     tolerance: float = option(0.005, "Share of active features that may change once settled.", least=0)
     seed: int = option(0, "Seed of the initial values and of the order of the pairs.", least=0)
     device: str | None = option(None, "Device to train on, such as cpu or cuda (default: the best there is).")
+
+    def inputs(self, configs: Sequence[FeatureConfig]) -> dict[str, Any]:
+        """What of it decides the weights of some configurations: all but the device, with the learning rates."""
+        settings = asdict(self)
+        del settings["device"]
+        rates = self.rates(configs)
+        settings["lr"] = rates[0] if len(set(rates)) == 1 else rates
+        return settings
+
+    def rates(self, configs: Sequence[FeatureConfig]) -> list[float]:
+        """Peak learning rate of each configuration."""
+        return [kind_of(config).lr if self.lr is None else self.lr for config in configs]
 
     def rate(self, step: int, peak: float) -> float:
         """Learning rate of a step, for a learner whose peak is ``peak``."""

@@ -4,8 +4,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modalens.errors import ModalensError
-from modalens.features.base import CONFIG_NAME, FeatureModel
+from modalens.features.base import FeatureModel
 from modalens.features.card import CARD_NAME, model_card, read_log
+from modalens.features.config import CONFIG_NAME
 from modalens.features.loading import load_features
 from modalens.features.sae import SparseAutoencoder
 from modalens.features.saelens import save_saelens

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -142,7 +142,7 @@ class _Training:
         self.first = distributed.rank() == 0
         self.device = pick_device(config.device)
         self.kinds = [kind_of(learner.config) for learner in learners]
-        self.rates = [config.lr or kind.lr for kind in self.kinds]
+        self.rates = config.rates([learner.config for learner in learners])
         self.learners = [learner.to(self.device) for learner in learners]
         for learner in self.learners:
             learner.initialise(
@@ -154,7 +154,7 @@ class _Training:
         ]
         self.identity = {
             "configuration": [asdict(learner.config) for learner in learners],
-            "training": self._settings(),
+            "training": config.inputs([learner.config for learner in learners]),
             "data": {"pairs": batches.n, "sample_sha256": samples["train"].sha256()},
         }
         self.step = 0
@@ -164,13 +164,6 @@ class _Training:
         )
         opened = open_trackers(trackers, folder, self.identity) if self.first else []
         self.log = TrainingLog(folder if self.first else None, opened)
-
-    def _settings(self) -> dict[str, Any]:
-        """What must be the same for a run to go on; the device may be another one."""
-        settings = asdict(self.config)
-        del settings["device"]
-        settings["lr"] = self.rates[0] if len(set(self.rates)) == 1 else self.rates
-        return settings
 
     def run(self) -> list[Trained]:
         """Train to the end."""

@@ -241,9 +241,7 @@ def _quality(
     return kept_or_made(quality_kept(where, model, store, config), lambda: _load_quality(where), make)
 
 
-def _measure_quality(
-    model: FeatureModel, store: EmbeddingStore, config: ScoreConfig
-) -> dict[str, Quality]:
+def _measure_quality(model: FeatureModel, store: EmbeddingStore, config: ScoreConfig) -> dict[str, Quality]:
     images = _column(store, "image_path")
     groups = images if config.groups is None else _column(store, config.groups)
     found = {}

@@ -158,8 +158,7 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, m
             found.left_out.append((where.name, str(error)))
             continue
         codes = CodeStore.open(where.codes)
-        directions = learned.model.W_dec if learned.model.has_decoder else None
-        directions = None if directions is None else directions.numpy()
+        directions = learned.model.W_dec.numpy() if learned.model.has_decoder else None
         found.representations.append(
             Representation(where.name, codes, learned.scores, where.folder, directions, learned, store)
         )

@@ -10,8 +10,7 @@ import numpy as np
 from PIL import Image
 
 from modalens.errors import ModalensError
-from modalens.features import SparseAutoencoder
-from modalens.features.sharing import load_features
+from modalens.features import FeatureModel, load_features
 from modalens.pairs import Pairs, load_pairs
 from modalens.runs.galleries import pictures_of
 from modalens.runs.interpreting import load_interpretation
@@ -59,20 +58,17 @@ class StudySubject(Representation):
         found = load_interpretation(self)
         return None if found is None else np.asarray(found.bridges.verdict)
 
-    def retrained(self) -> Iterator[tuple[str, SparseAutoencoder]]:
+    def retrained(self) -> Iterator[tuple[str, FeatureModel]]:
         """Autoencoders learned with the same settings from other seeds, beside this one or in its own folder."""
-        if not isinstance(self.model, SparseAutoencoder):
+        if self.model is None or not self.model.has_decoder:
             return
-        own = _but_seed(self.model)
+        own, own_seed = _without_seed(self.model)
         beside = RunFolder(self.folder.parents[1]).all_learned()
         for where in (*LearnedFeatures(self.folder).seeds(), *beside):
             model = load_features(where.folder)
-            if (
-                isinstance(model, SparseAutoencoder)
-                and _but_seed(model) == own
-                and model.config.seed != self.model.config.seed
-            ):
-                yield f"seed {model.config.seed}", model
+            described, seed = _without_seed(model)
+            if described == own and seed != own_seed:
+                yield f"seed {seed}", model
 
     def _origin(self) -> Manifest:
         store = self.store if self.embeddings is None else self.embeddings
@@ -81,8 +77,8 @@ class StudySubject(Representation):
         return store.manifest
 
 
-def _but_seed(model: SparseAutoencoder) -> str:
-    """What an autoencoder is but for the seed and the values that follow from it."""
+def _without_seed(model: FeatureModel) -> tuple[str, int]:
+    """What features are but for the seed and the values that follow from it; and the seed."""
     described: Mapping[str, Any] = model.card()
     kept = {name: value for name, value in described.items() if name not in ("seed", "weights_sha256")}
-    return json.dumps(kept, sort_keys=True, default=str)
+    return json.dumps(kept, sort_keys=True, default=str), described["seed"]

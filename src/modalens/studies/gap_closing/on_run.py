@@ -17,7 +17,7 @@ def _run(subject: Subject, config: CloseGapOnRun, work: Path, source: Mapping[st
     from modalens.studies.gap_closing.study import close_gap
 
     del work
-    decode = getattr(subject.model, "decode", None)  # a projector has no decoder
+    decode = subject.model.decode if subject.model is not None and subject.model.has_decoder else None
     embeddings = None
     if decode is not None and subject.embeddings is not None:
         embeddings = (

@@ -21,7 +21,7 @@ def _run(subject: Subject, config: TextToImageOnRun, work: Path, source: Mapping
     from modalens.studies.text_to_image_control.study import text_to_image
     from modalens.towers.samples import load_sample_embedder
 
-    if subject.model is not None and not hasattr(subject.model, "decode"):
+    if subject.model is not None and not subject.model.has_decoder:
         raise ModalensError(
             "A projector's features have no way back to embeddings; study raw or an autoencoder."
         )
