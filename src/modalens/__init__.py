@@ -35,9 +35,14 @@ _HOMES = {
     "monosemanticity": "modalens.interpret",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]
+# Packages that are public as a whole.
+_PACKAGES = ("edit", "studies")
+
+__all__ = ["__version__", *sorted((*_HOMES, *_PACKAGES))]
 
 if TYPE_CHECKING:
+    from modalens import edit as edit
+    from modalens import studies as studies
     from modalens.dominance import Dominance as Dominance
     from modalens.dominance import ModalityGap as ModalityGap
     from modalens.dominance import modality_dominance as modality_dominance
@@ -64,6 +69,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"modalens.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'modalens' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -380,15 +380,15 @@ def test_a_class_without_members_is_left_out_and_named(vlm: LinearVLM, features:
 def test_the_demo_tower_is_attacked_tenfold_without_a_budget() -> None:
     vlm = load_vlm("demo", device="cpu")
     from modalens.pairs import load_pairs
-    from modalens.studies.adversarial_images.staging import stage
+    from modalens.studies.adversarial_images.cases import choose_cases
     from modalens.towers.differentiable import differentiable_images
 
     pairs = list(load_pairs("openmoji"))
-    staged = stage(pairs, canaries(), 2, pictured=True)
-    assert staged.targets is not None
+    cases = choose_cases(pairs, canaries(), 2, pictured=True)
+    assert cases.targets is not None
     tower = differentiable_images(vlm)
     images, targets = (
-        [square(image, tower.side) for image in each] for each in (staged.images, staged.targets)
+        [square(image, tower.side) for image in each] for each in (cases.images, cases.targets)
     )
     for one, goal in zip(attack(tower, images, targets), vlm.embed_images(targets), strict=True):
         seen = vlm.embed_images([one.image])[0]  # as it is shown, with 8 bits, through the tower's own code

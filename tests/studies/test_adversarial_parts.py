@@ -7,11 +7,10 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
+from modalens.studies.adversarial_images.cache import AttackCache, Try
 from modalens.studies.adversarial_images.canaries import Request, canaries, load_requests, mentions
+from modalens.studies.adversarial_images.cases import choose_cases
 from modalens.studies.adversarial_images.judges import ExactJudge
-from modalens.studies.adversarial_images.kept import Kept, Try
-from modalens.studies.adversarial_images.pictures import grid
-from modalens.studies.adversarial_images.staging import stage
 from modalens.studies.adversarial_images.text_images import write_text
 from modalens.studies.adversarial_images.victims import DualEncoderVictim, TransformersVictim
 from tests.fakes import ColourImage, FakeVLM
@@ -128,49 +127,37 @@ def test_staging_pairs_words_with_their_pictures_and_benign_images_without() -> 
     names = ["pear", "PEAR", "fig", "a ripe pear", "sky", "sea", "sun"]
     pairs = [Pair(str(row), ColourImage(f"{row}{name}"), name) for row, name in enumerate(names)]
     requests = [Request(word, f"Say {word}", "?", word) for word in ("pear", "fig", "kiwi")]
-    staged = stage(pairs, requests, 5, pictured=True)
-    assert sorted(each.name for each in staged.requests) == ["fig", "pear"]
-    assert staged.targets is not None
-    shown = dict(zip((each.name for each in staged.requests), staged.targets, strict=True))
+    cases = choose_cases(pairs, requests, 5, pictured=True)
+    assert sorted(each.name for each in cases.requests) == ["fig", "pear"]
+    assert cases.targets is not None
+    shown = dict(zip((each.name for each in cases.requests), cases.targets, strict=True))
     assert shown["pear"].tobytes() == pairs[0].image.tobytes()
     benign = {pair.image.tobytes() for pair in pairs[4:]}
-    assert len(staged.images) == 2
-    assert {image.tobytes() for image in staged.images} <= benign
-    written = stage(pairs, requests, 2, pictured=False, seed=3)
+    assert len(cases.images) == 2
+    assert {image.tobytes() for image in cases.images} <= benign
+    written = choose_cases(pairs, requests, 2, pictured=False, seed=3)
     assert written.targets is None
     assert len(written.images) == len(written.requests) == 2
     with pytest.raises(ModalensError, match="No pair's text"):
-        stage(pairs, requests[2:], 1, pictured=True)
+        choose_cases(pairs, requests[2:], 1, pictured=True)
     with pytest.raises(ModalensError, match="benign images are needed"):
-        stage(pairs[:2], requests, 2, pictured=False)
+        choose_cases(pairs[:2], requests, 2, pictured=False)
 
 
 def test_tries_survive_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    cache = AttackCache(tmp_path)
     tries = [Try("a", True, "x"), Try("b", None, None, ("hm",)), Try("c", False)]
     for each in tries:
-        kept.add(each)
+        cache.add(each)
     path = tmp_path / "tries.jsonl"
     path.write_text(path.read_text()[:-5])
-    again = Kept(tmp_path)
+    again = AttackCache(tmp_path)
     assert [again.find(key) for key in "abc"] == [tries[0], tries[1], None]
     again.add(tries[2])
-    assert Kept(tmp_path).find("c") == tries[2]
+    assert AttackCache(tmp_path).find("c") == tries[2]
     path.write_text("{}\n" + path.read_text())
     with pytest.raises(ModalensError, match="Line 1"):
-        Kept(tmp_path)
-
-
-def test_a_grid_shows_every_image_in_its_place() -> None:
-    red, blue = Image.new("RGB", (30, 30), "red"), Image.new("RGB", (50, 50), "blue")
-    sheet = grid({"one": [red, blue], "two": [blue, blue]}, tile=20)
-    values = np.asarray(sheet)
-    assert values.shape[1] == 2 * 24 + 4
-    assert (values == (255, 0, 0)).all(axis=2).sum() == 400
-    assert (values == (0, 0, 255)).all(axis=2).sum() == 1200
-    for bad in ({}, {"one": []}, {"one": [red], "two": [red, blue]}):
-        with pytest.raises(ModalensError):
-            grid(bad)
+        AttackCache(tmp_path)
 
 
 @pytest.fixture(scope="module")

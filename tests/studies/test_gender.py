@@ -1,7 +1,6 @@
 """The attribute probe against naive loops, on planted data, and what it refuses."""
 
 import io
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from modalens.errors import ModalensError
 from modalens.studies import StudyResult
 from modalens.studies.attribute_probing.attributes import GENDER, attribute_named
 from modalens.studies.attribute_probing.nearest import classify, design
-from modalens.studies.attribute_probing.strips import draw_strip, spread_out
+from modalens.studies.attribute_probing.spread import spread_out
 from modalens.studies.attribute_probing.strongest import class_share
 from modalens.studies.attribute_probing.study import gender
 
@@ -369,16 +368,3 @@ def test_the_strip_goes_from_lowest_to_highest(held_out: tuple[StudyResult, Any]
         np.mean(class_share(image[women], members))
     )
     assert shares.loc[("image", "female"), "of_features"] == pytest.approx(12 / 60)
-
-
-def test_pictures_of_any_shape_fit_a_strip() -> None:
-    rows = [
-        ("wide", [(Image.new("RGB", (400, 10), "red"), "0.1"), (Image.new("L", (5, 5)), "0.2")]),
-        ("none", [(None, "0.3")]),
-        ("empty", []),
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        opened = Image.open(io.BytesIO(draw_strip(rows)))
-    assert opened.size[0] < 400
-    assert opened.format == "PNG"

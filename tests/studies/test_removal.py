@@ -218,10 +218,9 @@ def test_pairs_without_label_and_rare_labels_are_left_out_and_said():
         pd.testing.assert_series_equal(result.tables["removal"][name], plain.tables["removal"][name])
 
 
-def test_many_pairs_are_sampled(monkeypatch):
-    monkeypatch.setattr("modalens.studies.stats.heldout.MAX_PAIRS", 100)
+def test_many_pairs_are_sampled():
     image, text, labels = planted(0)
-    result = removal(image, text, labels, score(image, text), folds=2)
+    result = removal(image, text, labels, score(image, text), folds=2, max_pairs=100)
     assert result.config["pairs"] == 100
     assert "Of 240 pairs with a label 100 were drawn at random." in result.statements
 
@@ -385,7 +384,7 @@ def test_published_values_are_the_papers():
         ({"draws": True}, "draws must be a whole number"),
         ({"folds": 1}, "folds must be a whole number of at least 2, not 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
-        ({"rule": "threefold"}, "There is no class rule 'threefold'"),
+        ({"rule": "threefold"}, "There is no rule 'threefold'"),
         ({"image": "nan"}, "NaN or infinite value in row 7"),
     ],
 )

@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
 from modalens.studies import StudyResult
-from modalens.studies.text_to_image_control.choice import choose_references, generator_of
 from modalens.studies.text_to_image_control.config import TextToImageConfig
 from modalens.studies.text_to_image_control.generator import Generator
 from modalens.studies.text_to_image_control.measures import (
@@ -23,16 +22,17 @@ from modalens.studies.text_to_image_control.measures import (
     PROMPT,
     REFERENCE,
     UNEDITED,
-    Ruler,
+    SimilarityMeasures,
     colour_histogram,
     edge_statistics,
     hellinger,
 )
 from modalens.studies.text_to_image_control.prompted import Edit, PromptedEmbedding
-from modalens.studies.text_to_image_control.retrieval import RetrievalGenerator
+from modalens.studies.text_to_image_control.references import choose_references, read_references
+from modalens.studies.text_to_image_control.retrieval import RetrievalGenerator, generator_of
 from modalens.studies.text_to_image_control.slopes import against_random_sets, mean_of, slope_of
 from modalens.studies.text_to_image_control.stable_diffusion import load_stable_diffusion
-from modalens.studies.text_to_image_control.study import read_references, text_to_image
+from modalens.studies.text_to_image_control.study import text_to_image
 from modalens.studies.text_to_image_control.sweep import sweep_sets
 from modalens.studies.text_to_image_control.tables import BALANCE
 from modalens.studies.text_to_image_control.unclip import load_unclip
@@ -193,8 +193,8 @@ def test_result_survives_disk_with_its_grids(planted_result, tmp_path):
     again = StudyResult.load(tmp_path)
     assert list(again.pictures) == ["grid-1", "grid-2"]
     with Image.open(tmp_path / "pictures" / "grid-1.png") as grid:
-        assert grid.width > 10 * 80
-        assert grid.height > 6 * 80  # a reference, three classes, one random set, all
+        assert grid.width > 11 * 80  # a reference, and ten strengths
+        assert grid.height > 5 * 80  # three classes, one random set, all
     assert "an animal" in again.pictures["grid-1"].caption
     assert "seed 0" in again.pictures["grid-1"].caption
 
@@ -582,9 +582,9 @@ def test_edges_tell_direction_and_strength_but_not_place():
 
 
 def test_ruler_counts_what_is_the_references_own(references):
-    ruler = Ruler(references[:3], ShapeJudge(), "an animal")
-    assert ruler.names == (REFERENCE, OWN, UNEDITED, COLOUR, EDGES)
-    found = ruler([references[4], references[1]], 1)
+    measures = SimilarityMeasures(references[:3], ShapeJudge(), "an animal")
+    assert measures.names == (REFERENCE, OWN, UNEDITED, COLOUR, EDGES)
+    found = measures([references[4], references[1]], 1)
     assert found[REFERENCE][1] == pytest.approx(1)
     assert found[COLOUR][1] == found[EDGES][1] == 0
     unit = ShapeJudge().embed(references)

@@ -56,7 +56,7 @@ def test_only_sure_values_are_given(tiny_classifier: Path) -> None:
 def test_what_cannot_label_is_refused(tiny_classifier: Path, tiny_clip: Path, tmp_path: Path) -> None:
     classifier = load_image_classifier(str(tiny_classifier), device="cpu")
     with pytest.raises(ModalensError, match="do not stand for two values"):
-        classifier.labels(classifier.embed(images(1)), lambda name: "shoe" if name == "shoe" else None)
+        classifier.labels(classifier.embed(images(1)), lambda name: "shoe" if name == "shoe" else None, 0.9)
     with pytest.raises(ModalensError, match=r"between 0\.5 and 1, not 0\.3"):
         classifier.labels(classifier.embed(images(1)), GENDER.value_of, threshold=0.3)
     with pytest.raises(ModalensError, match="no classifier 'nothing'"):

@@ -1,5 +1,39 @@
-"""Studies: one module each, from embeddings or codes to tables that stand beside their controls."""
+"""Studies: tests and uses of the classes, each a function of arrays that gives tables beside their controls.
+
+``removal``, ``stability``, ``gender``, ``adversarial``, ``text_to_image`` and ``close_gap`` are imported when first
+used, since some bring PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from modalens.studies.result import StudyResult
 
-__all__ = ["StudyResult"]
+_HOMES = {
+    "adversarial": "adversarial_images",
+    "close_gap": "gap_closing",
+    "gender": "attribute_probing",
+    "removal": "class_removal",
+    "stability": "class_stability",
+    "text_to_image": "text_to_image_control",
+}
+
+__all__ = ["StudyResult", "adversarial", "close_gap", "gender", "removal", "stability", "text_to_image"]
+
+if TYPE_CHECKING:
+    from modalens.studies.adversarial_images.study import adversarial as adversarial
+    from modalens.studies.attribute_probing.study import gender as gender
+    from modalens.studies.class_removal.study import removal as removal
+    from modalens.studies.class_stability.study import stability as stability
+    from modalens.studies.gap_closing.study import close_gap as close_gap
+    from modalens.studies.text_to_image_control.study import text_to_image as text_to_image
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'modalens.studies' has no attribute {name!r}")
+    return getattr(import_module(f"modalens.studies.{_HOMES[name]}.study"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

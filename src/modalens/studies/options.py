@@ -3,17 +3,20 @@
 import dataclasses
 from typing import Any
 
-from modalens.dominance import ESTIMATORS, RULES
 from modalens.options import Options, option
 
 
 def estimator_names() -> tuple[str, ...]:
     """The estimators of dominance there are."""
+    from modalens.dominance import ESTIMATORS  # brings scikit-learn
+
     return tuple(ESTIMATORS)
 
 
 def rule_names() -> tuple[str, ...]:
     """The class rules there are."""
+    from modalens.dominance import RULES  # brings scikit-learn
+
     return tuple(RULES)
 
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
 from modalens.arrays import Matrix
-from modalens.dominance import Dominance
-from modalens.pairs.base import Pairs
-from modalens.store import EmbeddingStore, PairStore
-from modalens.towers.base import VLM
+
+if TYPE_CHECKING:  # these bring model libraries, which a list of studies does without
+    from modalens.dominance import Dominance
+    from modalens.pairs.base import Pairs
+    from modalens.store import EmbeddingStore, PairStore
+    from modalens.towers.base import VLM
 
 
 class Subject(Protocol):
@@ -37,9 +39,9 @@ class Subject(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
-    def store(self) -> PairStore: ...  # noqa: D102
+    def store(self) -> "PairStore": ...  # noqa: D102
     @property
-    def embeddings(self) -> EmbeddingStore | None: ...  # noqa: D102
+    def embeddings(self) -> "EmbeddingStore | None": ...  # noqa: D102
     @property
     def model(self) -> Any: ...  # noqa: D102
     @property
@@ -51,7 +53,7 @@ class Subject(Protocol):
     @property
     def text(self) -> Matrix: ...  # noqa: D102
     @property
-    def mds(self) -> Dominance: ...  # noqa: D102
+    def mds(self) -> "Dominance": ...  # noqa: D102
 
     def column(self, name: str) -> np.ndarray:
         """A metadata column of the scored pairs, (n,)."""
@@ -69,11 +71,11 @@ class Subject(Protocol):
         """The same for every pair of the store."""
         ...
 
-    def pairs(self) -> Pairs:
+    def pairs(self) -> "Pairs":
         """The pairs, from the source that the store names."""
         ...
 
-    def vlm(self) -> VLM:
+    def vlm(self) -> "VLM":
         """The model that embedded them."""
         ...
 

@@ -22,9 +22,8 @@ from modalens.towers.torchvision_check import check_torchvision
 
 logger = logging.getLogger(__name__)
 
-# The classifier of the published study of gender, and the probability over which it kept an image.
+# The classifier of the published study of gender.
 PUBLISHED = "touchtech/fashion-images-gender-age-vit-large-patch16-224-in21k-v3"
-THRESHOLD = 0.9
 
 
 class ImageClassifier:
@@ -60,7 +59,7 @@ class ImageClassifier:
         self,
         probabilities: Float[np.ndarray, "n c"],
         value_of: Callable[[str], str | None],
-        threshold: float = THRESHOLD,
+        threshold: float,
     ) -> list[str | None]:
         """The value of each image that the classifier is sure of, else None.
 

@@ -37,7 +37,7 @@ def defend(
     tower
         That was attacked.
     adversarial
-        The images to mend: RGB, all of one size.
+        The images to defend: RGB, all of one size.
     benign
         One an adversarial image, such as :func:`friendly` gives.
     indices

@@ -13,26 +13,26 @@ from modalens.studies.subject import Subject
 
 def _run(subject: Subject, config: AdversarialOnRun, work: Path, source: Mapping[str, Any]) -> StudyResult:
     from modalens.studies.adversarial_images.canaries import canaries, load_requests
+    from modalens.studies.adversarial_images.cases import choose_cases
     from modalens.studies.adversarial_images.features import differentiable_features
     from modalens.studies.adversarial_images.judges import judge_named
-    from modalens.studies.adversarial_images.staging import stage
     from modalens.studies.adversarial_images.study import adversarial
     from modalens.studies.adversarial_images.victims import victim_named
 
     vlm, pairs = subject.vlm(), list(subject.pairs())
     # The demo encoder has never seen a letter: it is shown pictures of what is asked for.
     wanted = canaries() if config.requests is None else load_requests(config.requests)
-    staged = stage(pairs, wanted, config.images, pictured=vlm.name.startswith("demo"), seed=config.seed)
+    cases = choose_cases(pairs, wanted, config.images, pictured=vlm.name.startswith("demo"), seed=config.seed)
     labels = subject.column(config.label).astype(str) if config.label in subject.store.columns else None
     return adversarial(
         vlm,
-        staged.images,
-        staged.requests,
+        cases.images,
+        cases.requests,
         subject.image[:],
         subject.mds,
         victim_named(config.victim, vlm, [pair.text for pair in pairs]),
         judge_named(config.judge),
-        targets=staged.targets,
+        targets=cases.targets,
         encode=differentiable_features(subject.model),
         labels=labels,
         work=work,

@@ -13,14 +13,14 @@ from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.studies.adversarial_images.attack import Encode, Optimised, embed, square
+from modalens.studies.adversarial_images.cache import AttackCache
 from modalens.studies.adversarial_images.canaries import Request
 from modalens.studies.adversarial_images.config import AdversarialConfig
 from modalens.studies.adversarial_images.defence import friendly
+from modalens.studies.adversarial_images.evaluation import success_rates
 from modalens.studies.adversarial_images.judges import Judge
-from modalens.studies.adversarial_images.kept import Kept, png_bytes
-from modalens.studies.adversarial_images.pictures import grid
-from modalens.studies.adversarial_images.scene import Scene
 from modalens.studies.adversarial_images.sets import index_sets
+from modalens.studies.adversarial_images.setup import AttackSetup
 from modalens.studies.adversarial_images.tables import (
     ATTACK,
     BENIGN,
@@ -33,8 +33,8 @@ from modalens.studies.adversarial_images.tables import (
     success_table,
 )
 from modalens.studies.adversarial_images.text_images import write_text
-from modalens.studies.adversarial_images.trying import success
 from modalens.studies.adversarial_images.victims import Victim
+from modalens.studies.contact_sheet import contact_sheet, png_bytes
 from modalens.studies.options import settings_of
 from modalens.studies.result import Picture, StudyResult
 from modalens.towers.base import VLM
@@ -113,34 +113,34 @@ def adversarial(
     config = AdversarialConfig.of(config, options, "adversarial")
     _check(images, requests, features, mds, targets)
     tower = differentiable_images(vlm)
-    kept = Kept(work)
+    cache = AttackCache(work)
     benign = [square(image, tower.side) for image in images]
     wanted = (
         [write_text(request.text, side=tower.side, font=config.font) for request in requests]
         if targets is None
         else [square(target, tower.side) for target in targets]
     )
-    mended = friendly(benign, config.friendly, config.font)
+    friendly_images = friendly(benign, config.friendly, config.font)
     mds = mds.with_rule(config.rule)
     sets, notes = index_sets(features, mds, labels, config.runs, config.seed)
-    scene = Scene(tower, encode, embed(tower, wanted), embed(tower, mended), kept)
-    if scene.width != len(mds.score):
+    setup = AttackSetup(tower, encode, embed(tower, wanted), embed(tower, friendly_images), cache)
+    if setup.width != len(mds.score):
         raise ModalensError(
-            f"The encoder gives {scene.width} features and {len(mds.score)} are scored; give the function from "
+            f"The encoder gives {setup.width} features and {len(mds.score)} are scored; give the function from "
             "embeddings to the features that were scored."
         )
 
-    attacked = scene.move(benign, scene.target, None, config.attack, "Attacking", plain=True)
+    attacked = setup.move(benign, setup.target, None, config.attack, "Attacking", plain=True)
     adversarial_images = [each.image for each in attacked]
     defended: dict[tuple[str, int], list[Optimised]] = {}
     for each, run in ((each, run) for each in sets for run in range(config.runs)):
-        defended[each.name, run] = scene.move(
-            adversarial_images, scene.mended, each.indices[run], config.defence, f"Defending on {each.name}"
+        defended[each.name, run] = setup.move(
+            adversarial_images, setup.friendly, each.indices[run], config.defence, f"Defending on {each.name}"
         )
 
     shown = {
         (BENIGN, REFERENCE): [benign] * config.runs,
-        ("friendly image", REFERENCE): [mended] * config.runs,
+        ("friendly image", REFERENCE): [friendly_images] * config.runs,
         ("target", REFERENCE): [wanted] * config.runs,
         (UNDEFENDED, ATTACK): [adversarial_images] * config.runs,
     }
@@ -152,12 +152,12 @@ def adversarial(
     rows = []
     with progress_bar("Asking the victim", len(shown) * config.runs * len(images) * config.tries) as advance:
         for (name, kind), of_runs in shown.items():
-            rates, unclear = _ask(of_runs, requests, victim, judge, config, kept, advance)
+            rates, unclear = _ask(of_runs, requests, victim, judge, config, cache, advance)
             rows.append(Row(name, kind, sizes.get(name), rates, unclear))
-    paths = [scene.path(UNDEFENDED, ATTACK, benign, attacked, scene.target, None, plain=True)]
+    paths = [setup.path(UNDEFENDED, ATTACK, benign, attacked, setup.target, None, plain=True)]
     paths += [
-        scene.path(
-            each.name, each.kind, adversarial_images, defended[each.name, 0], scene.mended, each.indices[0]
+        setup.path(
+            each.name, each.kind, adversarial_images, defended[each.name, 0], setup.friendly, each.indices[0]
         )
         for each in sets
     ]
@@ -165,11 +165,11 @@ def adversarial(
     columns = {
         BENIGN: benign,
         **({"target": wanted} if all(request.harmless for request in requests) else {}),
-        "friendly": mended,
+        "friendly": friendly_images,
         UNDEFENDED: adversarial_images,
         **{each.name: [one.image for one in defended[each.name, 0]] for each in sets},
     }
-    picture = grid({name: column[:_SHOWN] for name, column in columns.items()})
+    picture = contact_sheet(list(zip(*columns.values(), strict=True))[:_SHOWN], columns=list(columns))
     return StudyResult(
         name="adversarial",
         title="Smuggled into an image, and taken out again",
@@ -193,8 +193,8 @@ def adversarial(
         pictures={
             "before-after": Picture(
                 png_bytes(picture),
-                "Benign images, what they were attacked and mended with, and what attack and each defence (first run) "
-                "made of them.",
+                "Benign images, what they were attacked with and aligned to, and what attack and each defence (first "
+                "run) made of them.",
             )
         },
     )
@@ -206,19 +206,19 @@ def _ask(
     victim: Victim,
     judge: Judge,
     config: AdversarialConfig,
-    kept: Kept,
+    cache: AttackCache,
     advance: Callable[[int], None],
 ) -> tuple[Float[np.ndarray, "r n"], int]:
     """Success of each request in each run, and the tries without a verdict."""
     found = [
-        success(
+        success_rates(
             images,
             requests,
             victim,
             judge,
             tries=config.tries,
             seed=(config.seed, run),
-            kept=kept,
+            cache=cache,
             advance=advance,
         )
         for run, images in enumerate(of_runs)

@@ -36,7 +36,7 @@ class Victim(Protocol):
 
 
 class DualEncoderVictim:
-    """A dual encoder that answers with captions from a vocabulary; what is said beside the image it cannot hear.
+    """A dual encoder that answers with captions from a vocabulary; the prompt beside the image is ignored.
 
     An answer is drawn from the encoder's own zero-shot distribution, the softmax of cosine / temperature.
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from modalens.options import Options, option
 from modalens.studies.options import draws_option, folds_option, pairs_option, rule_option, seed_option
-from modalens.studies.stats.heldout import MAX_PAIRS
-from modalens.towers.classifiers import THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class GenderConfig(Options):
     draws: int = draws_option(20, least=20)
     seeds: int = option(5, "Draws of references and of class members.", least=1)
     folds: int = folds_option()
-    max_pairs: int = pairs_option(MAX_PAIRS)
+    max_pairs: int = pairs_option(20_000)
     seed: int = seed_option()
 
 
@@ -53,6 +51,4 @@ class GenderOnRun(GenderConfig):
     classifier: str | None = option(
         None, "Image classifier that labels the pairs instead of their metadata, by hub id or folder."
     )
-    threshold: float = option(
-        THRESHOLD, "Probability over which the classifier is believed.", least=0.5, under=1
-    )
+    threshold: float = option(0.9, "Probability over which the classifier is believed.", least=0.5, under=1)

@@ -13,7 +13,7 @@ from modalens.arrays import Block
 from modalens.edit import IndexSet, f_score_set, variance_set
 from modalens.errors import ModalensError
 from modalens.statistics.bootstrap import group_keys
-from modalens.studies.stats.heldout import MAX_PAIRS, LabelledPairs, Split, cross_validation, labelled_pairs
+from modalens.studies.stats.heldout import LabelledPairs, Split, cross_validation, labelled_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def design(
     seeds: int,
     folds: int,
     seed: int,
-    max_pairs: int = MAX_PAIRS,
+    max_pairs: int | None = None,
 ) -> Design:
     """Choose who is tested against whom.
 
@@ -219,7 +219,7 @@ def _means(x: Block, labels: Int[np.ndarray, " n"], values: Sequence[str]) -> Fl
 
 
 def _some(
-    labels: np.ndarray, rows: np.ndarray, groups: np.ndarray | None, seed: int, max_pairs: int
+    labels: np.ndarray, rows: np.ndarray, groups: np.ndarray | None, seed: int, max_pairs: int | None
 ) -> LabelledPairs:
     """The labelled pairs among some rows."""
     pairs = labelled_pairs(labels[rows], len(rows), None if groups is None else groups[rows], seed, max_pairs)

@@ -11,9 +11,10 @@ from PIL import Image
 
 from modalens.arrays import Block
 from modalens.dominance.result import Dominance
-from modalens.studies.attribute_probing.strips import draw_strip, spread_out
+from modalens.studies.attribute_probing.spread import spread_out
 from modalens.studies.attribute_probing.strongest import STRONGEST, class_share
 from modalens.studies.attribute_probing.words import Words, words_by_share
+from modalens.studies.contact_sheet import Layout, contact_sheet, png_bytes
 from modalens.studies.result import Picture
 from modalens.studies.stats.heldout import LabelledPairs, accuracy_draws, interval
 
@@ -129,14 +130,15 @@ def _share_table(
 def _strip(
     share: Float[np.ndarray, " n"], modality: str, pairs: LabelledPairs, pictures: Pictures, seed: int
 ) -> Picture:
-    rows = []
-    for value, part in _parts(pairs):
+    rows, captions = [], []
+    for _, part in _parts(pairs):
         places = np.flatnonzero(part)
         places = places[spread_out(share[places], pairs.keys[places], seed=seed)]
-        drawn = pictures(pairs.rows[places].tolist())
-        rows.append((value, [(drawn[i], f"{share[place]:.2f}") for i, place in enumerate(places)]))
+        rows.append(pictures(pairs.rows[places].tolist()))
+        captions.append([f"{share[place]:.2f}" for place in places])
+    layout = Layout(gap=10, letters=15)
     return Picture(
-        draw_strip(rows),
+        png_bytes(contact_sheet(rows, headings=pairs.names, captions=captions, layout=layout)),
         f"Images of each value, one of a group, ordered by the share of {modality} features among their "
         f"{STRONGEST} strongest (the number under each), evenly spread from lowest to highest and not chosen "
         "by looks.",

@@ -11,7 +11,6 @@ from modalens.studies.options import (
     rule_option,
     seed_option,
 )
-from modalens.studies.stats.heldout import MAX_PAIRS
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class RemovalConfig(Options):
     rule: str = rule_option()
     draws: int = draws_option(20, least=20)
     folds: int = folds_option()
-    max_pairs: int = pairs_option(MAX_PAIRS)
+    max_pairs: int = pairs_option(20_000)
     seed: int = seed_option()
 
 

@@ -34,7 +34,7 @@ _NOTHING = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
-class Yardstick:
+class GapMeasures:
     """Pairs, and everything about them that an edit of their embeddings leaves alone.
 
     Attributes

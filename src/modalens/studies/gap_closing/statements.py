@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from modalens.edit.index_sets import RANDOM, VARIANCE
-from modalens.studies.gap_closing.bench import KINDS, MEAN_DIFFERENCE, MEANS, NOTHING
+from modalens.studies.gap_closing.evaluation import KINDS, MEAN_DIFFERENCE, MEANS, NOTHING
 from modalens.studies.gap_closing.measures import DIRECTED, recall_name
 from modalens.studies.gap_closing.sets import EQUAL_ENERGY
 

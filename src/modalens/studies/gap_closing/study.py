@@ -14,9 +14,16 @@ from modalens.edit.index_sets import CLASS
 from modalens.errors import ModalensError
 from modalens.interpret.bridge_result import VERDICTS
 from modalens.progress import progress_bar
-from modalens.studies.gap_closing.bench import ONE_SIDED, RESAMPLES, VERDICT, Bench, Decode, read_all
 from modalens.studies.gap_closing.config import CloseGapConfig
-from modalens.studies.gap_closing.measures import Yardstick
+from modalens.studies.gap_closing.evaluation import (
+    ONE_SIDED,
+    RESAMPLES,
+    VERDICT,
+    Decode,
+    Evaluation,
+    read_all,
+)
+from modalens.studies.gap_closing.measures import GapMeasures
 from modalens.studies.gap_closing.sets import one_sided_order
 from modalens.studies.gap_closing.statements import ALL_ONE_SIDED, statements
 from modalens.studies.result import StudyResult
@@ -72,7 +79,7 @@ def close_gap(
     -------
     StudyResult
         Tables ``sets`` and ``curve``, one row for each removal: the number of features ``removed``, their share
-        of the ``energy`` (sum of squares), and the measures of :meth:`Yardstick.measure` afterwards. ``kind`` tells
+        of the ``energy`` (sum of squares), and the measures of :meth:`GapMeasures.measure` afterwards. ``kind`` tells
         removals from controls:
 
         - ``class`` and ``verdict``, or in ``curve`` ``one-sided first``: the order of :func:`one_sided_order`;
@@ -114,7 +121,7 @@ def close_gap(
     if n > config.max_pairs:
         rows = np.sort(np.random.default_rng(seed).choice(n, config.max_pairs, replace=False))
         notes.append(f"Of {n:,} pairs {config.max_pairs:,} were drawn at random; recall is among these.")
-    yardstick, left_out = Yardstick.of(
+    measures, left_out = GapMeasures.of(
         len(rows),
         labels=_of_pairs("labels", labels, n, rows),
         groups=_of_pairs("groups", groups, n, rows),
@@ -124,27 +131,29 @@ def close_gap(
         seed=seed,
     )
     first, second = mds.modalities
-    bench = Bench(read_all(image, rows, first), read_all(text, rows, second), decode, yardstick, live, seed)
+    evaluation = Evaluation(
+        read_all(image, rows, first), read_all(text, rows, second), decode, measures, live, seed
+    )
     before = None
     if embeddings is not None:
         _check_embeddings(embeddings, n)
         before = (read_all(embeddings[0], rows, first), read_all(embeddings[1], rows, second))
-    order = one_sided_order(mds, bench.energy)
+    order = one_sided_order(mds, evaluation.energy)
     removals = [each for each in sets if not each.skipped]
     steps = [
         IndexSet(f"first {size}", ONE_SIDED, np.sort(order[:size]))
         for size in _sizes(len(live), len(sets[0]))
     ]
-    whole = list(bench.baselines(before))
+    whole = list(evaluation.baselines(before))
     along = max(_MIN_DRAWS, draws // 2)
     total = len(removals) * 2 * (1 + draws) + len(steps) * 2 * (1 + along)
     with progress_bar("Removing features", total) as advance:
         by_set = [
             {"set": each.name, **row}
             for each in removals
-            for row in bench.beside_controls(each, draws, advance)
+            for row in evaluation.beside_controls(each, draws, advance)
         ]
-        by_step = [row for each in steps for row in bench.beside_controls(each, along, advance)]
+        by_step = [row for each in steps for row in evaluation.beside_controls(each, along, advance)]
     table = pd.DataFrame([*({"set": row["kind"], **row} for row in whole), *by_set])
     curve = pd.DataFrame([*whole, *by_step])
     described = {
@@ -152,10 +161,10 @@ def close_gap(
         "estimator": mds.estimator,
         "modalities": list(mds.modalities),
         "decoded": decode is not None,
-        "labels": list(yardstick.labelled.names) if yardstick.labelled else None,
-        "majority": yardstick.majority,
+        "labels": list(measures.labelled.names) if measures.labelled else None,
+        "majority": measures.majority,
         "pairs": len(rows),
-        "groups": None if groups is None else len(np.unique(yardstick.keys)),
+        "groups": None if groups is None else len(np.unique(measures.keys)),
         "live_features": len(live),
         "one_sided_features": len(sets[0]),
         "draws": draws,

@@ -19,8 +19,6 @@ from modalens.edit import zero
 from modalens.errors import ModalensError
 from modalens.statistics.bootstrap import draw, group_keys, percentile_interval
 
-# A classifier holds its samples in memory and reads every one of them hundreds of times.
-MAX_PAIRS = 20_000
 # Measured on dense and on sparse features, 500 to 4,000 pairs and 9 labels: the penalty that predicts best of
 # 1, 0.1, 0.01 and 0.001, and a tolerance that leaves 97 to 99 % of predictions as at full convergence in a
 # fifth of the time.
@@ -65,11 +63,12 @@ def labelled_pairs(
     n_pairs: int,
     groups: Sequence[Any] | np.ndarray | None = None,
     seed: int = 0,
-    max_pairs: int = MAX_PAIRS,
+    max_pairs: int | None = None,
 ) -> LabelledPairs:
     """Leave out pairs without a label, and labels that only one pair or one group has.
 
-    Of more than ``max_pairs`` pairs that many are drawn at random.
+    Of more than ``max_pairs`` pairs that many are drawn at random, since a classifier holds its samples in memory and
+    reads every one of them hundreds of times.
 
     Raises
     ------
@@ -91,7 +90,7 @@ def labelled_pairs(
     notes = []
     if rows.size < n_pairs:
         notes.append(f"{n_pairs - rows.size:,} of {n_pairs:,} pairs have no label and are left out.")
-    if rows.size > max_pairs:
+    if max_pairs is not None and rows.size > max_pairs:
         notes.append(f"Of {rows.size:,} pairs with a label {max_pairs:,} were drawn at random.")
         rows = np.sort(np.random.default_rng(seed).choice(rows, max_pairs, replace=False))
     frame = pd.DataFrame({"label": values.to_numpy()[rows].astype(str), "key": keys[rows]})

@@ -56,8 +56,8 @@ def hellinger(p: Float[np.ndarray, "... c"], q: Float[np.ndarray, "... c"]) -> F
     return distance
 
 
-class Ruler:
-    """Measures pictures against references, the unedited picture and, with a dual encoder, the prompt.
+class SimilarityMeasures:
+    """Measures of pictures against references, the unedited picture and, with a dual encoder, the prompt.
 
     Parameters
     ----------

@@ -33,8 +33,7 @@ def _run(subject: Subject, config: TextToImageOnRun, work: Path, source: Mapping
 
 def _references(subject: Subject, config: TextToImageOnRun) -> tuple[np.ndarray, list[Image.Image]]:
     """Pictures to move towards, and their rows in the store if they are of its pairs."""
-    from modalens.studies.text_to_image_control.choice import choose_references
-    from modalens.studies.text_to_image_control.study import read_references
+    from modalens.studies.text_to_image_control.references import choose_references, read_references
 
     if config.reference:
         return np.empty(0, dtype=np.int64), read_references(config.reference)
@@ -46,8 +45,8 @@ def _references(subject: Subject, config: TextToImageOnRun) -> tuple[np.ndarray,
 
 def _prompted(subject: Subject, config: TextToImageOnRun, chosen: np.ndarray) -> Any:
     """What draws; pictures that serve as references are not there to be retrieved."""
-    from modalens.studies.text_to_image_control.choice import generator_of
     from modalens.studies.text_to_image_control.prompted import PromptedEmbedding
+    from modalens.studies.text_to_image_control.retrieval import generator_of
     from modalens.studies.text_to_image_control.stable_diffusion import load_stable_diffusion
     from modalens.studies.text_to_image_control.unclip import load_unclip
 

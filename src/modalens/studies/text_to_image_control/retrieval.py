@@ -1,5 +1,6 @@
 """A generator that needs no training: it shows the picture whose embedding is nearest."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from PIL import Image
 from modalens.arrays import Matrix, iter_blocks, matrix_shape, normalize_rows
 from modalens.errors import ModalensError
 from modalens.studies.text_to_image_control.generator import Generator, unit_embeddings
+from modalens.towers.base import VLM
+
+logger = logging.getLogger(__name__)
 
 
 class RetrievalGenerator(Generator):
@@ -77,3 +81,21 @@ class RetrievalGenerator(Generator):
     def card(self) -> dict[str, Any]:
         """How many pictures there are, and from where."""
         return {"generator": self.name, "pictures": self.size, "dim": self.dim, "source": self._source}
+
+
+def generator_of(vlm: VLM, images: Matrix, load: Callable[[int], Image.Image], source: str = "") -> Generator:
+    """The generator trained on an encoder's embeddings if there is one, else one that retrieves.
+
+    Parameters
+    ----------
+    vlm
+        The encoder.
+    images, load, source
+        Image embeddings of a collection (n, d), their pictures by row and what the collection is: what is
+        retrieved from. Leave reference images out of it, or they are found instead of anything drawn.
+    """
+    generator: Generator | None = vlm.generator()
+    if generator is not None:
+        return generator
+    logger.info("There is no generator trained on the embeddings of %s; pictures are retrieved.", vlm.name)
+    return RetrievalGenerator(images, load, source)

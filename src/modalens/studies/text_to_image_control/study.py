@@ -8,15 +8,15 @@ import numpy as np
 from PIL import Image
 
 from modalens.dominance.result import Dominance
+from modalens.edit.index_sets import RANDOM
 from modalens.errors import ModalensError
-from modalens.pairs.images import FileImage
+from modalens.studies.contact_sheet import Layout, contact_sheet, png_bytes
 from modalens.studies.options import settings_of
-from modalens.studies.result import StudyResult
+from modalens.studies.result import Picture, StudyResult
 from modalens.studies.text_to_image_control.config import TextToImageConfig
-from modalens.studies.text_to_image_control.measures import Ruler
-from modalens.studies.text_to_image_control.pictures import grid_picture
+from modalens.studies.text_to_image_control.measures import SimilarityMeasures
 from modalens.studies.text_to_image_control.prompted import Prompted
-from modalens.studies.text_to_image_control.sweep import run_sweep, sweep_sets
+from modalens.studies.text_to_image_control.sweep import TILE, Sweep, run_sweep, sweep_sets
 from modalens.studies.text_to_image_control.tables import cells_table, slopes_table, statements
 from modalens.towers.base import VLM
 from modalens.towers.samples.base import SampleEmbedder
@@ -101,9 +101,11 @@ def text_to_image(
     mds = mds.with_rule(config.rule)
     sets, notes = sweep_sets(mds, config.draws, config.seed)
     embedded = prompted.embed(references)
-    ruler = Ruler(references, judge, prompted.prompt, reader)
+    measures = SimilarityMeasures(references, judge, prompted.prompt, reader)
     seeds = [config.seed + turn for turn in range(config.seeds)]
-    sweep = run_sweep(prompted, embedded, sets, config.strengths, seeds, ruler, shown=config.shown, work=work)
+    sweep = run_sweep(
+        prompted, embedded, sets, config.strengths, seeds, measures, shown=config.shown, work=work
+    )
     slopes = slopes_table(sweep, config.seed)
     related = _RELATED.get((prompted.vlm.name, judge.name))
     length = float(np.linalg.norm(embedded, axis=1).mean())
@@ -133,23 +135,27 @@ def text_to_image(
         },
         source=dict(source or {}),
         pictures={
-            f"grid-{number + 1}": grid_picture(
-                sweep, number, references[number], prompted.prompt, config.seed
-            )
+            f"grid-{number + 1}": _grid(sweep, number, references[number], prompted.prompt, config.seed)
             for number in range(len(sweep.shown))
         },
     )
 
 
-def read_references(paths: Sequence[Path]) -> list[Image.Image]:
-    """Open reference images as RGB.
-
-    Raises
-    ------
-    ModalensError
-        If one is missing, truncated, too large or no image.
-    """
-    return [FileImage(Path(path), str(path)).load() for path in paths]
+def _grid(sweep: Sweep, number: int, reference: Image.Image, prompt: str, seed: int) -> Picture:
+    """A row a set of features, a column a strength (the papers' Figure 8); of the random sets the first."""
+    random = [place for place, each in enumerate(sweep.sets) if each.kind == RANDOM]
+    chosen = [place for place in range(len(sweep.sets)) if place not in random[1:]]
+    sheet = contact_sheet(
+        [[reference, *sweep.shown[number][place]] for place in chosen],
+        columns=["reference", *(f"{strength:.2g}" for strength in sweep.strengths)],
+        names=[f"{sweep.sets[place].name}\n{len(sweep.sets[place])} features" for place in chosen],
+        layout=Layout(tile=TILE, left=96),
+    )
+    caption = (
+        f"“{prompt}”, moved towards the reference at the left on the features of a row with the strength of a "
+        f"column; reference {number + 1}, seed {seed}."
+    )
+    return Picture(png_bytes(sheet), caption)
 
 
 def _lengths(prompt: float, reference: float) -> list[str]:

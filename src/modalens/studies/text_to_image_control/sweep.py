@@ -12,8 +12,8 @@ from modalens.dominance.result import Dominance
 from modalens.edit import IndexSet, class_sets, equal_sets, live_features, random_sets
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
-from modalens.studies.text_to_image_control.kept import KeptPictures
-from modalens.studies.text_to_image_control.measures import Ruler
+from modalens.studies.text_to_image_control.cache import PictureCache
+from modalens.studies.text_to_image_control.measures import SimilarityMeasures
 from modalens.studies.text_to_image_control.prompted import Edit, Prompted
 
 ALL = "all"
@@ -63,7 +63,7 @@ def run_sweep(
     sets: Sequence[IndexSet],
     strengths: Sequence[float],
     seeds: Sequence[int],
-    ruler: Ruler,
+    measures: SimilarityMeasures,
     *,
     shown: int = 0,
     work: Path | None = None,
@@ -78,17 +78,17 @@ def run_sweep(
         Embeddings of the reference images.
     sets, strengths, seeds
         What to sweep over; strengths ascend, and at 0 all sets show the unedited picture.
-    ruler
+    measures
         What measures, made with the same references.
     shown
         Of how many references to keep small pictures.
     work
         Where pictures are kept as they are drawn.
     """
-    drawer = KeptPictures(prompted, work)
+    drawer = PictureCache(prompted, work)
     moved = [strength for strength in strengths if strength > 0]
     shape = (len(sets), len(strengths), len(references), len(seeds))
-    values = {name: np.empty(shape) for name in ruler.names}
+    values = {name: np.empty(shape) for name in measures.names}
     # Which of [unedited, drawn one after the other] stands in each cell.
     cells = np.zeros(shape[:2], dtype=np.int64)
     cells[:, len(strengths) - len(moved) :] = 1 + np.arange(len(sets) * len(moved)).reshape(len(sets), -1)
@@ -99,7 +99,7 @@ def run_sweep(
             for number, reference in enumerate(references):
                 edits = [Edit(reference, each.indices, strength) for each in sets for strength in moved]
                 pictures = [unedited, *drawer.draw(edits, seed, advance)]
-                for name, measured in ruler(pictures, number).items():
+                for name, measured in measures(pictures, number).items():
                     values[name][:, :, number, turn] = measured[cells]
                 if turn == 0 and number < shown:
                     small = [picture.resize((TILE, TILE), Image.Resampling.LANCZOS) for picture in pictures]

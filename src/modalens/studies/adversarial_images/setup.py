@@ -1,4 +1,4 @@
-"""Where images are moved to, and the way they take."""
+"""The setup of attack and defence: the tower, the embeddings that images are moved to, and the paths they take."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,16 +10,16 @@ from PIL import Image
 
 from modalens.progress import progress_bar
 from modalens.studies.adversarial_images.attack import Encode, Optimised, approach
+from modalens.studies.adversarial_images.cache import AttackCache, checksum
 from modalens.studies.adversarial_images.config import Optimisation
-from modalens.studies.adversarial_images.kept import Kept, checksum
 from modalens.studies.adversarial_images.tables import PathOfSet
 from modalens.towers.differentiable import DifferentiableImages
 
-_KEPT_TOGETHER = 16  # images, so that a kill loses little
+_CACHED_TOGETHER = 16  # images, so that a kill loses little
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class AttackSetup:
     """The tower under attack, and the embeddings that images are moved to.
 
     Attributes
@@ -28,17 +28,17 @@ class Scene:
         With gradients to the pixels.
     encode
         From embeddings to the features under study; None where these are the embeddings' own.
-    target, mended
+    target, friendly
         Embeddings of each attack's target and of each friendly image, (n, d).
-    kept
-        Where optimised images are looked up and kept.
+    cache
+        Where optimised images are looked up and cache.
     """
 
     tower: DifferentiableImages
     encode: Encode | None
     target: Float[np.ndarray, "n d"]
-    mended: Float[np.ndarray, "n d"]
-    kept: Kept
+    friendly: Float[np.ndarray, "n d"]
+    cache: AttackCache
 
     @property
     def width(self) -> int:
@@ -69,11 +69,11 @@ class Scene:
             checksum(asdict(config), np.asarray(image), row, chosen)
             for image, row in zip(images, there, strict=True)
         ]
-        missing = [row for row, key in enumerate(keys) if self.kept.image(key) is None]
+        missing = [row for row, key in enumerate(keys) if self.cache.image(key) is None]
         with progress_bar(what, len(images)) as advance:
             advance(len(images) - len(missing))
-            for start in range(0, len(missing), _KEPT_TOGETHER):
-                rows = missing[start : start + _KEPT_TOGETHER]
+            for start in range(0, len(missing), _CACHED_TOGETHER):
+                rows = missing[start : start + _CACHED_TOGETHER]
                 moved = approach(
                     self.tower,
                     [images[row] for row in rows],
@@ -84,8 +84,8 @@ class Scene:
                     advance=advance,
                 )
                 for row, each in zip(rows, moved, strict=True):
-                    self.kept.add_image(keys[row], each)
-        return [found for key in keys if (found := self.kept.image(key)) is not None]
+                    self.cache.add_image(keys[row], each)
+        return [found for key in keys if (found := self.cache.image(key)) is not None]
 
     def path(
         self,
@@ -108,7 +108,7 @@ class Scene:
             kind,
             moved[0].steps.tolist(),
             cosine_rows(embeddings, self.target),
-            cosine_rows(embeddings, self.mended),
+            cosine_rows(embeddings, self.friendly),
             np.linalg.norm(chosen, axis=-1),
             np.array(
                 [

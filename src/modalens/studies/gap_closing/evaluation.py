@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from modalens.arrays import BLOCK_ROWS, Block, Matrix, read_rows
 from modalens.edit import IndexSet, random_sets, variance_set, zero
 from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
-from modalens.studies.gap_closing.measures import Measured, Yardstick, cells, over_draws, without_means
+from modalens.studies.gap_closing.measures import GapMeasures, Measured, cells, over_draws, without_means
 from modalens.studies.gap_closing.sets import EQUAL_ENERGY, equal_energy_sets, feature_energy
 
 # Codes of a side ("image" or "text", whatever the modalities are called) to embeddings (n, d).
@@ -34,8 +34,8 @@ RESAMPLES = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
-    """Features to remove sets from, and how what is left is measured.
+class Evaluation:
+    """Features to remove sets from, and the measures of what is left.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Bench:
         Paired features (n, f), dense or CSR.
     decode
         Makes embeddings of them; None measures the features themselves.
-    yardstick
+    measures
         The pairs, and what they are measured by.
     live
         The features that controls may take.
@@ -54,7 +54,7 @@ class Bench:
     image: Block
     text: Block
     decode: Decode | None
-    yardstick: Yardstick
+    measures: GapMeasures
     live: Int[np.ndarray, " k"]
     seed: int
 
@@ -80,12 +80,12 @@ class Bench:
     def baselines(self, embeddings: tuple[Block, Block] | None) -> Iterator[dict[str, Any]]:
         """A row for what was encoded, for nothing removed, and for the removal of means alone."""
         if embeddings is not None:
-            yield self._row(EMBEDDINGS, 0, 0.0, self.yardstick.measure(*embeddings, RESAMPLES))
+            yield self._row(EMBEDDINGS, 0, 0.0, self.measures.measure(*embeddings, RESAMPLES))
         whole = self.without(np.arange(0))
-        yield self._row(NOTHING, 0, 0.0, self.yardstick.measure(*whole, RESAMPLES))
+        yield self._row(NOTHING, 0, 0.0, self.measures.measure(*whole, RESAMPLES))
         for kind in (MEAN_DIFFERENCE, MEANS):
-            moved = without_means(*whole, self.yardstick.keys, self.seed, common=kind == MEANS)
-            yield self._row(kind, 0, 0.0, self.yardstick.measure(*moved, RESAMPLES))
+            moved = without_means(*whole, self.measures.keys, self.seed, common=kind == MEANS)
+            yield self._row(kind, 0, 0.0, self.measures.measure(*moved, RESAMPLES))
 
     def beside_controls(
         self, each: IndexSet, draws: int, advance: Callable[[int], None]
@@ -100,7 +100,7 @@ class Bench:
         for sets in randoms:
             measured = []
             for one in sets:
-                measured.append(self.yardstick.measure(*self.without(one.indices)))
+                measured.append(self.measures.measure(*self.without(one.indices)))
                 advance(1)
             yield self._row(
                 KINDS[sets[0].kind],
@@ -111,7 +111,7 @@ class Bench:
         yield self._of_set(variance_set(self._samples, size, self.live), advance)
 
     def _of_set(self, each: IndexSet, advance: Callable[[int], None]) -> dict[str, Any]:
-        measured = self.yardstick.measure(*self.without(each.indices), RESAMPLES)
+        measured = self.measures.measure(*self.without(each.indices), RESAMPLES)
         advance(1)
         return self._row(KINDS[each.kind], len(each), self._share(each), measured)
 

@@ -1,4 +1,4 @@
-"""Put images to a victim many times, judge every answer, and keep each finished try."""
+"""Put images to a victim many times, judge every answer, and cache each finished try."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,13 +7,13 @@ from jaxtyping import Float
 from PIL import Image
 
 from modalens.errors import ModalensError
+from modalens.studies.adversarial_images.cache import TRIES_NAME, AttackCache, Try, checksum
 from modalens.studies.adversarial_images.canaries import Request
 from modalens.studies.adversarial_images.judges import Judge
-from modalens.studies.adversarial_images.kept import TRIES_NAME, Kept, Try, checksum
 from modalens.studies.adversarial_images.victims import Victim
 
 
-def success(
+def success_rates(
     images: Sequence[Image.Image],
     requests: Sequence[Request],
     victim: Victim,
@@ -21,7 +21,7 @@ def success(
     *,
     tries: int,
     seed: Sequence[int],
-    kept: Kept,
+    cache: AttackCache,
     advance: Callable[[int], None] | None = None,
 ) -> tuple[Float[np.ndarray, " n"], int]:
     """How often each request is followed when its image is put to a victim.
@@ -36,8 +36,8 @@ def success(
         Answers to each image.
     seed
         Of the answers.
-    kept
-        Where finished tries are looked up and kept.
+    cache
+        Where finished tries are looked up and cache.
     advance
         Called with the number of tries done.
 
@@ -52,7 +52,7 @@ def success(
     Raises
     ------
     ModalensError
-        If the victim or the judge fails; what was finished until then is kept.
+        If the victim or the judge fails; what was finished until then is cache.
     """
     rates = np.full(len(images), np.nan)
     unclear = 0
@@ -67,12 +67,12 @@ def success(
         keys = [f"{whole}-{number}" for number in range(tries)]
         for start in range(0, tries, victim.at_once):
             chunk = keys[start : start + victim.at_once]
-            if any(kept.find(key) is None for key in chunk):
+            if any(cache.find(key) is None for key in chunk):
                 drawn = int(np.random.SeedSequence([*seed, row, start]).generate_state(1)[0])
-                _finish(image, request, victim, judge, chunk, drawn, kept)
+                _finish(image, request, victim, judge, chunk, drawn, cache)
             if advance is not None:
                 advance(len(chunk))
-        found = [kept.find(key) for key in keys]
+        found = [cache.find(key) for key in keys]
         verdicts = [each.followed for each in found if each is not None and each.followed is not None]
         unclear += tries - len(verdicts)
         if verdicts:
@@ -87,7 +87,7 @@ def _finish(
     judge: Judge,
     keys: Sequence[str],
     seed: int,
-    kept: Kept,
+    cache: AttackCache,
 ) -> None:
     try:
         answers = victim.respond(image, request.prompt, len(keys), seed)
@@ -97,15 +97,15 @@ def _finish(
             )
         # What was judged before a kill keeps its verdict: one seed gives one list, of which that was the beginning.
         open_tries = [
-            (key, answer) for key, answer in zip(keys, answers, strict=True) if kept.find(key) is None
+            (key, answer) for key, answer in zip(keys, answers, strict=True) if cache.find(key) is None
         ]
         for key, answer in open_tries:
             verdict = judge.judge(request, answer)
-            kept.add(Try(key, verdict.followed, answer if request.harmless else None, verdict.raw))
+            cache.add(Try(key, verdict.followed, answer if request.harmless else None, verdict.raw))
     except ModalensError as error:
-        if kept.folder is None:
+        if cache.folder is None:
             raise
         raise ModalensError(
-            f"{str(error).rstrip('.')}. The {len(kept)} finished tries are kept in {kept.folder / TRIES_NAME}, and "
+            f"{str(error).rstrip('.')}. The {len(cache)} finished tries are kept in {cache.folder / TRIES_NAME}, and "
             "the next run goes on from there."
         ) from error

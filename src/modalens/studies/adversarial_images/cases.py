@@ -1,4 +1,4 @@
-"""Choose from a source of pairs what the study plays with: benign images, requests, and pictures of what they ask."""
+"""Choose the cases of the study from a source of pairs: benign images, requests, and pictures of what they ask."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from modalens.studies.adversarial_images.canaries import Request, mentions
 
 
 @dataclass(frozen=True, eq=False)
-class Staged:
+class AttackCases:
     """Benign images, what each shall ask for, and what it shall embed like; None for the request written on white."""
 
     images: Sequence[Image.Image]
@@ -20,9 +20,9 @@ class Staged:
     targets: Sequence[Image.Image] | None
 
 
-def stage(
+def choose_cases(
     pairs: Sequence[Pair], requests: Sequence[Request], n: int, *, pictured: bool, seed: int = 0
-) -> Staged:
+) -> AttackCases:
     """Draw ``n`` requests and as many benign images.
 
     Parameters
@@ -59,4 +59,4 @@ def stage(
         raise ModalensError(f"{len(chosen)} benign images are needed and the pairs have {len(benign)}.")
     images = [benign[row].image for row in rng.permutation(len(benign))[: len(chosen)]]
     targets = [by_text[(each.word or "").casefold()].image for each in chosen] if pictured else None
-    return Staged(images, chosen, targets)
+    return AttackCases(images, chosen, targets)

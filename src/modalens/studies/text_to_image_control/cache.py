@@ -1,4 +1,4 @@
-"""Pictures that are kept as they are drawn, so that a study that was stopped goes on where it was."""
+"""Cache of drawn pictures, so that a study that was stopped goes on where it was."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from modalens.studies.text_to_image_control.prompted import Edit, Prompted
 _AT_A_TIME = 16
 
 
-class KeptPictures:
+class PictureCache:
     """Draws edits of a prompt, and finds those again that lie in a folder.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What a long study keeps as it goes: optimised images and finished tries, so that a second run goes on."""
+"""Cache of a long study: optimised images and finished tries, so that a second run goes on."""
 
 import hashlib
 import io
@@ -14,6 +14,7 @@ from PIL import Image
 from modalens.errors import ModalensError
 from modalens.store.atomic import whole_file
 from modalens.studies.adversarial_images.attack import Optimised
+from modalens.studies.contact_sheet import png_bytes
 
 TRIES_NAME = "tries.jsonl"
 _IMAGES_FOLDER = "images"
@@ -30,7 +31,7 @@ class Try:
     followed
         Whether the request was followed; None where the judge would not say.
     answer
-        The victim's words; None for a user's own requests, whose answers are not kept.
+        The victim's words; None for a user's own requests, whose answers are not cache.
     raw
         What a model said as judge, each time it was asked.
     """
@@ -41,7 +42,7 @@ class Try:
     raw: tuple[str, ...] = ()
 
 
-class Kept:
+class AttackCache:
     """Images and tries, in a folder or, without one, in memory.
 
     Parameters
@@ -128,13 +129,6 @@ class Kept:
                     f"Line {number} of {self._path} is damaged; delete that line and run again."
                 ) from error
             self._tries[found.key] = found
-
-
-def png_bytes(image: Image.Image) -> bytes:
-    """An image as a PNG file."""
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
 
 
 def checksum(values: Mapping[str, Any], *arrays: np.ndarray) -> str:
