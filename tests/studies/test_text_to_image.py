@@ -281,10 +281,10 @@ def test_a_second_run_draws_nothing(references, planted_mds, prompted, tmp_path)
     [
         ({"strengths": (0.0,)}, "at least two"),
         ({"strengths": (0.5, 0.1)}, "ascending"),
-        ({"strengths": (0.0, 1.1)}, "between 0 and 1"),
-        ({"seeds": 0}, "seeds must be"),
-        ({"draws": 1}, "draws must be"),
-        ({"seed": -1}, "seed must be"),
+        ({"strengths": (0.0, 1.1)}, "at least 0 and at most 1"),
+        ({"seeds": 0}, "seeds is 0; it must be at least 1"),
+        ({"draws": 1}, "draws is 1; it must be at least 2"),
+        ({"seed": -1}, "seed is -1; it must be at least 0"),
     ],
 )
 def test_bad_settings(settings, words):
