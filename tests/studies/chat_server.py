@@ -43,7 +43,7 @@ def chat_server(
                 log.times.append(time.monotonic())
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 log.calls.append(body)
-                log.headers.append(dict(self.headers))
+                log.headers.append({name.title(): value for name, value in self.headers.items()})
                 number = len(log.calls) - 1
             assert self.path == "/v1/chat/completions"
             reply = script(body) if callable(script) else script[min(number, len(script) - 1)]

@@ -155,7 +155,13 @@ def test_bad_attacks(vlm: LinearVLM) -> None:
     with pytest.raises(ModalensError, match="2 images and 1 targets"):
         attack(vlm, noise(2), noise(1))
     with pytest.raises(ModalensError, match="differ in size"):
-        approach(vlm, [Image.new("RGB", (8, 8)), Image.new("RGB", (9, 8))], np.zeros((2, DIM)), None)
+        approach(
+            vlm,
+            [Image.new("RGB", (8, 8)), Image.new("RGB", (9, 8))],
+            np.zeros((2, DIM)),
+            None,
+            Optimisation(1),
+        )
     with pytest.raises(ModalensError, match="no feature 12"):
         defend(vlm, noise(1), noise(1), np.array([12]))
     for bad in ({"steps": 0}, {"optimiser": "sgd"}, {"rate": 0}, {"budget": 0.001}, {"budget": 1.1}):

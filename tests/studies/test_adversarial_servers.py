@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modalens.errors import ModalensError
+from modalens.errors import MissingPackageError, ModalensError
+from modalens.studies.adversarial_images import servers
 from modalens.studies.adversarial_images.canaries import Request
 from modalens.studies.adversarial_images.judges import RUBRIC, ModelJudge
 from modalens.studies.adversarial_images.servers import ChatServer
@@ -102,6 +103,26 @@ def test_a_dead_server_is_one_clear_error() -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     with pytest.raises(ModalensError, match=r"gave no answer in 3 calls .*see that it runs"):
         server(url, retries=2).ask(HELLO)
+
+
+def test_the_key_is_in_no_message(caplog: pytest.LogCaptureFixture) -> None:
+    with chat_server([fails(401)]) as log, pytest.raises(ModalensError) as refused:
+        server(log.url, key="secret").ask(HELLO)
+    with chat_server([says("x")]) as log, pytest.raises(ModalensError) as broken:  # no header can hold it
+        server(log.url, key="sec\nret", retries=0).ask(HELLO)
+    said = f"{refused.value} {broken.value} {caplog.text}"
+    assert "secret" not in said
+    assert "ret" not in said.replace("retries", "").split()
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(servers, "import_module", missing)
+    with pytest.raises(MissingPackageError, match=r"modalens\[servers\]") as error:
+        server("http://localhost:1/v1").ask(HELLO)
+    assert error.value.extra == "servers"
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])

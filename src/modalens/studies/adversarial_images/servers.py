@@ -1,26 +1,22 @@
 """A client for chat servers that speak OpenAI's protocol: patient with busy ones, clear about dead ones."""
 
-import http.client
-import json
 import logging
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import cached_property
+from importlib import import_module
 from typing import Any
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, MissingPackageError, ModalensError
 
 logger = logging.getLogger(__name__)
 
 _KEY = "OPENAI_API_KEY"
-_BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
-_LONGEST_REPLY = 16 * 2**20  # bytes
+_BUSY = (408, 409, 425, 429)  # and whatever is over 499
 
 
 class _UnansweredError(Exception):
@@ -65,11 +61,11 @@ class ChatServer:
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
-            raise ModalensError(f"A server's address starts with http:// or https://, not {self.url!r}.")
+            raise InputError(f"A server's address starts with http:// or https://, not {self.url!r}.")
         if not self.model:
-            raise ModalensError(f"Name the model to ask at {self.url}.")
+            raise InputError(f"Name the model to ask at {self.url}.")
         if self.timeout <= 0 or self.retries < 0 or self.pause < 0 or self.longest_pause < 0:
-            raise ModalensError("A server's timeout must be over 0, and retries and pauses not under 0.")
+            raise InputError("A server's timeout must be over 0, and retries and pauses not under 0.")
 
     def ask(
         self,
@@ -91,19 +87,14 @@ class ChatServer:
         Raises
         ------
         ModalensError
-            If the server refuses the call, or still gives no answer after all retries.
+            If the package openai is missing, or the server refuses the call or still gives no answer after all
+            retries.
         """
-        body = {
-            "model": self.model,
-            "messages": list(messages),
-            "seed": seed,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-        }
+        sampling = {"seed": seed, "temperature": temperature, "max_tokens": max_tokens}
         reason = ""
         for attempt in range(self.retries + 1):
             try:
-                return self._call(body)
+                return self._call(messages, sampling)
             except _UnansweredError as failure:
                 reason = str(failure)
                 if attempt < self.retries:
@@ -115,33 +106,37 @@ class ChatServer:
             "runs, then run again."
         )
 
-    def _call(self, body: Mapping[str, Any]) -> str:
-        request = urllib.request.Request(
-            f"{self.url.rstrip('/')}/chat/completions",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+    @cached_property
+    def _client(self) -> Any:
+        # Its own retries know nothing of replies that are no chat completion.
+        return _openai().OpenAI(
+            base_url=self.url, api_key=self.key or "none", timeout=self.timeout, max_retries=0
         )
-        if self.key:  # never passed on to where the server might redirect
-            request.add_unredirected_header("Authorization", f"Bearer {self.key}")
+
+    def _call(self, messages: Sequence[Mapping[str, Any]], sampling: Mapping[str, Any]) -> str:
+        openai = _openai()
+        headers = {} if self.key else {"Authorization": openai.Omit()}
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-                return _answer(reply.read(_LONGEST_REPLY))
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code in _BUSY:
-                    raise _UnansweredError(f"status {error.code}", _retry_after(error.headers)) from error
-                raise ModalensError(
-                    f"The server {self.url} refused the call with status {error.code}; see that the address, the "
-                    f"model {self.model!r} and the key are right."
-                ) from error
-        except TimeoutError as error:
+            reply = self._client.chat.completions.create(
+                model=self.model, messages=list(messages), extra_headers=headers, **sampling
+            )
+        except openai.APITimeoutError as error:
             raise _UnansweredError(f"no answer within {self.timeout:g} s") from error
-        except urllib.error.URLError as error:
-            if isinstance(error.reason, TimeoutError):
-                raise _UnansweredError(f"no connection within {self.timeout:g} s") from error
-            raise _UnansweredError(f"no connection: {error.reason}") from error
-        except (http.client.HTTPException, OSError) as error:
-            raise _UnansweredError(f"the connection broke: {error!r}") from error
+        except openai.APIConnectionError as error:
+            raise _UnansweredError(f"no connection ({type(error.__cause__).__name__})") from error
+        except openai.APIStatusError as error:
+            status = error.status_code
+            if status in _BUSY or status >= 500:
+                raise _UnansweredError(
+                    f"status {status}", _retry_after(error.response.headers.get("Retry-After", ""))
+                ) from error
+            raise ModalensError(
+                f"The server {self.url} refused the call with status {status}; see that the address, the "
+                f"model {self.model!r} and the key are right."
+            ) from error
+        except (openai.APIError, ValueError) as error:  # the latter from JSON that is none
+            raise _UnansweredError("a reply that is no chat completion") from error
+        return _answer(reply)
 
 
 def server_named(name: str) -> ChatServer:
@@ -154,27 +149,33 @@ def server_named(name: str) -> ChatServer:
     """
     url, hash_, model = name.partition("#")
     if not hash_:
-        raise ModalensError(
+        raise InputError(
             f"Write a server as URL#MODEL, such as http://localhost:8000/v1#llava, not {name!r}."
         )
     return ChatServer(url, model, os.environ.get(_KEY))
 
 
-def _answer(reply: bytes) -> str:
+def _openai() -> Any:
+    try:
+        return import_module("openai")
+    except ImportError as error:
+        raise MissingPackageError.of("A model behind a server", "openai", "servers") from error
+
+
+def _answer(reply: Any) -> str:
     """The text of the first choice; a refusal is an answer too."""
     try:
-        message = json.loads(reply)["choices"][0]["message"]
-        content = message.get("content") or message.get("refusal") or ""
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        message = reply.choices[0].message
+        content = message.content or getattr(message, "refusal", None) or ""
+    except (LookupError, TypeError, AttributeError) as error:
         raise _UnansweredError("a reply that is no chat completion") from error
     if not isinstance(content, str):
         raise _UnansweredError("a reply whose content is no text")
     return content
 
 
-def _retry_after(headers: Message) -> float:
+def _retry_after(value: str) -> float:
     """Seconds that a server asks to wait, given as a number or as a date; 0 if it does not say."""
-    value = headers.get("Retry-After", "")
     try:
         return max(float(value), 0.0)
     except ValueError:
