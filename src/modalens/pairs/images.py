@@ -1,6 +1,5 @@
 """Images that are decoded only when asked for."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -10,10 +9,7 @@ from typing import IO
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from modalens.errors import ModalensError
-
-# Decoders grumble about odd EXIF or large pictures; what matters is raised as an error. The filter is set
-# once because warnings.catch_warnings is not safe where several threads decode.
-warnings.filterwarnings("ignore", module=r"PIL\.")
+from modalens.pairs.decoder_warnings import no_decoder_warnings
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
@@ -87,7 +83,7 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
         If the image is missing, truncated, too large or no image.
     """
     try:
-        with opener() as stream, Image.open(stream) as image:
+        with no_decoder_warnings(), opener() as stream, Image.open(stream) as image:
             return flatten_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise ModalensError(f"The image {name} does not exist.") from error

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from modalens.errors import ModalensError
+from modalens.errors import MissingPackageError, ModalensError
 from modalens.pairs.images import decode_rgb
 
 logger = logging.getLogger(__name__)
@@ -179,8 +179,9 @@ def _filesystem(url: str) -> tuple[Any, str]:
     try:
         system, path = url_to_fs(url)
     except ImportError as error:
-        raise ModalensError(
-            f"{public_url(url)} cannot be read: {error}; install it with pip install 'modalens[remote]'."
+        raise MissingPackageError(
+            f"{public_url(url)} cannot be read without a package that is missing ({_reason(error, url)}); install it "
+            "with pip."
         ) from error
     except Exception as error:  # each file system checks its settings in its own way
         raise ModalensError(f"{public_url(url)} cannot be read ({_reason(error, url)}).") from error

@@ -189,7 +189,7 @@ def embed_shard(
             advance(len(batch))
 
     for keys, rows in map_passes(
-        lambda batch: vlm.embed_images(list(batch.values())), batches(), seconds, count
+        lambda batch: vlm.embed_images(list(batch.values())), batches(), seconds, vlm.device, count
     ):
         images.update(zip(keys, rows, strict=True))
     reasons |= {pair.id: failures[pair.ref.key] for pair in pairs if pair.ref.key in failures}
@@ -217,7 +217,7 @@ def _embed_texts(vlm: VLM, texts: Sequence[str], batch_size: int) -> list[np.nda
         vlm.embed_texts(unique[:1])  # a tokenizer settles in its first call, which stands no other beside it
     batches = (unique[start : start + batch_size] for start in range(0, len(unique), batch_size))
     rows: dict[str, np.ndarray] = {}
-    for batch, found in map_passes(vlm.embed_texts, batches, Seconds()):
+    for batch, found in map_passes(vlm.embed_texts, batches, Seconds(), vlm.device):
         rows.update(zip(batch, found, strict=True))
     return [rows[text] for text in texts]
 

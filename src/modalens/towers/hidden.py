@@ -51,6 +51,8 @@ class HiddenStates(VLM):
         If the model has no such layer, or is built in a way that hides its layers.
     """
 
+    projection = False
+
     def __init__(self, name: str, model: Any, processor: Any, layer: int, origin: Mapping[str, Any]) -> None:
         self.name = name
         self.layer = layer
@@ -63,6 +65,12 @@ class HiddenStates(VLM):
         self._processor.tokenizer.padding_side = "right"
         self._origin = dict(origin)
         self._model = _up_to(name, model, layer)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        found: torch.device = self._model.device
+        return found
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:

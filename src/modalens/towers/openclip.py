@@ -58,8 +58,13 @@ class OpenClipVLM(VLM):
         self.transform = transform
         self.dim = dim
         self._tokenizer = tokenizer
-        self._device = next(model.parameters()).device
         self._description = dict(description)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        found: torch.device = next(self.model.parameters()).device
+        return found
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
@@ -90,9 +95,9 @@ class OpenClipVLM(VLM):
         return as_read
 
     def _numpy(self, encode: Callable[..., Tensor], inputs: Tensor) -> Float[np.ndarray, "n d"]:
-        with full_precision(self._device):
+        with full_precision(self.device):
             # Told outright, since CoCa normalises unless told not to.
-            return encode(inputs.to(self._device), normalize=False).float().cpu().numpy()
+            return encode(inputs.to(self.device), normalize=False).float().cpu().numpy()
 
 
 def load_open_clip(

@@ -26,7 +26,12 @@ class SiglipVLM(TwoCallsVLM):
 
 
 class Siglip2VLM(SiglipVLM):
-    """SigLIP 2 with images of any shape."""
+    """SigLIP 2 with images of any shape, cut into patches through which no gradients are sent here."""
 
     model_class = "Siglip2Model"
     example = "google/siglip2-base-patch16-naflex"
+
+    @property
+    def differentiable(self) -> bool:
+        """False."""
+        return False

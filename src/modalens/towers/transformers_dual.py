@@ -13,6 +13,7 @@ from torch import Tensor
 from modalens.towers.base import VLM
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision
+from modalens.towers.transformers_pixels import TransformersImages, can_differentiate
 
 
 class TransformersVLM(VLM):
@@ -50,6 +51,21 @@ class TransformersVLM(VLM):
         self._tokenizer = tokenizer
         self._origin = dict(origin)
         self._context = self.context(model.config)
+
+    @property
+    def differentiable(self) -> bool:
+        """For images, where each step of the image processor has a differentiable counterpart."""
+        return self.modalities[0] == "image" and can_differentiate(self.processor.to_dict())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        found: torch.device = self.model.device
+        return found
+
+    def differentiable_images(self) -> TransformersImages:
+        """The image tower behind its processor, with gradients to the pixels."""
+        return TransformersImages(self)
 
     @staticmethod
     def load_processor(transformers: Any, folder: Path) -> Any:
@@ -121,9 +137,8 @@ class TransformersVLM(VLM):
         }
 
     def _numpy(self, features: Any, inputs: Any) -> Float[np.ndarray, "n d"]:
-        device = self.model.device
-        with full_precision(device):
-            found: Tensor = features(**{key: value.to(device) for key, value in inputs.items()})
+        with full_precision(self.device):
+            found: Tensor = features(**{key: value.to(self.device) for key, value in inputs.items()})
         return found.float().cpu().numpy()
 
 

@@ -10,8 +10,8 @@ from modalens.towers.samples.base import SampleEmbedder
 
 # Those that come with modalens, imported when they are used.
 BUNDLED: Mapping[str, str] = {
-    "efficientnet-lite0": "modalens.towers.samples.bundled:EfficientNetSamples",
-    "minilm": "modalens.towers.samples.bundled:MiniLMSamples",
+    "efficientnet-lite0": "modalens.demo.sample_embedders:EfficientNetSamples",
+    "minilm": "modalens.demo.sample_embedders:MiniLMSamples",
 }
 # What loads any other, by modality: a function imported when it is used, what it loads, and the hub id of the
 # published scores' model.

