@@ -139,21 +139,6 @@ def folder_for(
     return run.learned(f"{name}-{digest[:6]}").folder
 
 
-def same_but_seed(one: LearnedFeatures, other: LearnedFeatures) -> bool:
-    """Whether two sets of features differ in the seed alone."""
-    inputs = [read_inputs(each.folder) for each in (one, other)]
-    if any(each is None for each in inputs):
-        return False
-    first, second = (_without_seed(each) for each in inputs)
-    return bool(first == second and inputs[0] != inputs[1])
-
-
-def _without_seed(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _without_seed(item) for name, item in value.items() if name != "seed"}
-    return [_without_seed(item) for item in value] if isinstance(value, list) else value
-
-
 def check_features(where: LearnedFeatures, store: EmbeddingStore) -> None:
     """Refuse features that cannot stand for a store's embeddings.
 

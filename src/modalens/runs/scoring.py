@@ -334,8 +334,8 @@ def score_into(
 def last_config(folder: Path) -> ScoreConfig | None:
     """How scoring was done last in a folder; None where it was not, or the scores are damaged."""
     try:
-        return Scores.load(folder).config
-    except ModalensError:
+        return ScoreConfig(**read_document(folder / _SUMMARY, _KIND, _SCHEMA_VERSION)["config"])
+    except (KeyError, TypeError, ModalensError):
         return None
 
 

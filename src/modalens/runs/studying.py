@@ -1,6 +1,5 @@
 """Run studies on every representation of a run, and of its baselines, and keep their results."""
 
-import json
 import logging
 import typing
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from modalens.options import Options
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
 from modalens.runs.subjects import StudySubject
+from modalens.store.kept import RECORD_NAME, Kept, kept_or_made, read_inputs, read_notes, stable
 from modalens.store.lock import alone_in
 from modalens.studies.registry import Study, find_study
 from modalens.studies.result import RESULT_NAME, StudyResult
@@ -115,6 +115,7 @@ def _note_failures(name: str, title: str, failed: Mapping[str, ModalensError], f
     """Keep a result without tables that says why there are none."""
     for kind, error in failed.items():
         logger.warning("%s was not studied: %s", kind, error)
+        (folder / kind / RECORD_NAME).unlink(missing_ok=True)
         StudyResult(name.replace("_", "-"), title, {}, [f"Not studied: {error}"], {}).save(folder / kind)
 
 
@@ -122,21 +123,91 @@ def _kept_or_made(
     study: Study, subject: StudySubject, config: Options, folder: Path, work: Path
 ) -> StudyResult:
     study.check(subject)
+    kept = _kept(study, subject, config, folder)
     source = {
         "modalens": __version__,
         "study": study.name,
         "options": _options(config),
-        "inputs": dict(study.inputs(subject, config)),
+        "inputs": kept.inputs["inputs"],
         **subject.about(),
     }
-    source = json.loads(json.dumps(source))  # as a file gives it back
-    if (folder / RESULT_NAME).exists():
-        result = StudyResult.load(folder)
-        if result.source == source:
-            return result
-    result = study.on_run(subject, config, work, source)
-    result.save(folder)
-    return result
+
+    def make() -> StudyResult:
+        result = study.on_run(subject, config, work, stable(source))
+        result.save(folder)
+        return result
+
+    return kept_or_made(kept, lambda: StudyResult.load(folder), make)
+
+
+def _kept(study: Study, subject: StudySubject, config: Options, folder: Path) -> Kept:
+    inputs = {
+        "study": study.name,
+        "options": _options(config),
+        "inputs": dict(study.inputs(subject, config)),
+        "of": subject.about(),
+    }
+    return Kept(
+        folder,
+        f"the study {study.name}",
+        inputs,
+        f"modalens study {study.name}",
+        leave_out=(_WORK,),
+        notes={"asked": asdict(config)},
+    )
+
+
+def find_studies(
+    run: RunFolder, found: Sequence[Representation]
+) -> tuple[list[tuple[str, str, StudyResult]], list[tuple[str, str]]]:
+    """The results in a run's ``studies/`` that are of its representations as they are now.
+
+    Parameters
+    ----------
+    run
+        The run.
+    found
+        Its representations.
+
+    Returns
+    -------
+    results
+        Folder of the study, name of the representation, and the result.
+    left_out
+        What is there and cannot be shown, and why, in a sentence.
+    """
+    known = {each.name: each for each in found}
+    results, left_out = [], []
+    for folder in sorted(path.parent for path in run.folder.glob(f"studies/*/*/{RESULT_NAME}")):
+        called, name = folder.parent.name, folder.name
+        problem = (
+            f"There are no features {name} to hold it against; learn them or remove {folder}."
+            if name not in known
+            else _problem(StudySubject.of(known[name]), folder)
+        )
+        if problem is None:
+            try:
+                results.append((called, name, StudyResult.load(folder)))
+                continue
+            except ModalensError as error:
+                problem = str(error)
+        left_out.append((f"the study {called} of {name}", problem))
+    return results, left_out
+
+
+def _problem(subject: StudySubject, folder: Path) -> str | None:
+    """Why a study's result cannot be shown; None if it can."""
+    recorded = read_inputs(folder)
+    if recorded is None:
+        if StudyResult.load(folder).tables:
+            return f"The study in {folder} does not say what it was made from; run the study again."
+        return None  # a note that the study does not apply here
+    try:
+        study = find_study(str(recorded["study"]))
+        config = study.config(**read_notes(folder)["asked"])
+        return _kept(study, subject, config, folder).problem()
+    except (KeyError, TypeError, ModalensError) as error:
+        return f"The record of the study in {folder} cannot be read ({error}); run the study again."
 
 
 def _options(config: Options) -> dict[str, Any]:

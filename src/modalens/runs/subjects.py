@@ -9,16 +9,15 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from modalens.errors import ModalensError
 from modalens.features import FeatureModel, load_features
-from modalens.pairs import Pairs, load_pairs
+from modalens.pairs import Pairs
 from modalens.runs.galleries import pictures_of
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.layout import LearnedFeatures, RunFolder
+from modalens.runs.origin import open_pairs, open_vlm
 from modalens.runs.representations import Representation
 from modalens.runs.samples import embed_samples
-from modalens.store.manifest import Manifest
-from modalens.towers import load_vlm
+from modalens.store import PairStore
 from modalens.towers.base import VLM
 
 
@@ -38,12 +37,14 @@ class StudySubject(Representation):
 
     def pairs(self) -> Pairs:
         """The pairs, from the source that the store names."""
-        return load_pairs(str(self._origin().source["source"]))
+        return open_pairs(self._embedded())
 
     def vlm(self) -> VLM:
         """The model that embedded them."""
-        made_by = self._origin().model
-        return load_vlm(str(made_by["model"]), revision=made_by.get("revision"))
+        return open_vlm(self._embedded())
+
+    def _embedded(self) -> PairStore:
+        return self.store if self.embeddings is None else self.embeddings
 
     def pictures(self, rows: Sequence[int]) -> list[Image.Image | None]:
         """Small pictures of some pairs of the store, by row; None for those that are gone."""
@@ -69,12 +70,6 @@ class StudySubject(Representation):
             described, seed = _without_seed(model)
             if described == own and seed != own_seed:
                 yield f"seed {seed}", model
-
-    def _origin(self) -> Manifest:
-        store = self.store if self.embeddings is None else self.embeddings
-        if store.manifest is None or "source" not in store.manifest.source:
-            raise ModalensError(f"{store.folder} does not say what made it; embed pairs with modalens first.")
-        return store.manifest
 
 
 def _without_seed(model: FeatureModel) -> tuple[str, int]:

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +51,8 @@ class Kept:
         File of the record; another where several results share a folder.
     leave_out
         Patterns of names in the folder that are no part of the result.
+    notes
+        What the record holds beside the inputs and is never compared, such as paths whose files count by content.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class Kept:
     files: tuple[str, ...] = ("**/*",)
     record_name: str = RECORD_NAME
     leave_out: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -125,7 +128,7 @@ class Kept:
         self._write({path.relative_to(self.folder).as_posix(): sha256_of(path) for path in self._files()})
 
     def _write(self, files: Mapping[str, str] | None) -> None:
-        values = {"inputs": stable(self.all_inputs()), "files": files}
+        values = {"inputs": stable(self.all_inputs()), "files": files, "notes": stable(self.notes)}
         write_document(self.record, _KIND, _SCHEMA_VERSION, values)
 
     def all_inputs(self) -> dict[str, Any]:
@@ -172,6 +175,15 @@ def read_inputs(folder: Path, record_name: str = RECORD_NAME) -> Mapping[str, An
     except ModalensError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def read_notes(folder: Path, record_name: str = RECORD_NAME) -> Mapping[str, Any]:
+    """What a record holds beside the inputs; nothing if there is none, or it is damaged."""
+    try:
+        found = read_document(folder / record_name, _KIND, _SCHEMA_VERSION).get("notes")
+    except ModalensError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_finished(folder: Path, record_name: str = RECORD_NAME) -> bool:
