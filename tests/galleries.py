@@ -139,7 +139,11 @@ def build_gallery(galleries: Sequence[Gallery], samples: Samples, **settings: in
     package = gallery.__name__
     section = Section("gallery", "What the features mean", package)
     packed = json_block(pack_galleries(galleries, samples, **settings))
-    html = environment().get_template(f"{package}/{TEMPLATE}").render(section=section, packed=packed)
+    html = (
+        environment()
+        .get_template(f"{package}/{TEMPLATE}")
+        .render(section=section, packed=packed, plays=False)
+    )
     return GalleryPart(Markup(html), source(f"{package}/gallery.js"), source(f"{package}/gallery.css"))
 
 

@@ -104,7 +104,7 @@ def test_a_rater_answers_everything_and_saves(browser: Browser, page: Path, tmp_
 
 
 def test_samples_are_shown_and_captions_stay_text(browser: Browser, page: Path) -> None:
-    images = browser.driver.find_elements("css selector", "#pictures img")
+    images = browser.driver.find_elements("css selector", "#previews img")
     assert len(images) == 4
     assert all(image.get_property("naturalWidth") == 24 for image in images)
     texts = [entry.text for entry in browser.driver.find_elements("css selector", "#texts li")]

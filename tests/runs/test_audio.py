@@ -1,7 +1,10 @@
 """Sounds and texts all the way: embedded, scored, and told of by their own names."""
 
+import base64
 import csv
+import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,16 @@ from scipy.io import wavfile
 
 from modalens.cli import main
 from modalens.errors import ModalensError
-from modalens.features import TopKSAE, TrainConfig
+from modalens.features import SAEConfig, TopKSAE, TrainConfig
 from modalens.pairs import load_pairs
-from modalens.runs import ScoreConfig, embed, encode_store, score_store
+from modalens.pairs.modality import OWN
+from modalens.runs import ScoreConfig, embed, encode_store, galleries, score_store
+from modalens.runs.galleries import make_gallery
+from modalens.runs.interpreting import InterpretConfig, interpret_run, load_interpretation
+from modalens.runs.layout import RunFolder
+from modalens.runs.learning import train_on
+from modalens.runs.reporting import report_run
+from modalens.runs.representations import representations
 from modalens.store import EmbeddingStore
 from modalens.towers import load_vlm
 from tests.fakes import FakeVLM
@@ -127,3 +137,81 @@ def test_a_model_that_sees_does_not_hear(table: Path, clap: Path, tmp_path: Path
     with pytest.raises(ModalensError, match="holds pairs of audio and text, and fake embeds image and text"):
         embed(load_pairs(f"csv:{table}"), FakeVLM(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def run(store: EmbeddingStore) -> RunFolder:
+    """The run of the sounds: scored, features learned on it, interpreted by its own embeddings."""
+    found = RunFolder.find(store.folder)
+    score_store(store, ScoreConfig(resamples=10)).save(found.scores)
+    training = TrainConfig(steps=5, batch_size=8)
+    train_on(
+        SAEConfig(store.image.shape[1], n_features=16, k=4), store, training, found.learned("sae").folder
+    )
+    interpret_run(found, InterpretConfig(OWN, OWN, m=3, draws=2, shuffles=100))
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(run: RunFolder) -> str:
+    return report_run(run).read_text(encoding="utf-8")
+
+
+def test_the_report_speaks_of_sounds(page: str) -> None:
+    assert "audio-text pairs" in page
+    for words in ("Mono, sounds", "strongest sounds and texts", "AudioD", "given sound"):
+        assert words in page, words
+    assert "by the embeddings under study themselves for sounds and texts" in page
+    text = re.sub(r"(?s)<(script|style).*?</\1>", "", page)
+    assert not re.search(r"\b(images?|pictures?|ImgD|[Vv]isual|audios)\b", text)
+
+
+def test_the_report_plays_every_sound_that_a_card_shows(page: str, table: Path) -> None:
+    block = re.search(r'(?s)id="gallery-data">(.*?)</script>', page)
+    assert block is not None
+    data = json.loads(block[1])
+    shown = {sample for each in data["galleries"] for card in each["cards"] for sample in card["top"][0]}
+    assert shown
+    sounds = {pair.id: pair.ref.load() for pair in load_pairs(f"csv:{table}") if pair.text != "bad"}
+    for sample in shown:
+        head, _, content = data["previews"][data["previewOf"][sample]].partition(",")
+        assert head == "data:audio/wav;base64"
+        rate, samples = wavfile.read(io.BytesIO(base64.b64decode(content)))
+        whole = sounds[data["ids"][sample]].samples
+        assert rate == RATE
+        np.testing.assert_allclose(samples / 2**15, whole[: len(samples)], atol=1e-3)
+    assert "media-src data:" in page
+    assert len(re.findall(r'<audio controls preload="none" src="data:audio/wav', page)) == 12
+
+
+def test_sounds_are_cut_and_dropped_where_a_page_cannot_hold_them(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (raw, *_) = representations(run)
+    found = load_interpretation(raw)
+    assert found is not None
+    gallery = make_gallery("Raw", "", found)
+    whole = galleries.collect_previews(run.store(), [gallery])
+    monkeypatch.setattr(galleries, "_SOUND_BYTES", 5 * 32_000)
+    few = galleries.collect_previews(run.store(), [gallery])
+    strongest = {card.top_images[0][0] for card in gallery.cards}
+    players = {name for name, (preview, _) in few.items() if preview}
+    assert len(players) == 5
+    assert players <= strongest
+    assert {name: text for name, (_, text) in few.items()} == {
+        name: text for name, (_, text) in whole.items()
+    }
+
+
+def test_people_are_asked_about_sounds(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["annotate", str(run.folder), "--representation", "sae", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["modalens", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    page = (tmp_path / "annotate.html").read_text(encoding="utf-8")
+    assert "Sound samples" in page
+    assert '"data:audio/wav;base64,' in page
+    assert "media-src data:" in page

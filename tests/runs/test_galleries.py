@@ -14,7 +14,7 @@ from PIL import Image
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
 from modalens.report.cards import Gallery
-from modalens.runs.galleries import check_limits, collect_pictures, make_gallery
+from modalens.runs.galleries import check_limits, collect_previews, make_gallery
 from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig, SampleSets
 from modalens.runs.interpreting import interpret_features
 from modalens.store import EmbeddingStore
@@ -180,7 +180,7 @@ def test_limits_that_show_nothing(planted: Interpretation, top: int, most: int, 
 
 
 def test_every_sample_that_is_shown_has_its_picture_and_text(store, galleries) -> None:
-    found = collect_pictures(store, galleries)
+    found = collect_previews(store, galleries)
     images = {name for gallery in galleries for card in gallery.cards for name, _ in card.top_images}
     texts = {name for gallery in galleries for card in gallery.cards for name, _ in card.top_texts}
     assert set(found) == images | texts
@@ -202,61 +202,61 @@ def test_pictures_are_small(store, interpreted, pictures: Path) -> None:
     path = pictures.parent / f"{name.removeprefix('p')}.png"
     with moved(path):
         Image.new("RGB", (1000, 500), "teal").save(path)
-        picture, _ = collect_pictures(store, [gallery])[name]
+        picture, _ = collect_previews(store, [gallery])[name]
     assert opened(picture).size == (96, 48)
 
 
 def test_only_what_is_shown_is_collected(store, interpreted) -> None:
     gallery = make_gallery("Raw", "", interpreted[1]["raw"], top=1)
     one = replace(gallery, cards=[replace(gallery.cards[0], top_texts=())])
-    assert set(collect_pictures(store, [one])) == {one.cards[0].top_images[0][0]}
-    assert collect_pictures(store, []) == {}
+    assert set(collect_previews(store, [one])) == {one.cards[0].top_images[0][0]}
+    assert collect_previews(store, []) == {}
 
 
 def test_a_source_that_moved_away_costs_the_pictures_alone(store, galleries, pictures: Path, caplog) -> None:
-    whole = collect_pictures(store, galleries)
+    whole = collect_previews(store, galleries)
     with moved(pictures), caplog.at_level(logging.WARNING, logger="modalens"):
         caplog.clear()
-        found = collect_pictures(store, galleries)
+        found = collect_previews(store, galleries)
     assert found == {name: (None, text) for name, (_, text) in whole.items()}
     assert [record.message for record in caplog.records] == [
-        f"The galleries show no pictures: There is no file '{pictures}'; give one as in csv:captions.csv."
+        f"The galleries show texts alone: There is no file '{pictures}'; give one as in csv:captions.csv."
     ]
 
 
 def test_a_picture_that_went_bad_costs_itself(store, galleries, pictures: Path) -> None:
-    whole = collect_pictures(store, galleries)
+    whole = collect_previews(store, galleries)
     name = galleries[0].cards[0].top_images[0][0]
     path = pictures.parent / f"{name.removeprefix('p')}.png"
     with moved(path):
         path.write_bytes(b"no image")
-        found = collect_pictures(store, galleries)
+        found = collect_previews(store, galleries)
     assert whole[name][0] is not None
     assert found == {**whole, name: (None, whole[name][1])}
 
 
 def test_a_pair_that_shows_another_picture_now_has_none(store, galleries, pictures: Path) -> None:
-    whole = collect_pictures(store, galleries)
+    whole = collect_previews(store, galleries)
     name = galleries[0].cards[0].top_images[0][0]
     content = pictures.read_text(encoding="utf-8")
     with moved(pictures):
         pictures.write_text(content.replace(f"{name},{name[1:]}.png", f"{name},1.png"), encoding="utf-8")
-        found = collect_pictures(store, galleries)
+        found = collect_previews(store, galleries)
     assert whole[name][0] is not None
     assert found == {**whole, name: (None, whole[name][1])}
 
 
 def test_a_store_that_names_no_source_has_texts(store, galleries) -> None:
-    whole = collect_pictures(store, galleries)
+    whole = collect_previews(store, galleries)
     nameless = EmbeddingStore.open(store.folder)
     nameless.manifest = None
-    found = collect_pictures(nameless, galleries)
+    found = collect_previews(nameless, galleries)
     assert found == {name: (None, text) for name, (_, text) in whole.items()}
 
 
 def test_a_hostile_caption_stays_a_caption(store, galleries) -> None:
     cards = [replace(card, top_texts=[("p6", 1.0), *card.top_texts[1:]]) for card in galleries[0].cards]
     galleries = [replace(galleries[0], cards=cards), *galleries[1:]]
-    found = collect_pictures(store, galleries)
+    found = collect_previews(store, galleries)
     assert found["p6"][1] == SCRIPT
     assert "<script>alert" not in build_gallery(galleries, found).html

@@ -87,7 +87,7 @@ def annotate(
     """
     from modalens.cli.output import print_json
     from modalens.report.annotation import write_annotation
-    from modalens.runs.galleries import collect_pictures, make_gallery
+    from modalens.runs.galleries import collect_previews, make_gallery
     from modalens.runs.interpreting import load_interpretation
     from modalens.runs.layout import RunFolder
     from modalens.runs.representations import representations
@@ -100,9 +100,9 @@ def annotate(
     if interpretation is None:
         raise ModalensError(f"{run} was not interpreted; run modalens interpret {run} first.")
     gallery = make_gallery(representation, "", interpretation, top=top)
-    pictures = collect_pictures(known[representation].store, [gallery])
+    previews = collect_previews(known[representation].store, [gallery])
     page = write_annotation(
-        gallery, pictures, out or found.folder / "annotation", features=features, top=top, seed=seed
+        gallery, previews, out or found.folder / "annotation", features=features, top=top, seed=seed
     )
     if json:
         print_json({"page": str(page), "key": str(page.with_name("key.json"))})

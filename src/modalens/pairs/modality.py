@@ -80,8 +80,16 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def preview(self, sample: Any) -> Preview:
-        """Something small that shows what a decoded sample is."""
+    def preview(self, sample: Any, scale: float = 1.0) -> Preview:
+        """Something small that shows what a decoded sample is.
+
+        Parameters
+        ----------
+        sample
+            As :meth:`clean` gives it.
+        scale
+            How large it may be, beside what is usual: more or fewer pixels a side, a longer or shorter sound.
+        """
 
 
 class _Images(Modality):
@@ -101,10 +109,10 @@ class _Images(Modality):
             raise _of_another_modality(self, sample)
         return sample if sample.mode == "RGB" else flatten_rgb(sample)
 
-    def preview(self, sample: Image.Image) -> Preview:
+    def preview(self, sample: Image.Image, scale: float = 1.0) -> Preview:
         """A thumbnail of at most 96 pixels a side, in WEBP."""
         small = sample.copy()
-        small.thumbnail((self.side, self.side))
+        small.thumbnail(2 * (round(scale * self.side),))
         buffer = BytesIO()
         small.save(buffer, "WEBP", quality=self.quality)
         return Preview("image/webp", buffer.getvalue())
@@ -125,7 +133,7 @@ class _Texts(Modality):
         """Without surrounding white space."""
         return clean_caption(sample)
 
-    def preview(self, sample: str) -> Preview:
+    def preview(self, sample: str, scale: float = 1.0) -> Preview:  # noqa: ARG002 (a text is small)
         """The whole text; halves of surrogate pairs, which are no UTF-8, are spelt out."""
         return Preview("text/plain", escape_name(sample).encode("utf-8"))
 
@@ -148,15 +156,16 @@ class _Sounds(Modality):
             raise _of_another_modality(self, sample)
         return sample
 
-    def preview(self, sample: Audio) -> Preview:
+    def preview(self, sample: Audio, scale: float = 1.0) -> Preview:
         """The first 3 s as a WAV file of 16 bits and at most 16,000 samples a second."""
         from scipy.io import wavfile
 
-        start = sample.first(self.seconds)
+        seconds = scale * self.seconds
+        start = sample.first(seconds)
         short = start if start.rate <= self.rate else start.resampled(self.rate)
         buffer = BytesIO()
         wavfile.write(buffer, short.rate, np.round(short.samples.clip(-1, 1) * (2**15 - 1)).astype(np.int16))
-        left_out = "" if start is sample else f"the first {self.seconds:g} s of {sample.seconds:.1f} s"
+        left_out = "" if start is sample else f"the first {seconds:g} s of {sample.seconds:.1f} s"
         return Preview("audio/wav", buffer.getvalue(), left_out)
 
 

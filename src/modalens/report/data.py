@@ -79,6 +79,8 @@ class InterpretedResult:
     along
         Mean Mono at checkpoints of the training, with columns ``step``, ``modality``, ``mono``, ``low``, ``high``
         and ``chance``; None or empty where nothing was trained.
+    judged_by_itself
+        Modalities whose samples are judged by the embeddings under study, in place of a model of their own.
     """
 
     name: str
@@ -87,6 +89,7 @@ class InterpretedResult:
     verdicts: Mapping[str, Mapping[str, int]]
     shuffled_verdicts: Mapping[str, Mapping[str, int]]
     along: "pd.DataFrame | None" = None
+    judged_by_itself: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

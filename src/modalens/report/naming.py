@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modalens.pairs.modality import MODALITIES
+
 METRICS = {
     "l2m": "L2M",
     "l2i": "L2I",
@@ -14,8 +16,6 @@ METRICS = {
 ROLES = ("second", "cross", "first", "dead")
 NULL_NAME = "Labels swapped"
 NOTHING = "—"
-# How sentences speak of one sample, where not by the modality's name.
-_NOUNS = {"audio": "sound"}
 _ADJECTIVES = {"image": "visual", "text": "textual"}
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -45,11 +45,11 @@ class Naming:
 
     def one(self, name: str) -> str:
         """What one sample of a modality is called: image, text, sound."""
-        return _NOUNS.get(name, name)
+        return MODALITIES[name].singular if name in MODALITIES else name
 
     def many(self, name: str) -> str:
         """What samples of a modality are called: images, texts, sounds."""
-        return f"{self.one(name)}s"
+        return MODALITIES[name].plural if name in MODALITIES else f"{name}s"
 
     def side(self, side: str) -> str:
         """The modality of a side, where results call the first side image and the second text whatever they are."""

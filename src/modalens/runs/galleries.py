@@ -1,15 +1,15 @@
-"""From interpretations to what people look at: feature cards, and the pictures and texts they show."""
+"""From interpretations to what people look at: feature cards, and previews of the samples they show."""
 
-import io
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from modalens.errors import ModalensError
-from modalens.pairs import load_pairs
+from modalens.pairs import Pairs, load_pairs
+from modalens.pairs.modality import IMAGE, SOUND, find_modality
 from modalens.progress import progress_bar
 from modalens.report.cards import FeatureCard, Gallery
 from modalens.runs.interpretation import Interpretation
@@ -17,9 +17,10 @@ from modalens.store import PairStore
 
 logger = logging.getLogger(__name__)
 
-_THUMBNAIL = (96, 96)
 _SHOWN = (256, 256)
-_QUALITY = 75
+# What all sounds of a page may take, as files; each is cut to what it gets of that, to a second at least.
+_SOUND_BYTES = 16e6
+_LEAST_SCALE = 1 / 3
 # Keeps a page of three representations well under 30 MB.
 MOST = 2000
 
@@ -65,72 +66,94 @@ def check_limits(top: int, most: int) -> None:
             raise ModalensError(f"{option} is {value}; it must be at least 1.")
 
 
-def collect_pictures(store: PairStore, galleries: Iterable[Gallery]) -> dict[str, tuple[bytes | None, str]]:
-    """Picture and text of every sample that a card shows; pictures are None where the source is gone."""
+def collect_previews(store: PairStore, galleries: Iterable[Gallery]) -> dict[str, tuple[bytes | None, str]]:
+    """Preview and text of every sample that a card shows.
+
+    A preview is a small picture or the beginning of a sound; it is None where the source is gone, and for the weakest
+    of more sounds than a page can hold.
+    """
     galleries = list(galleries)
+    cards = [card for gallery in galleries for card in gallery.cards]
     ids = store.ids
     texts: dict[str, str] = {}
-    needed = {
-        name
-        for gallery in galleries
-        for card in gallery.cards
-        for side in (card.top_images, card.top_texts)
-        for name, _ in side
-    }
-    shown = {name for gallery in galleries for card in gallery.cards for name, _ in card.top_images}
+    needed = {name for card in cards for side in (card.top_images, card.top_texts) for name, _ in side}
     captions = store.read_metadata(["caption"])["caption"] if "caption" in store.columns else ids
     for name, caption in zip(ids, captions, strict=True):
         if name in needed:
             texts[name] = caption if isinstance(caption, str) else ""
-    pictures = _thumbnails(store, shown)
-    return {name: (pictures.get(name), text) for name, text in texts.items()}
+    ranks: dict[str, int] = {}
+    for card in cards:
+        for rank, (name, _) in enumerate(card.top_images):
+            ranks[name] = min(rank, ranks.get(name, rank))
+    previews = _previews(store, sorted(ranks, key=lambda name: (ranks[name], name)))
+    return {name: (previews.get(name), text) for name, text in texts.items()}
 
 
 def pictures_of(store: PairStore, names: Sequence[str]) -> list[Image.Image | None]:
-    """Pictures of some pairs by id, at most 256 pixels wide and high; None for those that are gone."""
-    found = _find(store, set(names), _SHOWN)
+    """Pictures of some pairs by id, at most 256 pixels wide and high; None for those that are gone, and for sounds."""
+    found: dict[str, Image.Image] = {}
+    source = _source(store)
+    if source is None or source.modalities[0] != IMAGE.name:
+        return [None] * len(names)
+    for name, image in _decoded(store, source, set(names)):
+        image.thumbnail(_SHOWN)
+        found[name] = image
     return [found.get(name) for name in names]
 
 
-def _thumbnails(store: PairStore, names: set[str]) -> Mapping[str, bytes]:
-    """Small pictures of some pairs, as the page holds them."""
-    found = {}
-    for name, image in _find(store, names, _THUMBNAIL).items():
-        buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=_QUALITY)
-        found[name] = buffer.getvalue()
-    return found
+def _previews(store: PairStore, names: Sequence[str]) -> Mapping[str, bytes]:
+    """Previews of some pairs, named in the order in which they matter."""
+    source = _source(store) if names else None
+    if source is None:
+        return {}
+    modality = find_modality(source.modalities[0])
+    scale = 1.0
+    if modality is SOUND:
+        whole = 2 * SOUND.rate * SOUND.seconds
+        scale = min(1.0, max(_SOUND_BYTES / (len(names) * whole), _LEAST_SCALE))
+        names = names[: int(_SOUND_BYTES / (scale * whole))]
+    return {
+        name: modality.preview(sample, scale).data for name, sample in _decoded(store, source, set(names))
+    }
 
 
-def _find(store: PairStore, names: set[str], size: tuple[int, int]) -> dict[str, Image.Image]:
-    """Pictures of some pairs, from the source that the store names, shrunk to a size."""
+def _source(store: PairStore) -> Pairs | None:
+    """Where the pairs came from; None where the store does not say, or it is no longer there."""
     manifest = store.manifest
-    source = None if manifest is None else manifest.source.get("source")
-    found: dict[str, Image.Image] = {}
-    if source is None or not names:
-        return found
+    name = None if manifest is None else manifest.source.get("source")
+    if name is None:
+        return None
+    try:
+        return load_pairs(str(name))
+    except ModalensError as error:
+        logger.warning("The galleries show texts alone: %s", error)
+        return None
+
+
+def _decoded(store: PairStore, source: Pairs, names: set[str]) -> Iterator[tuple[str, Any]]:
+    """The first side of some pairs with their ids, decoded, in the order of the source."""
     stored = "image_path" in store.columns
     keys = (
         dict(zip(store.ids, store.read_metadata(["image_path"])["image_path"], strict=True)) if stored else {}
     )
+    modality = find_modality(source.modalities[0])
+    left = len(names)
     try:
-        pairs = load_pairs(str(source))
-        with progress_bar("Drawing thumbnails", len(names)) as advance:
-            for pair in pairs:
+        with progress_bar("Making previews", left) as advance:
+            for pair in source:
                 if pair.id not in names or (keys and pair.ref.key != keys[pair.id]):
-                    continue  # not shown, or no longer the picture that was embedded
+                    continue  # not shown, or no longer what was embedded
                 try:
-                    image = pair.image
+                    sample = modality.decode(pair.ref)
                 except (ModalensError, OSError):
-                    continue  # it was embedded once; a picture that went bad since must not cost the page
-                image.thumbnail(size)
-                found[pair.id] = image
+                    continue  # it was embedded once; a file that went bad since must not cost the page
+                yield pair.id, sample
                 advance(1)
-                if len(found) == len(names):
-                    break
+                left -= 1
+                if not left:
+                    return
     except ModalensError as error:
-        logger.warning("The galleries show no pictures: %s", error)
-    return found
+        logger.warning("The galleries show texts alone: %s", error)
 
 
 def _card(found: Interpretation, feature: int, top: int) -> FeatureCard:

@@ -1,6 +1,5 @@
 """Build the report of a run from its store, its scores and its baselines."""
 
-import io
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,6 +11,7 @@ from modalens.errors import ModalensError
 from modalens.features.quality import Quality
 from modalens.features.registry import kind_of_card
 from modalens.pairs import load_pairs
+from modalens.pairs.modality import OWN, find_modality
 from modalens.report import (
     EncoderResult,
     InterpretedResult,
@@ -21,7 +21,9 @@ from modalens.report import (
     StudyOf,
     write_report,
 )
-from modalens.runs.galleries import MOST, check_limits, collect_pictures, make_gallery
+from modalens.report.cards import Gallery
+from modalens.report.naming import Naming
+from modalens.runs.galleries import MOST, check_limits, collect_previews, make_gallery
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import RAW, Representation, representations
@@ -35,8 +37,8 @@ _BASELINES = {
     "untrained": ("Untrained twin", "The same encoder with random weights, before any training.", "training"),
     "shuffled": (
         "Shuffled-pair twin",
-        "Trained in the same way, on images and texts that were paired at random.",
-        "matching images with their own texts",
+        "Trained in the same way, on {first} and texts that were paired at random.",
+        "matching {first} with their own texts",
     ),
     "learnt-temperature": (
         "Learnt-temperature twin",
@@ -47,7 +49,7 @@ _BASELINES = {
 # Names of representations; others go by their folder.
 _NAMES = {RAW: "Raw", "sae": "SAE", "ncl": "NCL"}
 _SAMPLES = 12
-_THUMBNAIL = (144, 144)
+_SAMPLE_SCALE = 1.5
 
 
 def report_run(
@@ -85,21 +87,10 @@ def report_run(
     source: Mapping[str, Any] = {} if manifest is None else manifest.source
     skipped = [] if manifest is None else manifest.skipped
     name = _encoder_name(model)
-    baselines = []
-    order = list(_BASELINES)
-    found = sorted(run.baselines(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
-    for kind, baseline in found:
-        label, note, isolates = _BASELINES.get(kind, (kind, f"The run in baselines/{kind}.", ""))
-        baselines.append(_result(label, note, representations(baseline, scores.config), isolates))
+    baselines = _baselines(run, scores)
     note = str(model.get("class", "The encoder under study."))
     main = _result(name, note, own)
-    galleries = []
-    for each in _in_order(own):
-        if (known := load_interpretation(each)) is not None:
-            about = "The embeddings' own coordinates." if each.learned is None else _note(each)
-            galleries.append(
-                make_gallery(_NAMES.get(each.name, each.name), about, known, top=top, most=features)
-            )
+    galleries = _galleries(own, top, features)
     data = ReportData(
         title=title or f"The modality gap of {main.spoken}",
         summary=_summary(name, source, scores, len(store)),
@@ -118,11 +109,36 @@ def report_run(
         samples=_samples(source),
         studies=_studies(run, name),
         galleries=galleries,
-        previews=collect_pictures(store, galleries),
+        previews=collect_previews(store, galleries),
     )
     folder = out or run.report
     with alone_in(folder):
         return write_report(data, folder)
+
+
+def _baselines(run: RunFolder, scores: Scores) -> list[EncoderResult]:
+    """The runs beside a run, scored as it is; those of the demo first."""
+    samples = Naming(*scores.modalities).many(scores.modalities[0])
+    known = list(_BASELINES)
+    found = sorted(run.baselines(), key=lambda item: known.index(item[0]) if item[0] in known else len(known))
+    results = []
+    for kind, baseline in found:
+        label, note, isolates = kind, f"The run in baselines/{kind}.", ""
+        if kind in _BASELINES:
+            label, note, isolates = (each.format(first=samples) for each in _BASELINES[kind])
+        results.append(_result(label, note, representations(baseline, scores.config), isolates))
+    return results
+
+
+def _galleries(found: Sequence[Representation], top: int, features: int) -> list[Gallery]:
+    """Cards of every representation that was interpreted."""
+    galleries = []
+    for each in _in_order(found):
+        if (known := load_interpretation(each)) is not None:
+            about = "The embeddings' own coordinates." if each.learned is None else _note(each)
+            name = _NAMES.get(each.name, each.name)
+            galleries.append(make_gallery(name, about, known, top=top, most=features))
+    return galleries
 
 
 def _learned(found: Sequence[Representation]) -> list[LearnedResult]:
@@ -164,6 +180,8 @@ def _interpreted(found: Sequence[Representation]) -> list[InterpretedResult]:
     results = []
     for each in _in_order(found):
         if (known := load_interpretation(each)) is not None:
+            judges = (known.config.image_embedder, known.config.text_embedder)
+            sides = zip(known.mds.modalities, judges, strict=True)
             results.append(
                 InterpretedResult(
                     _NAMES.get(each.name, each.name),
@@ -172,6 +190,7 @@ def _interpreted(found: Sequence[Representation]) -> list[InterpretedResult]:
                     known.bridges.counts(),
                     known.bridges.shuffled_counts(),
                     known.along,
+                    [side for side, judge in sides if judge == OWN],
                 )
             )
     return results
@@ -214,9 +233,10 @@ def _encoder_name(model: Mapping[str, Any]) -> str:
 
 def _summary(name: str, source: Mapping[str, Any], scores: Scores, stored: int) -> str:
     measured = scores.gap.n_pairs
-    pairs = f"{measured:,} image-text pairs"
+    kind = "-".join(scores.modalities)
+    pairs = f"{measured:,} {kind} pairs"
     if scores.config.split is not None:
-        pairs = f"{measured:,} of {stored:,} image-text pairs, those of the {scores.config.split} split,"
+        pairs = f"{measured:,} of {stored:,} {kind} pairs, those of the {scores.config.split} split,"
     origin = source.get("source")
     return f"{name}: {scores.gap.d} features, measured on {pairs}" + (f" from {origin}." if origin else ".")
 
@@ -234,12 +254,10 @@ def _samples(source: Mapping[str, Any]) -> list[Sample]:
     try:
         pairs = load_pairs(str(source["source"]))
         step = max(1, (pairs.count() or 0) // _SAMPLES)
+        modality = find_modality(pairs.modalities[0])
         for pair in islice(pairs, 0, step * _SAMPLES, step):
-            thumbnail = pair.image
-            thumbnail.thumbnail(_THUMBNAIL)
-            buffer = io.BytesIO()
-            thumbnail.save(buffer, "WEBP", quality=80)
-            samples.append(Sample(pair.id, buffer.getvalue(), pair.text))
+            preview = modality.preview(modality.decode(pair.ref), _SAMPLE_SCALE)
+            samples.append(Sample(pair.id, preview.data, pair.text))
     except (ModalensError, KeyError, OSError):
-        return samples  # the pictures are an ornament; a source that moved away must not cost the report
+        return samples  # previews are an ornament; a source that moved away must not cost the report
     return samples

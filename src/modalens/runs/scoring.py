@@ -75,6 +75,12 @@ class Scores:
     config: ScoreConfig
     source: Mapping[str, Any]
 
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """Names of the two sides, the one at R = 1 first."""
+        first, second = next(each.modalities for each in self.dominance.values() if not isinstance(each, str))
+        return first, second
+
     def save(self, folder: Path) -> None:
         """Write one Parquet file an estimator and ``scores.json``, each whole or not at all."""
         undefined = {}

@@ -35,11 +35,13 @@
       return entry;
     }));
   };
-  const picture = (index, number) => {
-    const image = document.createElement("img");
-    image.src = data.previews[index];
-    image.alt = `Sample ${number + 1}`;
-    return image;
+  const preview = (index, number) => {
+    const url = data.previews[index], sound = url.startsWith("data:audio/");
+    const shown = document.createElement(sound ? "audio" : "img");
+    if (sound) Object.assign(shown, { controls: true, preload: "none", ariaLabel: `Sample ${number + 1}` });
+    else shown.alt = `Sample ${number + 1}`;
+    shown.src = url;
+    return shown;
   };
   const show = () => {
     const done = answers.length === total;
@@ -49,8 +51,8 @@
     element("undo").disabled = element("restart").disabled = element("save").disabled = answers.length === 0;
     if (done) return;
     title.textContent = `Feature ${answers.length + 1} of ${total}`;
-    const [pictures, texts] = data.items[answers.length];
-    list("pictures", pictures.map(picture));
+    const [previews, texts] = data.items[answers.length];
+    list("previews", previews.map(preview));
     list("texts", texts.map((index) => data.texts[index]));
   };
   const move = () => {

@@ -72,10 +72,10 @@
     return pool.slice(0, DRAWN);
   };
 
-  // Pictures come into the page when their card comes near the screen.
-  const fill = (card) => card.querySelectorAll("img[data-at]").forEach((image) => {
-    image.src = data.previews[image.dataset.at];
-    delete image.dataset.at;
+  // Pictures and sounds come into the page when their card comes near the screen.
+  const fill = (card) => card.querySelectorAll("[data-at]").forEach((preview) => {
+    preview.src = data.previews[preview.dataset.at];
+    delete preview.dataset.at;
   });
   const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => {
     if (!entry.isIntersecting) return;
@@ -105,10 +105,18 @@
 
   const mosaic = (samples, values, digits) => el("ul", { class: "mosaic" }, ...samples.map((sample, at) => {
     const text = data.texts[data.textOf[sample]];
-    const picture = data.previewOf[sample];
-    const shown = picture < 0 ? el("span", { class: "blank", dir: "auto" }, text || data.ids[sample])
-      : el("img", { alt: text.slice(0, 200) || data.ids[sample], title: text.slice(0, 500), "data-at": picture });
+    const preview = data.previewOf[sample];
+    const shown = preview < 0 ? el("span", { class: "blank", dir: "auto" }, text || data.ids[sample])
+      : el("img", { alt: text.slice(0, 200) || data.ids[sample], title: text.slice(0, 500), "data-at": preview });
     return el("li", {}, shown, el("small", {}, fixed(values[at], digits)));
+  }));
+
+  // Sounds, each with its text: a player tells nothing by its looks.
+  const players = (samples, values, digits) => el("ul", { class: "players" }, ...samples.map((sample, at) => {
+    const text = data.texts[data.textOf[sample]] || data.ids[sample];
+    const preview = data.previewOf[sample];
+    return el("li", {}, el("small", {}, fixed(values[at], digits)), el("span", { dir: "auto", title: text.slice(0, 500) }, text),
+      preview < 0 ? "" : el("audio", { controls: "", preload: "none", "aria-label": text.slice(0, 200), "data-at": preview }));
   }));
 
   const lines = (samples, values, digits, terms) => el("ul", { class: "lines" }, ...samples.map((sample, at) => {
@@ -126,11 +134,12 @@
     if (!whole) order = order.slice(0, FEW[at]);
     const samples = order.map((rank) => card.top[at][rank]), values = order.map((rank) => card.values[at][rank]);
     const digits = decimals(card.values.flat());
-    const pictures = !at && samples.some((sample) => data.previewOf[sample] >= 0);
+    const previews = at ? [] : samples.map((sample) => data.previews[data.previewOf[sample]]).filter(Boolean);
+    const listed = previews.some((url) => url.startsWith("data:audio/")) ? players : previews.length ? mosaic : lines;
     return el("div", { class: "side" },
       el("h5", {}, el("span", {}, gallery.modalities[at]), el("small", {}, `Mono ${fixed(card.mono[at], 2)}`)),
       !samples.length ? el("p", { class: "nothing" }, `No ${gallery.modalities[at]} sample fires it.`)
-        : pictures ? mosaic(samples, values, digits) : lines(samples, values, digits, terms));
+        : listed(samples, values, digits, terms));
   };
 
   const histogram = (gallery, card) => {
