@@ -21,6 +21,7 @@ FLAGS = (
     "--disable-extensions",
     "--disable-sync",
     "--hide-scrollbars",
+    "--autoplay-policy=no-user-gesture-required",  # tests click on nothing before they play a sound
 )
 
 

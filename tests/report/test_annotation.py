@@ -177,7 +177,7 @@ def test_the_page_allows_its_own_script_and_nothing_from_outside(tmp_path):
     script = source[source.rindex("<script>") + len("<script>") : source.rindex("</script>")]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+        f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
         in source
     )
     assert "innerHTML" not in script

@@ -228,7 +228,11 @@ def _result(name: str, note: str, found: Sequence[Representation], isolates: str
 
 def _encoder_name(model: Mapping[str, Any]) -> str:
     name = str(model.get("model", "The encoder"))
-    return "Demo encoder" if name == "demo" else name
+    if name == "demo":
+        return "Demo encoder"
+    return (
+        Path(name).name if Path(name).is_absolute() else name
+    )  # where a model lies is told under its provenance
 
 
 def _summary(name: str, source: Mapping[str, Any], scores: Scores, stored: int) -> str:
