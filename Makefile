@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test test-open-clip torture docs lint format clean
+.PHONY: env demo test test-open-clip torture test-readme docs lint format clean
 
 env: $(READY)
 
@@ -33,9 +33,13 @@ test-open-clip: .venv-open-clip/.ready
 torture: env
 	$(BIN)/python -m tests.torture --kills 150 --seed 0
 
+# the commands and the Python of README.md, on stand-ins
+test-readme: env
+	$(BIN)/python -m pytest -m slow tests/test_readme.py
+
 # the site in site/, its tutorials executed: on runs/demo if make demo made it, else on a smaller one
 docs: env
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mkdocs build --quiet
+	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: env
 	$(BIN)/ruff format --check
