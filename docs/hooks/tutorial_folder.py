@@ -24,9 +24,11 @@ def on_pre_build(**_: object) -> None:
 def _smaller_demo(run: Path) -> None:
     """The demo encoder on every emoji, with fewer features, and without twins, galleries and studies."""
     sae = ["--n-features", "256", "--k", "8", "--steps", "200", "--batch-size", "512"]
+    own = ["--image-embedder", "own", "--text-embedder", "own"]
     for command in (
         ["embed", "openmoji", "--vlm", "demo", "--out", run / "embeddings"],
         ["score", run, "--groups", "concept"],
         ["train", "sae", run, *sae, "--out", run / "features" / "sae"],
+        ["interpret", run, *own, "--shuffles", "100"],
     ):
         subprocess.run(["modalens", *map(str, command)], check=True, stdout=subprocess.DEVNULL)
