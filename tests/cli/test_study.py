@@ -15,7 +15,7 @@ from tests.clip import save_clip
 from tests.diffusion import save_stable_diffusion, save_unclip
 from tests.fakes import FakeVLM
 from tests.llava import save_llava
-from tests.studies.chat_server import chat_server, says
+from tests.studies.adversarial_images.chat_server import chat_server, says
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def test_gender_as_a_classifier_sees_it(made, tmp_path, run, run_json):
     expected = model.labels(model.embed(loaded), GENDER.value_of, 0.6)
     for value in ("female", "male"):
         assert samples["image", value]["tested"] == expected.count(value) > 0
-    kept = np.load(made / "studies/gender/labels/image.npy")
+    kept = np.load(made / "studies/gender/work/labels/image.npy")
     assert np.allclose(kept, model.embed(loaded))
-    described = json.loads((made / "studies/gender/labels/image.json").read_text())
+    described = json.loads((made / "studies/gender/work/labels/image.json").read_text())
     assert described["embedder"]["model"] == str(classifier)
     code, _, err = run(*words[:5], "--threshold", 0.2)
     assert code == 2

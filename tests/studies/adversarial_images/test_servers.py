@@ -15,7 +15,7 @@ from modalens.studies.adversarial_images.canaries import Request
 from modalens.studies.adversarial_images.judges import RUBRIC, ModelJudge
 from modalens.studies.adversarial_images.servers import ChatServer
 from modalens.studies.adversarial_images.victims import ServerVictim
-from tests.studies.chat_server import Reply, chat_server, fails, says
+from tests.studies.adversarial_images.chat_server import Reply, chat_server, fails, says
 
 HELLO = [{"role": "user", "content": "hello"}]
 REQUEST = Request("pear", "Say pear.", "What is this?", "pear", harmless=True)

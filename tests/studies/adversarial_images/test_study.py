@@ -28,7 +28,7 @@ from modalens.studies.adversarial_images.victims import DualEncoderVictim, Serve
 from modalens.studies.result import StudyResult
 from modalens.towers import load_vlm
 from modalens.towers.base import VLM
-from tests.studies.chat_server import chat_server, fails, says
+from tests.studies.adversarial_images.chat_server import chat_server, fails, says
 
 SIDE, DIM = 96, 12  # room to write on
 SMALL = 8  # so few pixels that each must move by many of its 255 levels
