@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import numpy as np
-
 from modalens.errors import InputError
+
+# What steps and studies share; named here, where no library is needed.
+DEFAULT_ESTIMATOR = "mean_ratio"
+DEFAULT_RULE = "twofold"
 
 _KEY = "modalens"
 Choices = Sequence[str] | Callable[[], Sequence[str]]
@@ -146,8 +148,8 @@ def checked(name: str, value: Any, hint: Any, about: About) -> Any:
 
 def _checked_one(name: str, value: Any, kind: Any, about: About) -> Any:
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
-    if isinstance(value, np.generic):
-        value = value.item()
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        value = value.item()  # a number of an array counts as the number it is
     fits = isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value, fits = float(value), True

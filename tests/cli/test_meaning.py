@@ -13,6 +13,7 @@ from modalens.runs import embed, interpreting
 from tests.fakes import FakeVLM
 
 COLOURS = 48
+NAME = "topk-n12-k3-seed0"  # of the features that train names by itself
 
 
 class Embedder:
@@ -53,16 +54,16 @@ def made(tmp_path, monkeypatch):
 @pytest.fixture
 def with_features(made, run):
     words = ("--n-features", 12, "--k", 3, "--steps", 40, "--batch-size", 16)
-    code, _, err = run("train", "sae", made, *words, "--out", made / "features" / "sae")
+    code, _, err = run("train", "sae", made, *words)
     assert code == 0, err
     return made
 
 
 def test_interpret_report_and_annotate(with_features, run, run_json):
     found = run_json("interpret", with_features, "--m", 5, "--shuffles", 100)
-    assert set(found) == {"raw", "sae"}
-    assert {row["metric"] for row in found["sae"]["averages"]} >= {"mono", "embsim", "winrate"}
-    assert set(found["sae"]["verdicts"]) == {"image", "text"}
+    assert set(found) == {"raw", NAME}
+    assert {row["metric"] for row in found[NAME]["averages"]} >= {"mono", "embsim", "winrate"}
+    assert set(found[NAME]["verdicts"]) == {"image", "text"}
     code, out, _ = run("interpret", with_features, "--m", 5, "--shuffles", 100)
     assert code == 0
     assert "features by verdict" in out
@@ -71,16 +72,27 @@ def test_interpret_report_and_annotate(with_features, run, run_json):
     markup = Path(page).read_text(encoding="utf-8")
     assert '<section id="gallery"' in markup
     assert "<script>alert(1)" not in markup
-    annotated = run_json("annotate", with_features, "--features", 6, "--top", 3)
+    annotated = run_json("annotate", with_features, "--max-features", 6, "--top", 3)
     key = json.loads(Path(annotated["key"]).read_text(encoding="utf-8"))
     assert len(key["items"]) <= 6
     assert "<script>alert(1)" not in Path(annotated["page"]).read_text(encoding="utf-8")
 
 
+def test_one_of_several_sets_of_features_must_be_named(with_features, run, run_json):
+    found = run_json("interpret", with_features, "--m", 5, "--shuffles", 100, "--features", NAME)
+    assert set(found) == {NAME}
+    words = ("--n-features", 12, "--k", 3, "--steps", 4, "--batch-size", 16, "--seed", 1)
+    assert run("train", "sae", with_features, *words)[0] == 0
+    code, _, err = run("annotate", with_features)
+    assert code == 2
+    assert f"choose with --features: raw, {NAME}, topk-n12-k3-seed1" in err
+    assert run("annotate", with_features, "--features", NAME)[0] == 0
+
+
 def test_removal_is_studied_on_every_representation(with_features, run, run_json):
     words = ("study", "removal", with_features, "--label", "category", "--no-baselines")
     found = run_json(*words)
-    assert {"raw", "sae"} <= set(found)
+    assert {"raw", NAME} <= set(found)
     table = found["raw"]["tables"]["removal"]
     assert {"whole", "whole_low", "random", "variance", "f_score", "p"} <= set(table[0])
     results = {path: path.stat().st_mtime_ns for path in (with_features / "studies").rglob("*.json")}
@@ -109,11 +121,13 @@ def test_bad_names_are_one_sentence_and_code_2(run, words, sentence):
 
 def test_what_a_run_lacks_is_said(made, run):
     for words, sentence in (
-        (("annotate", made, "--representation", "raw"), "run modalens interpret"),
-        (("annotate", made), "has no features 'sae'; it has raw"),
-        (("study", "dance", made), "There is no study 'dance'"),
+        (("annotate", made, "--features", "raw"), "run modalens interpret"),
+        (("annotate", made), "raw was not interpreted; run modalens interpret"),
+        (("annotate", made, "--features", "sae"), "has no features 'sae'; it has raw"),
+        (("interpret", made, "--features", "sae"), "has no features 'sae'; it has raw"),
+        (("study", "dance", made), "No such command 'dance'"),
         (("study", "removal", made, "--label", "mood"), "no column 'mood'"),
-        (("interpret", made, "--m", 1), "m must be"),
+        (("interpret", made, "--m", 1), "m is 1; it must be at least 2"),
         (("report", made, "--top", 0), "top is 0"),
     ):
         code, _, err = run(*words)

@@ -15,7 +15,8 @@ def test_published_numbers_on_real_clip_features(run_json, clip_features):
     assert found["std"] == pytest.approx(0.0663, abs=5e-5)
     assert found["min"] == pytest.approx(0.1446, abs=5e-5)
     assert found["max"] == pytest.approx(0.8311, abs=5e-5)
-    assert found["counts"] == {"text": 35, "cross": 426, "image": 51, "dead": 0}
+    assert found["rule"] == "twofold"
+    assert found["other_rules"]["mu_sigma"]["counts"] == {"text": 35, "cross": 426, "image": 51, "dead": 0}
     assert found["gap"]["l2m"]["value"] == pytest.approx(0.8514, abs=5e-5)
     assert found["std_label_swap"] < found["std"] / 3
 
@@ -24,7 +25,14 @@ def test_tables_for_people(run, tmp_path, rng):
     np.save(tmp_path / "x.npy", rng.standard_normal((2, 40, 6)))
     code, out, err = run("score", tmp_path / "x.npy", "--out", tmp_path / "scores", "--rule", "twofold")
     assert code == 0, err
-    for word in ("R by mean_ratio", "Classes by twofold", "L2M", "Separability", "image to text", "chance"):
+    for word in (
+        "R by mean_ratio",
+        "Classes by twofold, beside mu_sigma",
+        "L2M",
+        "Separability",
+        "image to text",
+        "chance",
+    ):
         assert word in out
     assert (tmp_path / "scores" / "scores.json").exists()
 
@@ -67,7 +75,7 @@ def stacked(tmp_path, values):
         (-np.ones((2, 9, 3)), ("--estimator", "signed_ratio"), "never negative"),
         (np.ones((2, 9, 3)), ("--estimator", "median"), "mean_ratio, energy_ratio"),
         (np.ones((2, 9, 3)), ("--rule", "thirds"), "mu_sigma"),
-        (np.ones((2, 9, 3)), ("--resamples", "-1"), "resamples"),
+        (np.ones((2, 9, 3)), ("--resamples", "-1"), "--resamples: resamples is -1; it must be at least 0"),
         (np.ones((2, 9, 3)), ("--groups", "image"), "has no metadata"),
         (np.ones((9, 3)), (), "two stacked matrices"),
     ],
@@ -108,7 +116,7 @@ def test_unforeseen_faults_are_no_traceback(run, tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("something odd")
 
-    monkeypatch.setattr("modalens.engine.load_stacked", broken)
+    monkeypatch.setattr("modalens.runs.scoring.load_stacked", broken)
     code, _, err = run("score", tmp_path / "x.npy")
     assert code == 1
     assert "bug in modalens: RuntimeError: something odd" in err

@@ -4,7 +4,7 @@ from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Skipped
 from modalens.runs import ScoreConfig, Scores, embed, score_store
 from modalens.runs.layout import RunFolder
-from modalens.runs.reporting import report_run
+from modalens.runs.reporting import ReportConfig, report_run
 from tests.fakes import ColourImage, FakePairs, FakeVLM, colour_pairs
 
 INJECTION = "<script>alert(1)</script>"
@@ -23,7 +23,7 @@ def run(tmp_path):
 
 
 def test_a_report_shows_the_run_beside_its_baselines(run):
-    path = report_run(run, title="A title")
+    path = report_run(run, ReportConfig(title="A title"))
     page = path.read_text(encoding="utf-8")
     assert path == run.report / "report.html"
     assert "A title" in page

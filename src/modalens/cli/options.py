@@ -6,14 +6,18 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 from modalens.options import About, Options, about_of, checked, is_required
 
 Command = Callable[..., Any]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+RunPath = Annotated[Path, typer.Argument(help="Folder of a run, or a store.")]
 
 
 def takes(*configs: type[Options], leave_out: tuple[str, ...] = ()) -> Callable[[Command], Command]:
@@ -33,7 +37,7 @@ def takes(*configs: type[Options], leave_out: tuple[str, ...] = ()) -> Callable[
     def decorate(command: Command) -> Command:
         parameters = list(inspect.signature(command).parameters.values())
         own, taking = parameters[: -len(configs)], parameters[-len(configs) :]
-        fields = {config: _fields(config, leave_out) for config in configs}
+        fields = {config: fields_of(config, leave_out) for config in configs}
         options = {name: _parameter(*each) for found in fields.values() for name, each in found.items()}
 
         @functools.wraps(command)
@@ -46,23 +50,30 @@ def takes(*configs: type[Options], leave_out: tuple[str, ...] = ()) -> Callable[
                 }
             return command(**arguments)
 
-        given = [*own, *options.values()]
-        run.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in given}
+        words = [each for each in own if _is_argument(each)]
+        flags = [each for each in own if not _is_argument(each)]
+        keyword = [each.replace(kind=each.KEYWORD_ONLY) for each in (*words, *options.values(), *flags)]
+        run.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in keyword}
         return run
 
     return decorate
 
 
-def _fields(
-    config: type[Options], leave_out: tuple[str, ...]
+def fields_of(
+    config: type[Options], leave_out: tuple[str, ...] = ()
 ) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
+    """The fields of a configuration with their types, by name."""
     hints = typing.get_type_hints(config)
     return {
         field.name: (field, hints[field.name])
         for field in dataclasses.fields(config)
         if field.name not in leave_out
     }
+
+
+def _is_argument(parameter: inspect.Parameter) -> bool:
+    return any(isinstance(each, ArgumentInfo) for each in getattr(parameter.annotation, "__metadata__", ()))
 
 
 def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
@@ -79,15 +90,16 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if default is ... else default,
-        annotation=Annotated[annotation, typer.Option(*names, help=_help(about_of(field)))],
+        annotation=Annotated[annotation, typer.Option(*names, help=help_of(about_of(field)))],
     )
 
 
-def _help(about: About) -> str:
+def help_of(about: About) -> str:
+    """What is said of an option: its help, unit, range and choices."""
     names = about.names()
     details = [about.unit, about.range(), None if names is None else "one of " + ", ".join(names)]
-    told = "; ".join(each for each in details if each)
-    return f"{about.help.rstrip('.')} ({told})." if told else about.help
+    more = "; ".join(each for each in details if each)
+    return f"{about.help.rstrip('.')} ({more})." if more else about.help
 
 
 def _value(name: str, value: Any, hint: Any, about: About) -> Any:
@@ -97,4 +109,4 @@ def _value(name: str, value: Any, hint: Any, about: About) -> Any:
     try:
         return checked(name, value, hint, about)
     except ModalensError as error:
-        raise ModalensError(f"--{name.replace('_', '-')}: {error}") from error
+        raise InputError(f"--{name.replace('_', '-')}: {error}") from error

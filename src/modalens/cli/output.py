@@ -10,7 +10,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from modalens.dominance import Dominance
+from modalens.dominance import RULES
+from modalens.errors import InputError
 from modalens.runs.scoring import Scores
 
 _GAP_NAMES = {"l2m": "L2M", "l2i": "L2I", "rmg": "RMG", "separability": "Separability"}
@@ -21,8 +22,17 @@ def print_json(values: Mapping[str, Any]) -> None:
     print(json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def summarise(scores: Scores, dominance: Dominance) -> dict[str, Any]:
-    """The numbers of one scoring that people ask for first."""
+def summarise(scores: Scores, estimator: str) -> dict[str, Any]:
+    """The numbers of one scoring that people ask for first.
+
+    Raises
+    ------
+    ModalensError
+        If the estimator is not defined on what was scored.
+    """
+    dominance = scores.dominance[estimator]
+    if isinstance(dominance, str):
+        raise InputError(dominance)
     null = dominance.null
     live = bool(np.isfinite(dominance.score).any())
     return {
@@ -38,6 +48,11 @@ def summarise(scores: Scores, dominance: Dominance) -> dict[str, Any]:
         "counts": dominance.counts(),
         "count_intervals": dominance.count_intervals(),
         "cross_in_the_tails": dominance.tails(),
+        "other_rules": {
+            rule: {"counts": dominance.counts(rule), "count_intervals": dominance.count_intervals(rule)}
+            for rule in RULES
+            if rule != dominance.rule
+        },
         "gap": {
             name: {
                 "value": getattr(scores.gap, name),
@@ -64,9 +79,15 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
             f"R by {summary['estimator']}: mean {summary['mean']:.4f}, std {summary['std']:.4f}{beside}, "
             f"from {summary['min']:.4f} to {summary['max']:.4f}"
         )
-    classes = Table("class", "features", "95 % interval", title=f"Classes by {summary['rule']}")
-    for label, count in summary["counts"].items():
-        classes.add_row(label, str(count), _interval(summary["count_intervals"].get(label), 0))
+    others = summary["other_rules"]
+    beside_rules = [column for rule in others for column in (f"by {rule}", "95 % interval")]
+    title = f"Classes by {summary['rule']}, beside {' and '.join(others)}"
+    classes = Table("class", "features", "95 % interval", *beside_rules, title=title)
+    for label in summary["counts"]:
+        cells = []
+        for found in (summary, *others.values()):
+            cells += [str(found["counts"][label]), _interval(found["count_intervals"].get(label), 0)]
+        classes.add_row(label, *cells)
     console.print(classes)
     stranded = sum(summary["cross_in_the_tails"].values())
     if stranded:

@@ -28,6 +28,8 @@ def run(
     """Run the steps of a recipe; run again after a stop or a change, it does only what is not done.
 
     docs/howto/recipes.md shows how to write one.
+
+    --json prints "runs" (path), "seconds" by step (null where it was done before), and "tables" and "pages" (paths).
     """
     from modalens.cli.output import print_json
     from modalens.recipes.execute import run_recipe

@@ -8,7 +8,9 @@ import typer
 
 from modalens.errors import ModalensError
 
-app = typer.Typer(help="Learn sparse features on a store's embeddings.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Learn sparse features on a store's embeddings.", no_args_is_help=True
+)
 
 Data = Annotated[
     Path, typer.Argument(help="A run, a store, or a .npy file of two stacked matrices (2, M, D).")
@@ -147,3 +149,6 @@ def _recalls(when: str, retrieval: dict[str, Any]) -> str:
         shares = " / ".join(f"{retrieval[way][k][0]:.3f}" for k in ("1", "5", "10"))
         ways.append(f"{way.replace('_', ' ')} {shares}")
     return f"Retrieval R@1/5/10 {when}: {', '.join(ways)}"
+
+
+train = typer.main.get_command(app)

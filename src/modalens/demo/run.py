@@ -21,7 +21,7 @@ from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import collect_samples, interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, rows_by_split, train_on
-from modalens.runs.reporting import report_run
+from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, Scores, score_into
 from modalens.runs.studying import run_study
 from modalens.studies.registry import find_study
@@ -41,6 +41,8 @@ _NCL = TrainConfig(
     steps=300, batch_size=512, lr=1e-3, log_every=50, checkpoint_every=100, evaluation_pairs=1000
 )
 _INTERPRETATION = InterpretConfig()
+# What studies of one representation look at.
+_ONE = "sae"
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tup
     store = run.store()
     collect_samples(store, run.samples, rows_by_split(store)["held-out"], plan.interpretation)
     _each_in_its_own_process(run, plan)
-    return run, scores, report_run(run, title=_TITLE)
+    return run, scores, report_run(run, ReportConfig(title=_TITLE))
 
 
 def _embed_and_score(run: RunFolder, pairs: Pairs, name: str) -> Scores:
@@ -161,5 +163,6 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
             train_on(SAEConfig(d, seed=1), store, again, run.learned("sae").seed(1).folder, split="train")
         interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
         for study in plan.studies:
-            if parent is None or not find_study(study).one_representation:
-                run_study(run, study, baselines=False)
+            alone = find_study(study).one_representation
+            if parent is None or not alone:
+                run_study(run, study, features=_ONE if alone else None, baselines=False)

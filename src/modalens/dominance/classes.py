@@ -6,6 +6,7 @@ from jaxtyping import Float, Int8
 from modalens.errors import ModalensError
 
 RULES = ("mu_sigma", "twofold")
+PUBLISHED_RULE = "mu_sigma"
 TEXT, CROSS, IMAGE, DEAD = range(4)
 
 # Rounding must not tip a score that sits on a bound, since the bound itself is cross.

@@ -21,6 +21,7 @@ from modalens.dominance.classes import (
 from modalens.dominance.parts import Plan, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
 from modalens.dominance.sums import DominanceSums
+from modalens.options import DEFAULT_ESTIMATOR, DEFAULT_RULE
 from modalens.statistics.bootstrap import group_keys, percentile_interval
 from modalens.version import __version__
 
@@ -28,8 +29,8 @@ from modalens.version import __version__
 def modality_dominance(
     image: Matrix,
     text: Matrix,
-    estimator: str = "mean_ratio",
-    rule: str = "mu_sigma",
+    estimator: str = DEFAULT_ESTIMATOR,
+    rule: str = DEFAULT_RULE,
     normalize: bool = False,
     *,
     resamples: int = 200,
@@ -54,7 +55,7 @@ def modality_dominance(
         sum A^2 / sum (A^2 + B^2) (Beyond Cross-Modal Alignment, Eq. 1). ``signed_ratio``: mean of
         A / (A + B), for non-negative features only (Multi-Faceted Monosemanticity v1).
     rule
-        ``mu_sigma`` (published) or ``twofold``; see :func:`modalens.dominance.classes.class_codes`.
+        ``twofold`` or ``mu_sigma`` (published); see :func:`modalens.dominance.classes.class_codes`.
     normalize
         L2-normalise every embedding first.
     resamples
@@ -90,7 +91,7 @@ def modality_dominance(
 
 
 def dominance_of(
-    sums: DominanceSums, rule: str = "mu_sigma", source: Mapping[str, Any] | None = None
+    sums: DominanceSums, rule: str = DEFAULT_RULE, source: Mapping[str, Any] | None = None
 ) -> Dominance:
     """The scores that sums over all pairs come to; see :func:`modality_dominance`."""
     score = sums.scores()

@@ -1,18 +1,34 @@
 """The engines by name."""
 
+from dataclasses import dataclass
+
 from modalens.engine.ray_engine import RayEngine
 from modalens.engine.workers import Engine, LocalEngine
 from modalens.errors import ModalensError
+from modalens.options import Options, option
 
 ENGINES = ("local", "ray")
 
 
-def open_engine(name: str = "local", workers: int = 1, address: str | None = None) -> Engine:
+@dataclass(frozen=True)
+class EngineConfig(Options):
+    """Who does the work; see :func:`open_engine`. None of it changes a result."""
+
+    engine: str = option("local", "Who does the work: this machine, or a Ray cluster.", choices=ENGINES)
+    workers: int = option(1, "Processes at work side by side.", least=1)
+    address: str | None = option(None, "Address of a Ray cluster (default: one on this machine).")
+
+
+def open_engine(
+    engine: str = EngineConfig.engine,
+    workers: int = EngineConfig.workers,
+    address: str | None = EngineConfig.address,
+) -> Engine:
     """An engine, to be used as a context manager.
 
     Parameters
     ----------
-    name
+    engine
         ``local``: one worker is this process, which uses all cores to embed; more are processes of one core each, and
         share the GPU if there is one. ``ray``: workers on a Ray cluster, each with a GPU of its own where there are
         some, else with one core.
@@ -27,10 +43,10 @@ def open_engine(name: str = "local", workers: int = 1, address: str | None = Non
         If there is no such engine, ``workers`` is less than 1, ``local`` is given an address, or Ray is not
         installed.
     """
-    if name == "local":
+    if engine == "local":
         if address is not None:
             raise ModalensError("The engine local has no address; leave it out, or choose the engine ray.")
         return LocalEngine(workers)
-    if name == "ray":
+    if engine == "ray":
         return RayEngine(workers, address)
-    raise ModalensError(f"There is no engine {name!r}; choose one of {', '.join(ENGINES)}.")
+    raise ModalensError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")

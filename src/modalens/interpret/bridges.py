@@ -17,7 +17,7 @@ from modalens.statistics.bootstrap import group_keys
 from modalens.statistics.checks import check_whole
 from modalens.version import __version__
 
-_LEAST_SHUFFLES = 100
+LEAST_SHUFFLES = 100
 _NUMBERS = ("correlations", "geometries", "bridges", "highest_correlation")
 
 
@@ -91,7 +91,7 @@ def bridges(
     n, f = paired_shape(image_codes, text_codes, mds.modalities)
     _check_features(f, W_dec, mds)
     partners = check_whole("partners", partners, 1)
-    shuffles = check_whole("shuffles", shuffles, _LEAST_SHUFFLES)
+    shuffles = check_whole("shuffles", shuffles, LEAST_SHUFFLES)
     seed = check_whole("seed", seed, 0)
     if not 0 <= min_correlation < 1:
         raise ModalensError(f"min_correlation must be at least 0 and under 1, not {min_correlation!r}.")

@@ -14,7 +14,7 @@ from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, train_on
-from modalens.runs.reporting import report_run
+from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, score_into
 from modalens.runs.studying import run_study
 from modalens.studies.registry import find_study
@@ -188,7 +188,7 @@ def study_run(
 def report_on(runs: Path, run: RunFolder, *, title: str | None = None) -> None:
     """The page."""
     del runs
-    report_run(run, title=title)
+    report_run(run, ReportConfig(title=title))
 
 
 def compare_with_papers(

@@ -7,13 +7,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from modalens.engine.engines import open_engine
+from modalens.engine.engines import EngineConfig, open_engine
 from modalens.engine.passes import Seconds
 from modalens.engine.workers import Engine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.progress import progress_bar
-from modalens.runs.shards import EmbedConfig, NamedModel, Shard, embed_shard, embed_shard_by_name
+from modalens.runs.shards import EmbedConfig, EmbedStep, NamedModel, Shard, embed_shard, embed_shard_by_name
 from modalens.store import EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.manifest import Manifest
 from modalens.towers.base import VLM
@@ -45,14 +45,14 @@ def embed(
     vlm: VLM,
     out: str | Path,
     *,
-    dtype: str = "float32",
-    rows_per_shard: int = 8192,
-    batch_size: int = 32,
-    strict: bool = False,
-    engine: str = "local",
-    workers: int = 1,
-    address: str | None = None,
-    device: str | None = None,
+    dtype: str = EmbedConfig.dtype,
+    rows_per_shard: int = EmbedConfig.rows_per_shard,
+    batch_size: int = EmbedConfig.batch_size,
+    strict: bool = EmbedStep.strict,
+    engine: str = EngineConfig.engine,
+    workers: int = EngineConfig.workers,
+    address: str | None = EngineConfig.address,
+    device: str | None = EmbedStep.device,
 ) -> EmbeddingStore:
     """Embed pairs into a store on disk; run again after a stop, it goes on where it was.
 

@@ -1,5 +1,6 @@
 """Encode a store's embeddings with learned features into a store of codes, shard by shard."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -7,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from modalens.arrays import Matrix
-from modalens.errors import ModalensError
+from modalens.options import Options, option
 from modalens.progress import progress_bar
 from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.codes import SIDES, csr_arrays
@@ -29,8 +30,19 @@ class Encoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class EncodeConfig(Options):
+    """How a store of codes is made. All of it can change its files, so all of it is in the manifest."""
+
+    rows_per_shard: int = option(8192, "Pairs in one shard, the unit a kill can cost.", unit="pairs", least=1)
+
+
 def encode_store(
-    model: Encoder, store: EmbeddingStore, out: str | Path, *, rows_per_shard: int = 8192
+    model: Encoder,
+    store: EmbeddingStore,
+    out: str | Path,
+    *,
+    rows_per_shard: int = EncodeConfig.rows_per_shard,
 ) -> CodeStore:
     """Encode every pair of a store; run again after a stop, it goes on where it was.
 
@@ -50,8 +62,7 @@ def encode_store(
     ModalensError
         If widths differ, a value is NaN, ``out`` holds another run, or the disk is full.
     """
-    if rows_per_shard < 1:
-        raise ModalensError(f"rows_per_shard is {rows_per_shard}; it must be at least 1.")
+    config = EncodeConfig(rows_per_shard)
     manifest = store.manifest
     source = (
         {"store": "of unknown origin"} if manifest is None else {"model": manifest.model, **manifest.source}
@@ -60,7 +71,7 @@ def encode_store(
         modalens=__version__,
         model=model.card(),
         source=source,
-        config={"rows_per_shard": rows_per_shard},
+        config=asdict(config),
         d=int(model.config.n_features),
         kind=CODES_KIND,
     )

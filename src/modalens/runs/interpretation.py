@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modalens.dominance import Dominance
+from modalens.dominance import RULES, Dominance
 from modalens.errors import ModalensError
 from modalens.interpret import (
     ActivationHistograms,
@@ -22,6 +22,8 @@ from modalens.interpret import (
     TopSamples,
     measure_fidelity,
 )
+from modalens.interpret.bridges import LEAST_SHUFFLES
+from modalens.options import DEFAULT_RULE, Options, option
 from modalens.store.atomic import whole_file
 
 SIDES = ("image", "text")
@@ -30,7 +32,7 @@ _ALONG = "along_training.parquet"
 
 
 @dataclass(frozen=True)
-class InterpretConfig:
+class InterpretConfig(Options):
     """How features are interpreted.
 
     Attributes
@@ -50,13 +52,19 @@ class InterpretConfig:
         Seed of every draw.
     """
 
-    image_embedder: str = "efficientnet-lite0"
-    text_embedder: str = "minilm"
-    m: int = 20
-    draws: int = 5
-    rule: str = "twofold"
-    shuffles: int = 200
-    seed: int = 0
+    image_embedder: str = option(
+        "efficientnet-lite0",
+        "Model that says how alike images are: efficientnet-lite0, a hub id or vlm:NAME; or own, where no images are "
+        "at hand: the run's embeddings.",
+    )
+    text_embedder: str = option(
+        "minilm", "Model that says how alike texts are: minilm, a hub id, vlm:NAME or own."
+    )
+    m: int = option(20, "Strongest samples of each feature.", unit="samples", least=2)
+    draws: int = option(5, "Random baselines of each feature.", least=1)
+    rule: str = option(DEFAULT_RULE, "Class rule behind verdicts and galleries.", choices=RULES)
+    shuffles: int = option(200, "Shuffles of the pairs behind the verdicts.", least=LEAST_SHUFFLES)
+    seed: int = option(0, "Seed of every draw.", least=0)
 
 
 @dataclass(frozen=True)

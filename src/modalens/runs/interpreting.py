@@ -22,6 +22,7 @@ from modalens.interpret import (
     top_samples,
 )
 from modalens.runs.along_training import mono_along_training
+from modalens.runs.choice import RAW, Scope, all_of
 from modalens.runs.inputs import interpretation_kept
 from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig, SampleSets
 from modalens.runs.layout import RunFolder
@@ -165,10 +166,11 @@ def interpret_run(
     run: RunFolder,
     config: InterpretConfig | None = None,
     *,
-    baselines: bool = True,
+    features: str | None = Scope.features,
+    baselines: bool = Scope.baselines,
     baseline_of: RunFolder | None = None,
 ) -> dict[str, Interpretation]:
-    """Interpret every representation of a run, and of its baselines likewise; what is done is kept.
+    """Interpret representations of a run, and of its baselines likewise; what is done is kept.
 
     Parameters
     ----------
@@ -176,6 +178,8 @@ def interpret_run(
         The run.
     config
         How to interpret.
+    features
+        The representation to interpret: ``raw`` or the name of a learned set; all of them by default.
     baselines
         Whether to interpret the run's baselines too.
     baseline_of
@@ -189,18 +193,22 @@ def interpret_run(
     Raises
     ------
     ModalensError
-        If the run is damaged, a model cannot be loaded or the images are no longer there.
+        If the run is damaged or has no such features, a model cannot be loaded or the images are no longer there.
     """
     config = config or InterpretConfig()
     parent = run if baseline_of is None else baseline_of
     scoring = None if baseline_of is None else score_into(parent.scores, parent.store()).config
     own = representations(run, scoring)
+    if baseline_of is None:  # which may lack some of its run's features
+        all_of(features, [each.name for each in own if each.name != RAW])
     samples = collect_samples(own[0].store, parent.samples, own[0].rows, config)
     for name, baseline in run.baselines() if baselines else ():
         logger.info("Baseline %s", name)
-        interpret_run(baseline, config, baseline_of=run)
+        interpret_run(baseline, config, features=features, baseline_of=run)
     found = {}
     for each in own:
+        if features not in (None, each.name):
+            continue
         logger.info("Interpreting %s", each.name)
         found[each.name] = _interpret(each, samples, config)
     return found

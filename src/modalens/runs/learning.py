@@ -17,9 +17,11 @@ from modalens.features import FeatureModel, TrainConfig, distributed, load_featu
 from modalens.features.card import read_log
 from modalens.features.checkpoints import latest_step
 from modalens.features.config import FeatureConfig
+from modalens.features.logs import TRACKERS
 from modalens.features.quality import Quality, measure_quality
 from modalens.features.registry import kind_of
 from modalens.features.trainer import PairData, Trained
+from modalens.options import Options, option
 from modalens.runs.encoding import encode_store
 from modalens.runs.inputs import codes_kept, features_kept, quality_kept, scores_kept
 from modalens.runs.layout import REPLACED, LearnedFeatures, RunFolder
@@ -54,6 +56,27 @@ class Learned:
     scores: Scores
     quality: Mapping[str, Quality]
     log: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class LearnConfig(Options):
+    """Which pairs of a run are learned from, and what the features are called.
+
+    Attributes
+    ----------
+    split
+        Train on pairs whose column ``split`` is this; the others are held out.
+    name
+        Folder of the features in the run.
+    tracker
+        Where the log goes too.
+    """
+
+    split: str | None = option(
+        None, "Train on pairs whose column 'split' is this; the others are held out (default: train on all)."
+    )
+    name: str | None = option(None, "Name of the features (default: made of their settings).")
+    tracker: tuple[str, ...] = option((), "Where the log goes too; may be repeated.", choices=TRACKERS)
 
 
 def rows_by_split(store: EmbeddingStore) -> dict[str, Int[np.ndarray, " k"]]:

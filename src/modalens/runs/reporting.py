@@ -1,6 +1,7 @@
 """Build the report of a run from its store, its scores and its baselines."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from modalens.errors import ModalensError
 from modalens.features.quality import Quality
 from modalens.features.registry import kind_of_card
+from modalens.options import Options, option
 from modalens.pairs import load_pairs
 from modalens.pairs.modality import OWN, find_modality
 from modalens.report import (
@@ -23,7 +25,7 @@ from modalens.report import (
 )
 from modalens.report.cards import Gallery
 from modalens.report.naming import Naming
-from modalens.runs.galleries import MOST, check_limits, collect_previews, make_gallery
+from modalens.runs.galleries import MOST, collect_previews, make_gallery
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import RAW, Representation, representations
@@ -52,22 +54,37 @@ _SAMPLES = 12
 _SAMPLE_SCALE = 1.5
 
 
-def report_run(
-    run: RunFolder, *, out: Path | None = None, title: str | None = None, top: int = 12, features: int = MOST
-) -> Path:
+@dataclass(frozen=True)
+class ReportConfig(Options):
+    """What a report shows.
+
+    Attributes
+    ----------
+    title
+        Title of the page.
+    top, max_features
+        Most samples of either side on a feature's card, and most features of a gallery; galleries are there
+        for what was interpreted (see :func:`modalens.runs.interpreting.interpret_run`).
+    """
+
+    title: str | None = option(None, "Title of the page (default: one that names the encoder).")
+    top: int = option(12, "Most samples of either side on a feature's card.", unit="samples", least=1)
+    max_features: int = option(
+        MOST, "Most features in a gallery; of more, so many are drawn at random.", unit="features", least=1
+    )
+
+
+def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path | None = None) -> Path:
     """Write a run's report; scores the run, and its baselines likewise, where that was not done.
 
     Parameters
     ----------
     run
         The run; every run under its ``baselines/`` is shown beside it.
+    config
+        What it shows.
     out
         Folder of the report; ``report/`` in the run by default.
-    title
-        Title of the page.
-    top, features
-        Most samples of either side on a feature's card, and most features of a gallery; galleries are there
-        for what was interpreted (see :func:`modalens.runs.interpreting.interpret_run`).
 
     Returns
     -------
@@ -77,9 +94,9 @@ def report_run(
     Raises
     ------
     ModalensError
-        If the run or its scores are damaged, or ``top`` or ``features`` is under 1.
+        If the run or its scores are damaged.
     """
-    check_limits(top, features)
+    config = config or ReportConfig()
     own = representations(run)
     store, scores = own[0].store, own[0].scores
     manifest = store.manifest
@@ -90,9 +107,9 @@ def report_run(
     baselines = _baselines(run, scores)
     note = str(model.get("class", "The encoder under study."))
     main = _result(name, note, own)
-    galleries = _galleries(own, top, features)
+    galleries = _galleries(own, config)
     data = ReportData(
-        title=title or f"The modality gap of {main.spoken}",
+        title=config.title or f"The modality gap of {main.spoken}",
         summary=_summary(name, source, scores, len(store)),
         main=main,
         baselines=baselines,
@@ -130,14 +147,14 @@ def _baselines(run: RunFolder, scores: Scores) -> list[EncoderResult]:
     return results
 
 
-def _galleries(found: Sequence[Representation], top: int, features: int) -> list[Gallery]:
+def _galleries(found: Sequence[Representation], config: ReportConfig) -> list[Gallery]:
     """Cards of every representation that was interpreted."""
     galleries = []
     for each in _in_order(found):
         if (known := load_interpretation(each)) is not None:
             about = "The embeddings' own coordinates." if each.learned is None else _note(each)
             name = _NAMES.get(each.name, each.name)
-            galleries.append(make_gallery(name, about, known, top=top, most=features))
+            galleries.append(make_gallery(name, about, known, top=config.top, most=config.max_features))
     return galleries
 
 

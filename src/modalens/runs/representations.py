@@ -12,6 +12,7 @@ from jaxtyping import Int
 from modalens.arrays import Matrix
 from modalens.dominance import Dominance
 from modalens.errors import ModalensError
+from modalens.runs.choice import RAW as RAW
 from modalens.runs.inputs import scores_kept
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import Learned, load_learned, measure_learned
@@ -20,7 +21,6 @@ from modalens.store import CodeStore, EmbeddingStore, PairStore
 
 logger = logging.getLogger(__name__)
 
-RAW = "raw"
 _ESTIMATOR = "mean_ratio"
 
 

@@ -12,13 +12,14 @@ import scipy.sparse as sp
 
 from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape, sliceable
 from modalens.dominance import ESTIMATORS, Dominance, ModalityGap
-from modalens.dominance.classes import check_modalities, check_rule
+from modalens.dominance.classes import RULES, check_modalities, check_rule
 from modalens.dominance.gap import gap_of
 from modalens.dominance.parts import Part, Plan, Sums, cut_parts, sum_part
 from modalens.dominance.retrieval import Retrieval, measure_retrieval
 from modalens.dominance.scores import dominance_of
 from modalens.engine.workers import Engine, LocalEngine
 from modalens.errors import ModalensError
+from modalens.options import DEFAULT_RULE, Options, option
 from modalens.progress import progress_bar
 from modalens.runs.inputs import scores_kept
 from modalens.statistics.bootstrap import group_keys
@@ -36,13 +37,13 @@ _SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class ScoreConfig:
+class ScoreConfig(Options):
     """How embeddings are scored.
 
     Attributes
     ----------
     rule
-        Class rule, ``mu_sigma`` or ``twofold``; both are kept, this one names the classes.
+        Class rule, ``twofold`` or ``mu_sigma`` (published); both are kept, this one names the classes.
     normalize
         L2-normalise every embedding first.
     groups
@@ -54,12 +55,14 @@ class ScoreConfig:
         Bootstrap resamples, and the seed of every draw.
     """
 
-    rule: str = "mu_sigma"
-    normalize: bool = False
-    groups: str | None = None
-    split: str | None = None
-    resamples: int = 200
-    seed: int = 0
+    rule: str = option(DEFAULT_RULE, "Class rule.", choices=RULES)
+    normalize: bool = option(False, "L2-normalise every embedding first.")
+    groups: str | None = option(
+        None, "Metadata column whose values are drawn together in the bootstrap (default: the image)."
+    )
+    split: str | None = option(None, "Score only the pairs whose column 'split' is this (default: all).")
+    resamples: int = option(200, "Bootstrap resamples; 0 leaves intervals out.", least=0)
+    seed: int = option(0, "Seed of every draw.", least=0)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modalens.errors import InputError, ModalensError
+from modalens.errors import ModalensError
 from modalens.options import Options
+from modalens.runs.choice import RAW, Scope, all_of, one_of
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
 from modalens.runs.subjects import StudySubject
@@ -29,8 +30,8 @@ def run_study(
     config: Options | None = None,
     *,
     out: Path | None = None,
-    features: str | None = None,
-    baselines: bool = True,
+    features: str | None = Scope.features,
+    baselines: bool = Scope.baselines,
 ) -> dict[str, StudyResult]:
     """Run a study on every representation of a run; what was done in the same way before is kept.
 
@@ -46,7 +47,7 @@ def run_study(
         Folder of the results, one folder a representation in it; ``studies/NAME`` in the run by default.
     features
         Study this representation alone: ``raw`` or the name of learned features. By default all are studied, but
-        for studies of one representation the run's only autoencoder, and the embeddings where it has none.
+        for studies of one representation the run's only learned set, and the embeddings where it has none.
     baselines
         Whether to run it on the run's baselines too (into their own ``studies/NAME``).
 
@@ -83,18 +84,9 @@ def run_study(
 
 def _chosen(study: Study, own: Sequence[Representation], wanted: str | None) -> list[Representation]:
     """The representations to study."""
-    known = {each.name: each for each in own}
-    if wanted is not None:
-        if wanted not in known:
-            raise InputError(f"The run has no features {wanted!r}; it has {', '.join(known)}.")
-        return [known[wanted]]
-    if not study.one_representation:
-        return list(own)
-    autoencoders = [each for each in own if each.directions is not None]
-    if len(autoencoders) > 1:
-        names = ", ".join(each.name for each in autoencoders)
-        raise InputError(f"The study {study.name} is of one set of features; choose one of {names}, or raw.")
-    return autoencoders or [own[0]]
+    learned = [each.name for each in own if each.name != RAW]
+    names = [one_of(wanted, learned)] if study.one_representation else all_of(wanted, learned)
+    return [each for each in own if each.name in names]
 
 
 def _study_all(

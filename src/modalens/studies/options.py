@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from modalens.options import Options, option
+from modalens.options import DEFAULT_RULE, Options, option
 
 
 def estimator_names() -> tuple[str, ...]:
@@ -22,7 +22,7 @@ def rule_names() -> tuple[str, ...]:
 
 def rule_option() -> Any:
     """The class rule of the index sets."""
-    return option("twofold", "Class rule of the index sets.", choices=rule_names)
+    return option(DEFAULT_RULE, "Class rule of the index sets.", choices=rule_names)
 
 
 def draws_option(default: int, least: int) -> Any:

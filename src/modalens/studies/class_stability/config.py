@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from modalens.options import Options, option
+from modalens.options import DEFAULT_ESTIMATOR, Options, option
 from modalens.studies.options import estimator_names, seed_option
 
 
@@ -25,7 +25,7 @@ class StabilityConfig(Options):
         Of all draws.
     """
 
-    estimator: str = option("mean_ratio", "Estimator of dominance.", choices=estimator_names)
+    estimator: str = option(DEFAULT_ESTIMATOR, "Estimator of dominance.", choices=estimator_names)
     normalize: bool = option(False, "Scale embeddings to unit length before scoring.")
     resamples: int = option(50, "Bootstrap samples of the pairs.", least=1)
     splits: int = option(10, "Random splits of the pairs in two halves.", least=1)

@@ -1,0 +1,38 @@
+"""The list of commands: quick, in order, and true."""
+
+import inspect
+import json
+import subprocess
+import sys
+
+import pytest
+
+from modalens.cli.app import app
+
+ORDER = ["demo", "embed", "train", "score", "interpret", "study", "report", "annotate", "agreement", "run"]
+
+
+def test_commands_are_listed_in_the_order_of_use(run):
+    assert list(app.commands) == ORDER
+    code, out, _ = run("--help")
+    assert code == 0
+    found = [line.split()[1] for line in out.splitlines() if line.startswith("│ ") and line[2].isalpha()]
+    assert found == ORDER
+    code, _, err = run("scor")
+    assert code == 2
+    assert "Did you mean 'score'" in err
+
+
+def test_listing_them_imports_no_library_that_computes():
+    told = "import json, sys; from modalens.cli.app import app; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    heavy = {"numpy", "pandas", "scipy", "sklearn", "torch", "PIL", "transformers"}
+    assert not heavy & set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_the_list_says_what_the_help_says(run, name):
+    summary = app.commands[name].help
+    whole = app.commands[name].whole()
+    assert inspect.cleandoc(whole.help).partition("\n")[0] == summary
+    assert run(name, "--help")[0] == 0
