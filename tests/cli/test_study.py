@@ -51,7 +51,7 @@ def test_gender_as_a_classifier_sees_it(made, tmp_path, run, run_json):
     assert described["embedder"]["model"] == str(classifier)
     code, _, err = run(*words[:5], "--threshold", 0.2)
     assert code == 2
-    assert "The threshold must lie between 0.5 and 1, not 0.2." in err
+    assert "--threshold: threshold is 0.2; it must be at least 0.5 and under 1" in err
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,10 @@ def test_a_score_on_the_bound_is_cross():
 
 
 def test_two_peaks_leave_mu_sigma_without_an_image_class():
-    peaks = with_scores([0.0] * 40 + [0.95] * 60, resamples=0)
+    peaks = with_scores([0.0] * 40 + [0.95] * 60, rule="mu_sigma", resamples=0)
     assert peaks.counts() == {"text": 40, "cross": 60, "image": 0, "dead": 0}
     assert peaks.tails() == {"text": 0, "image": 60}
-    mirrored = with_scores([1.0] * 40 + [0.05] * 60 + [0.15], resamples=0)
+    mirrored = with_scores([1.0] * 40 + [0.05] * 60 + [0.15], rule="mu_sigma", resamples=0)
     assert mirrored.tails() == {"text": 60, "image": 0}
     assert peaks.tails("twofold") == {"text": 0, "image": 0}
     assert peaks.counts("twofold") == {"text": 40, "cross": 0, "image": 60, "dead": 0}

@@ -273,7 +273,7 @@ def test_signed_ratio_refuses_features_that_change_sign(kind):
 
 
 def test_real_clip_features_give_the_known_numbers(clip_features):
-    result = modality_dominance(*clip_features)
+    result = modality_dominance(*clip_features, rule="mu_sigma")
     assert round(result.mean, 4) == 0.4761
     assert round(result.std, 4) == 0.0663
     assert round(float(result.score.min()), 4) == 0.1446
