@@ -48,7 +48,7 @@ def score(
     """
     from modalens.cli.output import print_json, print_scores, summarise
     from modalens.runs.layout import RunFolder
-    from modalens.runs.scoring import load_stacked, score_store
+    from modalens.runs.scoring import load_stacked, score_into
     from modalens.runs.scoring import score as score_matrices
     from modalens.store.lock import alone_in
 
@@ -60,15 +60,14 @@ def score(
         raise InputError("A .npy file is scored by this process alone; leave out --engine and --workers.")
     if run is not None:
         out = out or run.scores
-    with nullcontext() if out is None else alone_in(out):
-        if run is None:
+        with opened:
+            scores = score_into(out, run.store(), how, opened)
+    else:
+        with nullcontext() if out is None else alone_in(out):
             scores = score_matrices(*load_stacked(data), how, source={"file": data.name})
-        else:
-            with opened:
-                scores = score_store(run.store(), how, opened)
-        summary = summarise(scores, shown["estimator"])
-        if out is not None:
-            scores.save(out)
+            if out is not None:
+                scores.save(out)
+    summary = summarise(scores, shown["estimator"])
     if json:
         where = {"data": str(data), "scores": None if out is None else str(out)}
         print_json({**where, **summary, "retried": opened.retried})
