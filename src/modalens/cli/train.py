@@ -1,125 +1,81 @@
-"""``modalens train``: learn features on a store."""
+"""``modalens train``: one command a learner, from the registry of learners."""
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from modalens.errors import ModalensError
+from modalens.cli.lazy import LazyCommand, command_of, group_of
+from modalens.cli.options import Json, takes
+from modalens.errors import InputError
+from modalens.features import TrainConfig
+from modalens.features.registry import commands, config_class, kind_named, kinds
+from modalens.runs.learning import LearnConfig
 
-app = typer.Typer(
-    add_completion=False, help="Learn sparse features on a store's embeddings.", no_args_is_help=True
-)
+_MORE = """Run again after a stop, it goes on where it was.
 
-Data = Annotated[
-    Path, typer.Argument(help="A run, a store, or a .npy file of two stacked matrices (2, M, D).")
-]
-Out = Annotated[Path | None, typer.Option(help="Folder of the model (default: features/NAME in the run).")]
-NFeatures = Annotated[int, typer.Option(help="Number of features.")]
-Steps = Annotated[int, typer.Option(help="Budget of batches.")]
-BatchSize = Annotated[int, typer.Option(help="Pairs in a batch.")]
-Rate = Annotated[float, typer.Option(help="Peak learning rate.")]
-Patience = Annotated[
-    int,
-    typer.Option(help="Stop when active features have settled over this many evaluations; 0 never stops."),
-]
-Seed = Annotated[int, typer.Option(help="Seed of initial values and of the order of pairs.")]
-Split = Annotated[
-    str | None,
-    typer.Option(help="Train on pairs whose column 'split' is this; the others are held out."),
-]
-Tracker = Annotated[
-    list[str] | None, typer.Option(help="Where the log goes too: tensorboard or wandb; may be repeated.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+    On several processes: torchrun --nproc-per-node 2 --no-python modalens train {name} ...
 
-
-@app.command()
-def sae(
-    data: Data,
-    kind: Annotated[str, typer.Option(help="topk, batch_topk, matryoshka or aligned.")] = "topk",
-    n_features: NFeatures = 1024,
-    k: Annotated[int, typer.Option(help="Active features of a code.")] = 32,
-    standardise: Annotated[str, typer.Option(help="none (published), shared or per_modality.")] = "none",
-    steps: Steps = 2000,
-    batch_size: BatchSize = 1024,
-    lr: Rate = 3e-3,
-    patience: Patience = 0,
-    seed: Seed = 0,
-    split: Split = None,
-    out: Out = None,
-    tracker: Tracker = None,
-    json: Json = False,
-) -> None:
-    """Train a sparse autoencoder; run again after a stop, it goes on where it was.
-
-    On several processes: torchrun --nproc-per-node 2 --no-python modalens train sae ...
+    --json prints "model" (path) and the last line of the training log: "step", "train" and "held_out".
     """
-    from modalens.features import SAEConfig, TrainConfig
-    from modalens.features.trainer import pair_width
-
-    pairs, folder = _open(data, out, f"{kind}-n{n_features}-k{k}-seed{seed}")
-    config = SAEConfig(pair_width(pairs), n_features, k, kind, standardise, seed=seed)
-    training = TrainConfig(steps=steps, batch_size=batch_size, lr=lr, patience=patience, seed=seed)
-    _train(config, pairs, training, folder, split, tracker or (), json)
 
 
-@app.command()
-def ncl(
-    data: Data,
-    n_features: NFeatures = 1024,
-    temperature: Annotated[float, typer.Option(help="What similarities are divided by.")] = 0.07,
-    steps: Steps = 2000,
-    batch_size: BatchSize = 1024,
-    lr: Rate = 1e-3,
-    patience: Patience = 0,
-    seed: Seed = 0,
-    split: Split = None,
-    out: Out = None,
-    tracker: Tracker = None,
-    json: Json = False,
-) -> None:
-    """Train a non-negative contrastive projector; run again after a stop, it goes on where it was.
-
-    On several processes: torchrun --nproc-per-node 2 --no-python modalens train ncl ...
-    """
-    from modalens.features import NCLConfig, TrainConfig
-    from modalens.features.trainer import pair_width
-
-    pairs, folder = _open(data, out, f"ncl-n{n_features}-seed{seed}")
-    config = NCLConfig(pair_width(pairs), n_features, temperature, seed=seed)
-    training = TrainConfig(steps=steps, batch_size=batch_size, lr=lr, patience=patience, seed=seed)
-    _train(config, pairs, training, folder, split, tracker or (), json)
+def _summary(name: str) -> str:
+    return f"Train a {kind_named(kinds(name)[0]).what}."
 
 
-def _open(data: Path, out: Path | None, name: str) -> tuple[Any, Path]:
-    from modalens.runs import load_stacked
+def _command(name: str) -> Any:
+    shape = config_class(name)
+
+    @takes(shape, TrainConfig, LearnConfig, leave_out=("d",))
+    def train(
+        data: Annotated[
+            Path, typer.Argument(help="A run, a store, or a .npy file of two stacked matrices (2, M, D).")
+        ],
+        out: Annotated[
+            Path | None, typer.Option(help="Folder of the model (default: features/NAME in the run).")
+        ] = None,
+        json: Json = False,
+        *,
+        config: dict[str, Any],
+        training: dict[str, Any],
+        how: dict[str, Any],
+    ) -> None:
+        from modalens.features.trainer import pair_width
+        from modalens.runs.learning import folder_for
+
+        pairs, run = _open(data, out)
+        built = shape(d=pair_width(pairs), **config)
+        learn = LearnConfig(**how)
+        schedule = TrainConfig(**training)
+        if out is None:
+            out = folder_for(run, learn.name or built.label, built, pairs, schedule, learn.split)
+        _train(built, pairs, schedule, out, learn, json)
+
+    train.__doc__ = f"{_summary(name)}\n\n    {_MORE.format(name=name)}"
+    return command_of(name, train)
+
+
+def _open(data: Path, out: Path | None) -> tuple[Any, Any]:
     from modalens.runs.layout import RunFolder
+    from modalens.runs.scoring import load_stacked
 
     if data.suffix == ".npy":
         if out is None:
-            raise ModalensError("A .npy file is in no run; say with --out where the model goes.")
-        return load_stacked(data), out
+            raise InputError("A .npy file is in no run; say with --out where the model goes.")
+        return load_stacked(data), None
     run = RunFolder.find(data)
-    return run.store(), out or run.folder / "features" / name
+    return run.store(), run
 
 
-def _train(
-    config: Any,
-    pairs: Any,
-    training: Any,
-    folder: Path,
-    split: str | None,
-    trackers: Sequence[str],
-    json: bool,
-) -> None:
+def _train(config: Any, pairs: Any, training: Any, folder: Path, how: LearnConfig, json: bool) -> None:
     from modalens.cli.output import print_json
     from modalens.features import distributed
     from modalens.runs.learning import train_on
 
     with distributed.joined():
-        trained = train_on(config, pairs, training, folder, split=split, trackers=trackers)
+        trained = train_on(config, pairs, training, folder, split=how.split, trackers=how.tracker)
         if distributed.rank() > 0:
             return
     last = trained.log[-1]
@@ -151,4 +107,8 @@ def _recalls(when: str, retrieval: dict[str, Any]) -> str:
     return f"Retrieval R@1/5/10 {when}: {', '.join(ways)}"
 
 
-train = typer.main.get_command(app)
+train = group_of(
+    "train",
+    "Learn sparse features on a store's embeddings.",
+    {name: LazyCommand(name, _summary(name), partial(_command, name)) for name in commands()},
+)
