@@ -79,13 +79,10 @@ def test_bad_pairs(run, tmp_path, rng, name, how, sentence):
     assert not (tmp_path / "m" / "config.json").exists()
 
 
-def test_a_damaged_checkpoint_and_another_configuration(run, tmp_path, rng):
+def test_a_damaged_checkpoint_and_an_unknown_tracker(run, tmp_path, rng):
     np.save(tmp_path / "x.npy", rng.standard_normal((2, 50, 6)))
     words = ("train", "sae", tmp_path / "x.npy", "--n-features", 12, "--out", tmp_path / "m", "--steps", 500)
     assert run(*words, "--batch-size", 8, "--k", 2)[0] == 0
-    code, _, err = run(*words, "--batch-size", 8, "--k", 3)
-    assert code == 2
-    assert "another configuration" in err
     (checkpoint,) = (tmp_path / "m").glob("checkpoint-*")
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     code, _, err = run(*words, "--batch-size", 8, "--k", 2)
@@ -93,4 +90,13 @@ def test_a_damaged_checkpoint_and_another_configuration(run, tmp_path, rng):
     assert "cannot be read" in err
     code, _, err = run(*words, "--k", 2, "--tracker", "mlflow")
     assert code == 2
-    assert "tensorboard and wandb" in err
+    assert "--tracker: There is no tracker 'mlflow'; choose one of tensorboard, wandb" in err
+
+
+def test_other_settings_make_other_features_of_the_same_name(run_json, store, tmp_path):
+    words = ("train", "sae", tmp_path / "run", "--n-features", 12, "--k", 2, *QUICK, "--name", "mine")
+    first = run_json(*words, "--patience", 3, "--device", "cpu")
+    assert first["model"] == str(tmp_path / "run" / "features" / "mine")
+    other = run_json(*words, "--lr", 1e-3)
+    assert other["model"].startswith(first["model"] + "-")
+    assert ml.TopKSAE.load(first["model"]).encode(store.image).shape == (60, 12)
