@@ -1,0 +1,129 @@
+"""Studies on a run: which representations, kept by what they read, and on pairs of sounds."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modalens.errors import ModalensError
+from modalens.features import SAEConfig, TrainConfig
+from modalens.pairs.base import Pair
+from modalens.runs import ScoreConfig, embed
+from modalens.runs.layout import RunFolder
+from modalens.runs.learning import train_on
+from modalens.runs.scoring import score_into
+from modalens.runs.studying import run_study
+from modalens.studies.registry import find_study
+from tests.fakes import ColourImage, FakePairs, FakeVLM
+
+QUICK = TrainConfig(steps=5, batch_size=16, log_every=5, checkpoint_every=5)
+SMALL: dict[str, dict[str, Any]] = {
+    "removal": {"folds": 2},
+    "stability": {"resamples": 5, "splits": 2},
+    "gender": {"attribute": "kind", "folds": 2, "seeds": 1},
+    "close-gap": {"draws": 5, "folds": 2, "label": "kind"},
+}
+
+
+class Sounds(FakePairs):
+    modalities = ("audio", "text")
+
+
+class SoundVLM(FakeVLM):
+    modalities = ("audio", "text")
+
+    def card(self) -> dict[str, Any]:
+        return {**super().card(), "modalities": list(self.modalities)}
+
+
+def pairs(count: int = 60) -> list[Pair]:
+    labels = [{"category": f"c{i % 2}", "kind": f"k{i % 3}"} for i in range(count)]
+    return [
+        Pair(f"{i:03d}", ColourImage(f"image {i}"), f"{'aeiout'[i % 6] * (i % 5 + 1)} about {i}", labels[i])
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="module", params=["images", "sounds"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    found = RunFolder(tmp_path_factory.mktemp(request.param))
+    sounds = request.param == "sounds"
+    store = embed(
+        Sounds(pairs()) if sounds else FakePairs(pairs()),
+        SoundVLM() if sounds else FakeVLM(),
+        found.embeddings,
+    )
+    score_into(found.scores, store, ScoreConfig(rule="mu_sigma", resamples=5))
+    for seed in (0, 1):
+        training = replace(QUICK, seed=seed)
+        train_on(SAEConfig(6, 12, 3, seed=seed), store, training, found.learned(f"sae-{seed}").folder)
+    return found
+
+
+def config(name: str, **options: Any) -> Any:
+    kind = find_study(name).config
+    rule = {"rule": "mu_sigma"} if name != "stability" else {}
+    return kind.of(None, {**SMALL.get(name, {}), **rule, **options})
+
+
+def first_side(run: RunFolder) -> str:
+    return "audio" if run.folder.name.startswith("sounds") else "image"
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_array_studies_take_images_and_sounds(run: RunFolder, name: str) -> None:
+    found = run_study(run, name, config(name))["raw"]
+    assert found.tables
+    if name == "stability":
+        again = run_study(run, name, config(name))
+        assert "seed 1" in set(again["sae-0"].tables["stability"]["comparison"])
+        assert "seed 0" in set(again["sae-1"].tables["stability"]["comparison"])
+    if name == "gender":
+        assert run.study("kind").is_dir()
+        assert set(found.tables["samples"]["input"]) == {first_side(run), "text"}
+        if first_side(run) == "audio":
+            assert not found.pictures
+
+
+@pytest.mark.parametrize("name", ["adversarial", "text-to-image"])
+def test_studies_of_images_say_why_sounds_are_none(run: RunFolder, name: str) -> None:
+    if first_side(run) == "image":
+        pytest.skip("pairs of images")
+    with pytest.raises(ModalensError, match="of images, and these pairs are of audio and text"):
+        run_study(run, name, config(name), features="raw")
+
+
+def test_studies_of_one_set_of_features_ask_which(run: RunFolder) -> None:
+    with pytest.raises(ModalensError, match="choose one of sae-0, sae-1, or raw"):
+        run_study(run, "adversarial", config("adversarial"))
+    with pytest.raises(ModalensError, match="no features 'x'; it has raw, sae-0, sae-1"):
+        run_study(run, "removal", config("removal"), features="x")
+
+
+def test_a_result_is_made_again_only_for_what_it_reads(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modalens.studies.class_removal import study
+
+    calls: list[int] = []
+    real = study.removal
+
+    def counted(*given: Any, **named: Any) -> Any:
+        calls.append(1)
+        return real(*given, **named)
+
+    monkeypatch.setattr(study, "removal", counted)
+    for _ in range(2):
+        run_study(run, "removal", config("removal"), out=tmp_path, features="raw")
+    assert len(calls) == 1
+    run_study(run, "removal", config("removal", seed=1), out=tmp_path, features="raw")
+    assert len(calls) == 2
+
+
+def test_a_classifier_of_images_is_refused_for_sounds(run: RunFolder, tmp_path: Path) -> None:
+    if first_side(run) == "image":
+        pytest.skip("pairs of images")
+    asked = config("gender", classifier="some/classifier")
+    with pytest.raises(ModalensError, match="sees images and these pairs are of audio"):
+        run_study(run, "gender", asked, out=tmp_path, features="raw")
