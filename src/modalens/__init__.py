@@ -30,9 +30,11 @@ _HOMES = {
     "load_features": "modalens.features",
     "load_pairs": "modalens.pairs",
     "load_vlm": "modalens.towers",
+    "measure_retrieval": "modalens.dominance.retrieval",
     "modality_dominance": "modalens.dominance",
     "modality_gap": "modalens.dominance",
     "monosemanticity": "modalens.interpret",
+    "top_samples": "modalens.interpret",
 }
 
 # Packages that are public as a whole.
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from modalens.dominance import modality_dominance as modality_dominance
     from modalens.dominance import modality_gap as modality_gap
     from modalens.dominance.retrieval import Retrieval as Retrieval
+    from modalens.dominance.retrieval import measure_retrieval as measure_retrieval
     from modalens.errors import ModalensError as ModalensError
     from modalens.features import NCL as NCL
     from modalens.features import AlignedSAE as AlignedSAE
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from modalens.interpret import Monosemanticity as Monosemanticity
     from modalens.interpret.bridges import bridges as bridges
     from modalens.interpret.monosemanticity import monosemanticity as monosemanticity
+    from modalens.interpret.top import top_samples as top_samples
     from modalens.pairs import Pair as Pair
     from modalens.pairs import load_pairs as load_pairs
     from modalens.runs import embed as embed

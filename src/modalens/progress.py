@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line in the log elsewhere."""
+"""Progress of long work: a bar on a terminal or in a notebook, a line a minute in the log elsewhere."""
 
 import logging
 import sys
@@ -11,10 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 logger = logging.getLogger(__name__)
 
+# Seconds between two lines of the log, and seconds that work must take to be worth one.
+_LOG_EVERY = 60.0
+_WORTH_TELLING = 1.0
+
 
 @contextmanager
 def progress_bar(description: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show the progress of one piece of work.
+    """Show the progress of one piece of work; of work that took under a second nothing is left to see.
 
     Parameters
     ----------
@@ -28,16 +32,33 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Callabl
     advance
         To be called with the number of steps just done.
     """
-    started = time.monotonic()
-    done = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+    notebook = _in_notebook()
+    shown = notebook or sys.stderr.isatty()
+    console = Console(stderr=True, force_jupyter=True if notebook else None)
+    started = told = time.monotonic()
+    done = 0
+    with Progress(*columns, console=console, disable=not shown) as bar:
         task = bar.add_task(description, total=total)
 
         def advance(steps: int) -> None:
-            nonlocal done
+            nonlocal done, told
             done += steps
             bar.advance(task, steps)
+            if not shown and time.monotonic() - told >= _LOG_EVERY:
+                told = time.monotonic()
+                of = f"{done}" if total is None else f"{done} of {total}"
+                logger.info("%s: %s after %.0f s", description, of, told - started)
 
         yield advance
-    logger.info("%s: %d done in %.1f s", description, done, time.monotonic() - started)
+        bar.live.transient = time.monotonic() - started < _WORTH_TELLING
+    took = time.monotonic() - started
+    if took >= _WORTH_TELLING:
+        logger.info("%s: %d done in %.1f s", description, done, took)
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return type(shell).__name__ == "ZMQInteractiveShell"

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from modalens.dominance import modality_dominance
-from modalens.dominance.classes import CROSS, class_codes
+from modalens.dominance.classes import CROSS
+from modalens.dominance.rules import class_codes
 from modalens.errors import ModalensError
 from tests.dominance.naive import naive_classes
 

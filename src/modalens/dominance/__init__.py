@@ -1,10 +1,11 @@
 """Which modality drives a feature, and how far apart the modalities lie."""
 
-from modalens.dominance.classes import RULES
+from modalens.dominance.estimators import ESTIMATORS
 from modalens.dominance.gap import ModalityGap, modality_gap
 from modalens.dominance.result import Dominance, LabelSwapNull
+from modalens.dominance.rules import RULES
 from modalens.dominance.scores import modality_dominance
-from modalens.dominance.sums import ESTIMATORS, DominanceSums
+from modalens.dominance.sums import DominanceSums
 
 __all__ = [
     "ESTIMATORS",

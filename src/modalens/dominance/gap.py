@@ -14,7 +14,9 @@ from modalens.dominance.classes import check_modalities
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.errors import ModalensError
 from modalens.statistics.bootstrap import group_keys, percentile_interval
+from modalens.store.base import PairStore
 from modalens.store.documents import null_to_nan, read_document, write_document
+from modalens.store.paired import paired
 from modalens.version import __version__
 
 _KIND = "modalens.ModalityGap"
@@ -22,7 +24,7 @@ _SCHEMA_VERSION = 1
 MEASURES = ("l2m", "l2i", "rmg", "separability")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModalityGap:
     """Model-level gap between the modalities; every measure is larger the further apart they are.
 
@@ -65,6 +67,10 @@ class ModalityGap:
     source: Mapping[str, Any]
     version: str
 
+    def __repr__(self) -> str:
+        measures = ", ".join(f"{name}={getattr(self, name):.3f}" for name in MEASURES)
+        return f"ModalityGap({measures}, n_pairs={self.n_pairs})"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, by field."""
         return asdict(self)
@@ -94,13 +100,13 @@ class ModalityGap:
 
 
 def modality_gap(
-    image: Matrix,
-    text: Matrix,
+    image: PairStore | Matrix,
+    text: Matrix | None = None,
     *,
     resamples: int = 200,
     seed: int = 0,
     groups: Sequence[Any] | np.ndarray | None = None,
-    modalities: tuple[str, str] = ("image", "text"),
+    modalities: tuple[str, str] | None = None,
     block_rows: int | None = None,
     source: Mapping[str, Any] | None = None,
 ) -> ModalityGap:
@@ -109,7 +115,8 @@ def modality_gap(
     Parameters
     ----------
     image, text
-        Paired matrices (n, d): NumPy arrays, torch tensors, SciPy sparse matrices or lazy columns.
+        A store, whose matrices, groups and modalities are taken; or paired matrices (n, d): NumPy arrays, torch
+        tensors, SciPy sparse matrices or lazy columns.
     resamples
         Bootstrap resamples over pairs, and as many label-swap draws; 0 leaves both out.
     seed
@@ -135,6 +142,7 @@ def modality_gap(
         If the matrices are empty, do not match, hold NaN, infinite values or a row of zeros, or have fewer
         than 4 pairs or 2 groups; or if an option is not valid.
     """
+    image, text, groups, modalities = paired(image, text, groups, modalities)
     n_pairs, d = paired_shape(image, text, check_modalities(modalities))
     plan = Plan(
         n_pairs, d, (), True, resamples=resamples, seed=seed, modalities=modalities, block_rows=block_rows

@@ -4,7 +4,7 @@ A part can be summed anywhere; parts are merged in order. They are of one size, 
 so that the sums are the same bits whoever made them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
@@ -15,9 +15,10 @@ from threadpoolctl import ThreadpoolController
 
 from modalens.arrays import Matrix, default_block_rows, read_rows, sliceable
 from modalens.dominance.classes import check_modalities
+from modalens.dominance.estimators import check_estimator
 from modalens.dominance.gap_sums import GapSums
 from modalens.dominance.separability import PairSample
-from modalens.dominance.sums import DominanceSums, check_estimator
+from modalens.dominance.sums import DominanceSums
 from modalens.errors import ModalensError
 from modalens.statistics.bootstrap import check_resampling, draw
 
@@ -50,7 +51,7 @@ class Plan:
 
     n_pairs: int
     n_features: int
-    estimators: tuple[str, ...]
+    estimators: Iterable[str]
     gap: bool
     normalize: bool = False
     resamples: int = 200
@@ -66,7 +67,12 @@ class Plan:
             raise ModalensError(f"A block must have at least 1 row, not {self.block_rows}.")
         if self.gap and self.n_pairs < _MIN_PAIRS:
             raise ModalensError(f"The gap needs at least {_MIN_PAIRS} pairs, and there are {self.n_pairs}.")
-        checked = {"resamples": resamples, "seed": seed, "modalities": check_modalities(self.modalities)}
+        checked = {
+            "estimators": tuple(self.estimators),
+            "resamples": resamples,
+            "seed": seed,
+            "modalities": check_modalities(self.modalities),
+        }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -195,7 +201,7 @@ def sum_part(image: Matrix, text: Matrix, plan: Plan, part: Part) -> Sums:
                     continue
                 try:
                     each.update(start, a, b, draws)
-                except ModalensError as error:  # signed_ratio is not defined for features that change sign
+                except ModalensError as error:  # not every estimator is defined for features that change sign
                     sums.dominance[name] = str(error)
             if sums.gap and sums.sample:
                 sums.sample.collect(start, *sums.gap.update(start, a, b, draws))

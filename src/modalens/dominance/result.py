@@ -11,8 +11,26 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modalens.dominance.classes import CROSS, DEAD, check_rule, class_codes, class_names, moments
+from modalens.dominance.classes import CROSS, DEAD, class_names, moments
+from modalens.dominance.files import read_result, write_result
+from modalens.dominance.rules import check_rule, class_codes
 from modalens.errors import ModalensError
+from modalens.store.documents import null_to_nan
+
+_KIND = "modalens.Dominance"
+_SCHEMA_VERSION = 1
+_SETTINGS = (
+    "estimator",
+    "rule",
+    "normalize",
+    "modalities",
+    "n_pairs",
+    "resamples",
+    "seed",
+    "source",
+    "version",
+)
+_SIDES = ("text", "cross", "image")  # names of the class columns, whatever the modalities are called
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +52,7 @@ class LabelSwapNull:
     class_counts: Mapping[str, Mapping[str, float]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dominance:
     """Modality dominance score of every feature, with its class, uncertainty and baseline.
 
@@ -79,6 +97,11 @@ class Dominance:
     source: Mapping[str, Any]
     version: str
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}={count}" for name, count in self.counts().items())
+        how = f"{self.estimator}, {self.rule}, n_pairs={self.n_pairs}"
+        return f"Dominance({len(self.score)} features: {counts}; mean={self.mean:.3f}, std={self.std:.3f}; {how})"
+
     @property
     def classes(self) -> tuple[str, str, str, str]:
         """The labels there are: text side, cross, image side, dead."""
@@ -117,7 +140,7 @@ class Dominance:
         rule
             The class rule; by default this result's own.
         """
-        return self.class_shares[self._rule(rule)]
+        return self._of_rule(self.class_shares, rule)
 
     def counts(self, rule: str | None = None) -> dict[str, int]:
         """Number of features in each class, dead ones included."""
@@ -132,7 +155,7 @@ class Dominance:
         """
         rule = self._rule(rule)
         dead = float(self.counts(rule)[self.classes[DEAD]]) if self.resamples else np.nan
-        ranges = [(low, high) for low, high in self.count_ranges[rule].tolist()]
+        ranges = [(low, high) for low, high in self._of_rule(self.count_ranges, rule).tolist()]
         return dict(zip(self.classes, [*ranges, (dead, dead)], strict=True))
 
     def tails(self, rule: str | None = None) -> dict[str, int]:
@@ -157,7 +180,7 @@ class Dominance:
         return np.flatnonzero(self.labels == label)
 
     def with_rule(self, rule: str) -> Self:
-        """The same scores under the other class rule; nothing is computed again."""
+        """The same scores under another class rule, such as ``mu_sigma``; nothing is computed again."""
         return replace(self, rule=check_rule(rule))
 
     def to_frame(self) -> pd.DataFrame:
@@ -179,9 +202,7 @@ class Dominance:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write to a .json or .parquet file, from which :meth:`load` gives the same numbers bit for bit."""
-        from modalens.dominance.files import save_dominance
-
-        save_dominance(self, Path(path))
+        write_result(Path(path), _KIND, _SCHEMA_VERSION, self._header(), self._columns())
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Dominance":
@@ -192,9 +213,67 @@ class Dominance:
         ModalensError
             If the file is missing, is something else, or comes from a newer modalens.
         """
-        from modalens.dominance.files import load_dominance
+        header, columns = read_result(Path(path), _KIND, _SCHEMA_VERSION)
+        try:
+            return _assemble(header, columns)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModalensError(f"{path} is damaged ({error!r}); score the embeddings again.") from error
 
-        return load_dominance(Path(path))
+    def _header(self) -> dict[str, Any]:
+        header = {name: getattr(self, name) for name in _SETTINGS}
+        header["modalities"] = list(self.modalities)
+        header["source"] = dict(self.source)
+        header["count_ranges"] = {rule: ranges.tolist() for rule, ranges in self.count_ranges.items()}
+        header["null"] = self.null and {
+            "stds": self.null.stds.tolist(),
+            "class_counts": {rule: dict(counts) for rule, counts in self.null.class_counts.items()},
+        }
+        return header
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        columns = {name: getattr(self, name) for name in ("score", "low", "high", "pairs")}
+        columns["label"] = self.labels  # for people who open the file; not read back
+        for rule, shares in self.class_shares.items():
+            for side, share in zip(_SIDES, shares.T, strict=True):
+                columns[f"p_{rule}_{side}"] = np.ascontiguousarray(share)
+        if self.null is not None:
+            columns["null_score"] = self.null.scores
+        return columns
+
+    def _of_rule(self, found: Mapping[str, np.ndarray], rule: str | None) -> np.ndarray:
+        """What was kept of a rule; files written before there was such a rule lack it."""
+        rule = self._rule(rule)
+        if rule not in found:
+            raise ModalensError(f"These scores were made before there was the rule {rule!r}; score again.")
+        return found[rule]
 
     def _rule(self, rule: str | None) -> str:
         return self.rule if rule is None else check_rule(rule)
+
+
+def _assemble(header: Mapping[str, Any], columns: Mapping[str, Any]) -> Dominance:
+    def numbers(name: str) -> np.ndarray:
+        return np.array(columns[name], dtype=np.float64)  # null becomes NaN
+
+    ranges = {rule: np.array(of, dtype=np.float64) for rule, of in header["count_ranges"].items()}
+    shares = {rule: np.stack([numbers(f"p_{rule}_{side}") for side in _SIDES], axis=1) for rule in ranges}
+    null = header["null"] and LabelSwapNull(
+        scores=numbers("null_score"),
+        stds=np.array(header["null"]["stds"], dtype=np.float64),
+        class_counts={
+            rule: {name: null_to_nan(count) for name, count in counts.items()}
+            for rule, counts in header["null"]["class_counts"].items()
+        },
+    )
+    settings = {name: header[name] for name in _SETTINGS}
+    settings["modalities"] = tuple(settings["modalities"])
+    return Dominance(
+        score=numbers("score"),
+        low=numbers("low"),
+        high=numbers("high"),
+        pairs=np.array(columns["pairs"], dtype=np.int64),
+        class_shares=shares,
+        count_ranges=ranges,
+        null=null,
+        **settings,
+    )

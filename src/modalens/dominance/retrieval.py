@@ -9,12 +9,14 @@ from scipy import stats
 
 from modalens.arrays import Matrix, paired_shape, read_rows
 from modalens.errors import ModalensError
+from modalens.store.base import PairStore
+from modalens.store.paired import paired
 
 RANKS = (1, 5, 10)
 _QUERY_ROWS = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Retrieval:
     """Recall at 1, 5 and 10 in both directions, each as (value, low, high) with a 95 % Wilson interval.
 
@@ -26,6 +28,11 @@ class Retrieval:
     text_to_image: Mapping[int, tuple[float, float, float]]
     chance: Mapping[int, float]
     n: int
+
+    def __repr__(self) -> str:
+        ways = (("image to text", self.image_to_text), ("text to image", self.text_to_image))
+        recalls = "; ".join(f"{way} {'/'.join(f'{v[0]:.3f}' for v in found.values())}" for way, found in ways)
+        return f"Retrieval(R@{'/'.join(map(str, self.chance))} {recalls}, n={self.n})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, ranks as strings."""
@@ -52,9 +59,10 @@ class Retrieval:
 
 
 def measure_retrieval(
-    image: Matrix,
-    text: Matrix,
+    image: PairStore | Matrix,
+    text: Matrix | None = None,
     *,
+    groups: Sequence[Any] | np.ndarray | None = None,
     image_ids: Sequence[Any] | np.ndarray | None = None,
     max_pairs: int = 5000,
     seed: int = 0,
@@ -64,10 +72,12 @@ def measure_retrieval(
     Parameters
     ----------
     image, text
-        Paired matrices of shape (n, d).
+        A store, whose matrices and images are taken; or paired matrices of shape (n, d).
+    groups
+        The image of each row: rows that share one show one image, which then counts once, and any of its
+        texts is right. By default that of the store, or every row is an image of its own.
     image_ids
-        One label a row; rows that share a label show one image, which then counts once, and any of its
-        texts is right. By default every row is an image of its own.
+        The same by another name.
     max_pairs
         Recall falls with the number of candidates, so it is measured on at most this many pairs, drawn
         by ``seed``; the number of images it came to stands in the result.
@@ -82,6 +92,7 @@ def measure_retrieval(
     A wrong candidate that ties with the right one counts against it, so constant embeddings score at
     or under chance.
     """
+    image, text, image_ids, _ = paired(image, text, groups if image_ids is None else image_ids)
     total, _ = paired_shape(image, text)
     labels = (
         np.arange(total) if image_ids is None else np.unique(np.asarray(image_ids), return_inverse=True)[1]

@@ -6,29 +6,21 @@ from typing import Any
 import numpy as np
 
 from modalens.arrays import Matrix, paired_shape
-from modalens.dominance.classes import (
-    CROSS,
-    DEAD,
-    IMAGE,
-    RULES,
-    TEXT,
-    check_modalities,
-    check_rule,
-    class_codes,
-    class_names,
-    moments,
-)
+from modalens.dominance.classes import CROSS, DEAD, IMAGE, TEXT, check_modalities, class_names, moments
 from modalens.dominance.parts import Plan, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
+from modalens.dominance.rules import RULES, check_rule, class_codes
 from modalens.dominance.sums import DominanceSums
 from modalens.options import DEFAULT_ESTIMATOR, DEFAULT_RULE
 from modalens.statistics.bootstrap import group_keys, percentile_interval
+from modalens.store.base import PairStore
+from modalens.store.paired import paired
 from modalens.version import __version__
 
 
 def modality_dominance(
-    image: Matrix,
-    text: Matrix,
+    image: PairStore | Matrix,
+    text: Matrix | None = None,
     estimator: str = DEFAULT_ESTIMATOR,
     rule: str = DEFAULT_RULE,
     normalize: bool = False,
@@ -36,7 +28,7 @@ def modality_dominance(
     resamples: int = 200,
     seed: int = 0,
     groups: Sequence[Any] | np.ndarray | None = None,
-    modalities: tuple[str, str] = ("image", "text"),
+    modalities: tuple[str, str] | None = None,
     block_rows: int | None = None,
     source: Mapping[str, Any] | None = None,
 ) -> Dominance:
@@ -48,14 +40,14 @@ def modality_dominance(
     Parameters
     ----------
     image, text
-        Paired matrices (n, d): NumPy arrays, torch tensors, SciPy sparse matrices or lazy columns.
+        A store, whose matrices, groups and modalities are taken; or paired matrices (n, d): NumPy arrays, torch
+        tensors, SciPy sparse matrices or lazy columns.
     estimator
-        ``mean_ratio``: mean over pairs of abs(A) / (abs(A) + abs(B)), A the image side (Beyond Cross-Modal
-        Alignment, text of section 3; Multi-Faceted Monosemanticity v2, Eq. 4). ``energy_ratio``:
-        sum A^2 / sum (A^2 + B^2) (Beyond Cross-Modal Alignment, Eq. 1). ``signed_ratio``: mean of
-        A / (A + B), for non-negative features only (Multi-Faceted Monosemanticity v1).
+        One of :data:`modalens.dominance.estimators.ESTIMATORS`: ``mean_ratio`` (published), ``energy_ratio``,
+        ``signed_ratio``.
     rule
-        ``twofold`` or ``mu_sigma`` (published); see :func:`modalens.dominance.classes.class_codes`.
+        One of :data:`modalens.dominance.rules.RULES`: ``twofold`` or ``mu_sigma`` (published). All are kept in the
+        result, which :meth:`Dominance.with_rule` shows under another one.
     normalize
         L2-normalise every embedding first.
     resamples
@@ -64,9 +56,9 @@ def modality_dominance(
         Seed of all draws. They do not depend on ``block_rows``.
     groups
         One label per pair; pairs of one group (say, captions of one image) are drawn together, since they
-        are not independent.
+        are not independent. Those of the store by default.
     modalities
-        Names of the two sides, which become class labels.
+        Names of the two sides, which become class labels; by default those of the store, or image and text.
     block_rows
         Pairs read at a time; by default as many as keep a block small.
     source
@@ -84,6 +76,7 @@ def modality_dominance(
         negative value; or if an option is not one that exists.
     """
     check_rule(rule)
+    image, text, groups, modalities = paired(image, text, groups, modalities)
     n_pairs, n_features = paired_shape(image, text, check_modalities(modalities))
     plan = Plan(n_pairs, n_features, (estimator,), False, normalize, resamples, seed, modalities, block_rows)
     keys = None if groups is None else group_keys(groups, n_pairs)

@@ -8,22 +8,14 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from modalens.arrays import Block, normalize_rows
+from modalens.dominance.estimators import ESTIMATORS, check_estimator
 from modalens.errors import ModalensError
 from modalens.statistics.bootstrap import draw
 
-ESTIMATORS = ("mean_ratio", "energy_ratio", "signed_ratio")
-
-# Values are squared on a scale of 2**(256 j) per feature: squares and their sums then stay far from overflow
-# and underflow, and since the scale is a power of two no bit is lost. Ordinary values have j = 0.
+# Estimators that square values do so on a scale of 2**(256 j) per feature: squares and their sums then stay far from
+# overflow and underflow, and since the scale is a power of two no bit is lost. Ordinary values have j = 0.
 _STEP = 256
 _UNSEEN = -5 * _STEP
-
-
-def check_estimator(estimator: str) -> str:
-    """The estimator itself, if there is one of this name."""
-    if estimator not in ESTIMATORS:
-        raise ModalensError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
-    return estimator
 
 
 class DominanceSums:
@@ -56,6 +48,7 @@ class DominanceSums:
         self.settings = (n_features, check_estimator(estimator), normalize, resamples, seed, modalities)
         self.n_features, self.estimator, self.normalize = n_features, estimator, normalize
         self.resamples, self.seed, self.modalities = resamples, seed, modalities
+        self._estimator = ESTIMATORS[estimator]
         self.n_pairs = 0
         self.pairs: Int[np.ndarray, " d"] = np.zeros(n_features, dtype=np.int64)
         self._exponent = np.full(n_features, _UNSEEN)
@@ -83,25 +76,22 @@ class DominanceSums:
         Raises
         ------
         ModalensError
-            If the estimator is ``signed_ratio`` and a value is negative.
+            If the estimator is for non-negative features and a value is negative.
         """
         rows = image.shape[0]
         if self.normalize:
             image, text = normalize_rows(image)[0], normalize_rows(text)[0]
-        if self.estimator == "signed_ratio":
+        if self._estimator.non_negative:
             for block, modality in ((image, self.modalities[0]), (text, self.modalities[1])):
-                _refuse_negative(block, start, modality)
+                _refuse_negative(block, start, modality, self.estimator)
         a, b, columns, wrap = _aligned(image, text)
         counted = (a > 0) | (b > 0)
-        if self.estimator == "energy_ratio":
+        if self._estimator.degree:
             self._rescale(_exponents(np.maximum(a, b), columns, self.n_features))
             shift = np.where(self._exponent == _UNSEEN, 0, -self._exponent)
             if shift.any():
                 a, b = (np.ldexp(side, shift[columns]) for side in (a, b))
-            share = a * a
-            count = share + b * b
-        else:
-            share, count = _fraction(a, b), counted.astype(np.float64)
+        share, count = self._estimator.parts(a, b)
         self.n_pairs += rows
         self.pairs += wrap(counted.astype(np.int64)).sum(axis=0)
         self._share += wrap(share).sum(axis=0)
@@ -121,7 +111,9 @@ class DominanceSums:
         if self.settings != other.settings:
             raise ModalensError(f"Sums made with {self.settings} and with {other.settings} cannot be merged.")
         self._rescale(other._exponent)
-        gap = np.where(other._exponent == _UNSEEN, 0, 2 * (other._exponent - self._exponent))
+        gap = np.where(
+            other._exponent == _UNSEEN, 0, self._estimator.degree * (other._exponent - self._exponent)
+        )
         for mine, theirs in zip(self._scaled(), other._scaled(), strict=True):
             mine += np.ldexp(theirs, gap if theirs.ndim == 1 else gap[:, None])
         self.pairs += other.pairs
@@ -146,7 +138,7 @@ class DominanceSums:
         """Bring the sums to a larger scale where the values ask for one."""
         grown = np.flatnonzero((exponent > self._exponent) & (self._exponent != _UNSEEN))
         if grown.size:
-            shift = 2 * (self._exponent[grown] - exponent[grown])
+            shift = self._estimator.degree * (self._exponent[grown] - exponent[grown])
             for sums in self._scaled():
                 sums[grown] = np.ldexp(sums[grown], shift if sums.ndim == 1 else shift[:, None])
         np.maximum(self._exponent, exponent, out=self._exponent)
@@ -168,15 +160,6 @@ def _aligned(image: Block, text: Block) -> tuple[np.ndarray, np.ndarray, Any, Ca
     return np.abs(both.data.real), np.abs(both.data.imag), both.indices, wrap
 
 
-def _fraction(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a / (a + b) of non-negative numbers, 0 where both are 0, without overflow or underflow."""
-    top = np.maximum(a, b)
-    top[top == 0] = 1.0
-    a = a / top
-    share: np.ndarray = a / np.maximum(a + b / top, 1.0)
-    return share
-
-
 def _exponents(values: np.ndarray, columns: np.ndarray, n_features: int) -> Int[np.ndarray, " d"]:
     """Scale of each feature's largest value, as a multiple of the step."""
     exponents = np.frexp(values)[1]
@@ -195,13 +178,14 @@ def _ratio(share: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.clip(ratio, 0.0, 1.0)  # only rounding lies outside
 
 
-def _refuse_negative(block: Block, start: int, modality: str) -> None:
+def _refuse_negative(block: Block, start: int, modality: str, estimator: str) -> None:
     values = block.data if sp.issparse(block) else block
     if not (values < 0).any():
         return
     rows, columns = (block < 0).nonzero()
     first = np.lexsort((columns, rows))[0]
+    others = " or ".join(name for name, each in ESTIMATORS.items() if not each.non_negative)
     raise ModalensError(
-        f"signed_ratio needs features that are never negative, but feature {columns[first]} of the {modality} "
-        f"matrix is negative in row {start + rows[first]}; use mean_ratio or energy_ratio."
+        f"{estimator} needs features that are never negative, but feature {columns[first]} of the {modality} "
+        f"matrix is negative in row {start + rows[first]}; use {others}."
     )

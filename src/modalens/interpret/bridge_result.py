@@ -3,15 +3,43 @@
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from modalens.errors import ModalensError
+from modalens.store.parquet import read_table, write_table
+
 VERDICTS = ("split", "private", "unclear")
+_KIND = "modalens.Bridges"
+_SCHEMA_VERSION = 1
+_SETTINGS = (
+    "modalities",
+    "n_pairs",
+    "has_decoder",
+    "min_correlation",
+    "fdr",
+    "shuffles",
+    "seed",
+    "version",
+)
+_COLUMNS = (
+    "highest_correlation",
+    "p_value",
+    "q_value",
+    "verdict",
+    "shuffled_verdict",
+    "labels",
+    "partners",
+    "correlations",
+    "geometries",
+    "bridges",
+)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bridges:
     """Each one-sided feature's strongest partners on the other side, and what they make of it.
 
@@ -66,6 +94,13 @@ class Bridges:
     seed: int
     version: str
 
+    def __repr__(self) -> str:
+        counts = "; ".join(
+            f"{side}: {', '.join(f'{verdict}={count}' for verdict, count in found.items())}"
+            for side, found in self.counts().items()
+        )
+        return f"Bridges({len(self.verdict)} features; {counts}; n_pairs={self.n_pairs})"
+
     @property
     def partner(self) -> Int[np.ndarray, " f"]:
         """The strongest partner of each feature, (f,); -1 for none. The verdict says whether it means anything."""
@@ -116,9 +151,9 @@ class Bridges:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a .parquet file, from which :meth:`load` gives the same numbers bit for bit."""
-        from modalens.interpret.bridge_files import save_bridges
-
-        save_bridges(self, Path(path))
+        header = {name: getattr(self, name) for name in _SETTINGS}
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        write_table(Path(path), _KIND, _SCHEMA_VERSION, header, columns)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Bridges":
@@ -129,9 +164,14 @@ class Bridges:
         ModalensError
             If the file is missing, is something else, or comes from a newer modalens.
         """
-        from modalens.interpret.bridge_files import load_bridges
-
-        return load_bridges(Path(path))
+        header, columns = read_table(Path(path), _KIND, _SCHEMA_VERSION)
+        try:
+            values: dict[str, Any] = {name: header[name] for name in _SETTINGS}
+            values["modalities"] = tuple(values["modalities"])
+            values |= {name: columns[name] for name in _COLUMNS}
+        except (KeyError, TypeError) as error:
+            raise ModalensError(f"{path} is damaged ({error!r}); compute the bridges again.") from error
+        return cls(**values)
 
     def _counts(self, verdict: np.ndarray) -> dict[str, dict[str, int]]:
         return {

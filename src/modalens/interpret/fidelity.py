@@ -81,7 +81,7 @@ class ModalityFidelity:
 Row = TypeVar("Row", ClassAverage, ModalityFidelity)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fidelity:
     """Averages per class and fidelity of both modalities, for every metric.
 
@@ -99,6 +99,10 @@ class Fidelity:
     fidelities: tuple[ModalityFidelity, ...]
     resamples: int
     seed: int
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{each.metric} {each.modality}={each.value:.3f}" for each in self.fidelities)
+        return f"Fidelity({found})"
 
     def average(self, metric: str, modality: str, label: str = "all") -> ClassAverage:
         """One of the averages; the errors of a wrong name list the right ones."""

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int64
 
 from modalens.errors import ModalensError
-from modalens.interpret.tables import read_table, write_table
+from modalens.store.parquet import read_table, write_table
 
 METRICS = ("embsim", "winrate", "mono", "embsim_elementwise")
 _KIND = "modalens.Monosemanticity"
@@ -21,7 +21,7 @@ _COUNTS = ("samples", "small_denominators")
 _SETTINGS = ("m", "by", "draws", "seed", "n_samples", "source", "version")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Monosemanticity:
     """Monosemanticity of every feature in one modality; higher is more monosemantic, NaN is no score.
 
@@ -77,6 +77,13 @@ class Monosemanticity:
     n_samples: int
     source: Mapping[str, Any]
     version: str
+
+    def __repr__(self) -> str:
+        means = ", ".join(
+            f"{name}={getattr(self, name)[self.scored].mean():.3f}" if self.scored.any() else f"{name}=nan"
+            for name in METRICS
+        )
+        return f"Monosemanticity({int(self.scored.sum())} of {len(self.mono)} features scored: {means}; m={self.m})"
 
     @property
     def scored(self) -> Bool[np.ndarray, " f"]:

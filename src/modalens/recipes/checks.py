@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from modalens.dominance.classes import check_rule
+from modalens.dominance.rules import check_rule
 from modalens.errors import ModalensError
 from modalens.pairs import load_pairs
 from modalens.recipes.steps import learning

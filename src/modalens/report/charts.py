@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int8
 
-from modalens.dominance.classes import class_codes, moments
+from modalens.dominance.classes import moments
+from modalens.dominance.rules import class_codes
 from modalens.report.data import EncoderResult
 from modalens.report.naming import NULL_NAME, ROLES, Naming, count
 from modalens.report.palette import colour

@@ -62,7 +62,7 @@ class InterpretConfig(Options):
     )
     m: int = option(20, "Strongest samples of each feature.", unit="samples", least=2)
     draws: int = option(5, "Random baselines of each feature.", least=1)
-    rule: str = option(DEFAULT_RULE, "Class rule behind verdicts and galleries.", choices=RULES)
+    rule: str = option(DEFAULT_RULE, "Class rule behind verdicts and galleries.", choices=tuple(RULES))
     shuffles: int = option(200, "Shuffles of the pairs behind the verdicts.", least=LEAST_SHUFFLES)
     seed: int = option(0, "Seed of every draw.", least=0)
 

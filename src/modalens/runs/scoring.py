@@ -12,10 +12,11 @@ import scipy.sparse as sp
 
 from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape, sliceable
 from modalens.dominance import ESTIMATORS, Dominance, ModalityGap
-from modalens.dominance.classes import RULES, check_modalities, check_rule
+from modalens.dominance.classes import check_modalities
 from modalens.dominance.gap import gap_of
 from modalens.dominance.parts import Part, Plan, Sums, cut_parts, sum_part
 from modalens.dominance.retrieval import Retrieval, measure_retrieval
+from modalens.dominance.rules import RULES, check_rule
 from modalens.dominance.scores import dominance_of
 from modalens.engine.workers import Engine, LocalEngine
 from modalens.errors import ModalensError
@@ -55,7 +56,7 @@ class ScoreConfig(Options):
         Bootstrap resamples, and the seed of every draw.
     """
 
-    rule: str = option(DEFAULT_RULE, "Class rule.", choices=RULES)
+    rule: str = option(DEFAULT_RULE, "Class rule.", choices=tuple(RULES))
     normalize: bool = option(False, "L2-normalise every embedding first.")
     groups: str | None = option(
         None, "Metadata column whose values are drawn together in the bootstrap (default: the image)."

@@ -118,6 +118,23 @@ class PairStore:
         model = {} if self.manifest is None else self.manifest.model
         return {"model": str(model.get("model", model.get("class", "unknown"))), "sha256": self.digest}
 
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """The image of each pair, (M,), whose captions are not independent; None where every pair has its own."""
+        if "image_path" not in self.columns:
+            return None
+        images = self.read_metadata(["image_path"])["image_path"]
+        return None if images.is_unique else images.to_numpy()
+
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """What the two sides are; codes say it in the card of the model that they were encoded from."""
+        cards = [] if self.manifest is None else [self.manifest.model, self.manifest.source.get("model", {})]
+        first, second = next(
+            (card["modalities"] for card in cards if "modalities" in card), ("image", "text")
+        )
+        return first, second
+
     def _check(self, path: Path) -> None:
         """Raise if a shard's file is not what the manifest says."""
         expected = self._checksums.get(path.relative_to(self.folder).as_posix())

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 
 from modalens.arrays import Matrix, default_block_rows, iter_paired_blocks, matrix_shape, paired_shape
 from modalens.dominance import DominanceSums, modality_dominance
-from modalens.dominance.classes import class_codes, class_names
+from modalens.dominance.classes import class_names
+from modalens.dominance.rules import class_codes
 from modalens.errors import ModalensError
 from modalens.statistics.bootstrap import draw, group_keys
 from modalens.studies.class_stability.config import StabilityConfig

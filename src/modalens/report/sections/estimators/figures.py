@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modalens.dominance.classes import class_codes
+from modalens.dominance.rules import class_codes
 from modalens.report.charts import WIDE, class_legend, evenly, new_figure
 from modalens.report.data import EncoderResult
 from modalens.report.naming import ROLES, Naming

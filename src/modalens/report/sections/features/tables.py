@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from modalens.dominance import RULES, Dominance
-from modalens.dominance.classes import class_codes
+from modalens.dominance.rules import class_codes
 from modalens.report.data import EncoderResult
 from modalens.report.naming import ROLES, Naming, count, interval, number, percent
 
