@@ -151,7 +151,7 @@ pairs_of_matrices = arrays(
     array_shapes(min_dims=2, max_dims=2, max_side=6).map(lambda shape: (2, *shape)),
     elements=magnitudes,
 )
-estimators = st.sampled_from(ESTIMATORS)
+estimators = st.sampled_from(list(ESTIMATORS))
 
 
 def scored(both: np.ndarray, estimator: str, sparse: bool = False) -> np.ndarray:
