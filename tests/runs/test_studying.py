@@ -95,7 +95,7 @@ def test_studies_of_images_say_why_sounds_are_none(run: RunFolder, name: str) ->
 
 
 def test_studies_of_one_set_of_features_ask_which(run: RunFolder) -> None:
-    with pytest.raises(ModalensError, match="choose one of sae-0, sae-1, or raw"):
+    with pytest.raises(ModalensError, match="choose with --features: raw, sae-0, sae-1"):
         run_study(run, "adversarial", config("adversarial"))
     with pytest.raises(ModalensError, match="no features 'x'; it has raw, sae-0, sae-1"):
         run_study(run, "removal", config("removal"), features="x")
