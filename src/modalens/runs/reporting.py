@@ -26,12 +26,11 @@ from modalens.report import (
 from modalens.report.cards import Gallery
 from modalens.report.naming import Naming
 from modalens.runs.galleries import MOST, collect_previews, make_gallery
-from modalens.runs.interpreting import load_interpretation
 from modalens.runs.layout import RunFolder
-from modalens.runs.representations import RAW, Representation, representations
+from modalens.runs.representations import Representation
 from modalens.runs.scoring import Scores
+from modalens.runs.shown import Shown, find_shown, written
 from modalens.store.lock import alone_in
-from modalens.studies.result import RESULT_NAME, StudyResult
 from modalens.version import __version__
 
 # What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
@@ -48,8 +47,6 @@ _BASELINES = {
         "the fixed temperature",
     ),
 }
-# Names of representations; others go by their folder.
-_NAMES = {RAW: "Raw", "sae": "SAE", "ncl": "NCL"}
 _SAMPLES = 12
 _SAMPLE_SCALE = 1.5
 
@@ -97,22 +94,21 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
         If the run or its scores are damaged.
     """
     config = config or ReportConfig()
-    own = representations(run)
-    store, scores = own[0].store, own[0].scores
+    shown = find_shown(run)
+    store, scores = shown.representations[0].store, shown.representations[0].scores
     manifest = store.manifest
     model: Mapping[str, Any] = {} if manifest is None else manifest.model
     source: Mapping[str, Any] = {} if manifest is None else manifest.source
     skipped = [] if manifest is None else manifest.skipped
     name = _encoder_name(model)
-    baselines = _baselines(run, scores)
-    note = str(model.get("class", "The encoder under study."))
-    main = _result(name, note, own)
-    galleries = _galleries(own, config)
+    main = _result(name, str(model.get("class", "The encoder under study.")), shown)
+    beside = _baselines(run, scores)
+    galleries = _galleries(shown, config)
     data = ReportData(
         title=config.title or f"The modality gap of {main.spoken}",
         summary=_summary(name, source, scores, len(store)),
         main=main,
-        baselines=baselines,
+        baselines=[each for each, _ in beside],
         provenance={
             "modalens": __version__,
             "model": dict(model),
@@ -124,7 +120,12 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
         attributions=_attributions(model, source),
         caveats=list(model.get("caveats", [])),
         samples=_samples(source),
-        studies=_studies(run, name),
+        not_shown=[*shown.left_out, *_of_baselines(beside)],
+        studies=[
+            StudyOf(features, encoder.name, result)
+            for encoder, found in [(main, shown), *beside]
+            for features, result in found.studies
+        ],
         galleries=galleries,
         previews=collect_previews(store, galleries),
     )
@@ -133,7 +134,7 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
         return write_report(data, folder)
 
 
-def _baselines(run: RunFolder, scores: Scores) -> list[EncoderResult]:
+def _baselines(run: RunFolder, scores: Scores) -> list[tuple[EncoderResult, Shown]]:
     """The runs beside a run, scored as it is; those of the demo first."""
     samples = Naming(*scores.modalities).many(scores.modalities[0])
     known = list(_BASELINES)
@@ -143,29 +144,35 @@ def _baselines(run: RunFolder, scores: Scores) -> list[EncoderResult]:
         label, note, isolates = kind, f"The run in baselines/{kind}.", ""
         if kind in _BASELINES:
             label, note, isolates = (each.format(first=samples) for each in _BASELINES[kind])
-        results.append(_result(label, note, representations(baseline, scores.config), isolates))
+        shown = find_shown(baseline, scores.config)
+        results.append((_result(label, note, shown, isolates), shown))
     return results
 
 
-def _galleries(found: Sequence[Representation], config: ReportConfig) -> list[Gallery]:
+def _of_baselines(beside: Sequence[tuple[EncoderResult, Shown]]) -> list[tuple[str, str]]:
+    """What is left out of the runs beside the one under study."""
+    return [(f"{what} of {encoder.spoken}", why) for encoder, shown in beside for what, why in shown.left_out]
+
+
+def _galleries(shown: Shown, config: ReportConfig) -> list[Gallery]:
     """Cards of every representation that was interpreted."""
     galleries = []
-    for each in _in_order(found):
-        if (known := load_interpretation(each)) is not None:
+    for each in shown.representations:
+        if (known := shown.interpretations.get(each.name)) is not None:
             about = "The embeddings' own coordinates." if each.learned is None else _note(each)
-            name = _NAMES.get(each.name, each.name)
-            galleries.append(make_gallery(name, about, known, top=config.top, most=config.max_features))
+            galleries.append(
+                make_gallery(written(each.name), about, known, top=config.top, most=config.max_features)
+            )
     return galleries
 
 
-def _learned(found: Sequence[Representation]) -> list[LearnedResult]:
-    """The features learned on a run, those of the demo first."""
+def _learned(shown: Shown) -> list[LearnedResult]:
+    """The features learned on a run."""
     results = []
-    for each in _in_order(found):
+    for each in shown.representations:
         if each.learned is not None:
-            name = _NAMES.get(each.name, each.name)
             dominance, log = each.scores.dominance, each.learned.log
-            results.append(LearnedResult(name, _note(each), dominance, _quality(each), log))
+            results.append(LearnedResult(written(each.name), _note(each), dominance, _quality(each), log))
     return results
 
 
@@ -180,46 +187,24 @@ def _note(each: Representation) -> str:
     return "" if each.learned is None else _describe(each.learned.model.card(), _quality(each))
 
 
-def _studies(run: RunFolder, name: str) -> list[StudyOf]:
-    """Every study of the run and of its baselines: ``studies/STUDY/REPRESENTATION``."""
-    runs = [(name, run)] + [(_BASELINES.get(kind, (kind,))[0], each) for kind, each in run.baselines()]
-    found = []
-    for encoder, each in runs:
-        folders = [path.parent for path in each.folder.glob(f"studies/*/*/{RESULT_NAME}")]
-        for folder in sorted(folders, key=lambda path: (path.parent.name, _place(path.name), path.name)):
-            kind = folder.name
-            found.append(StudyOf(_NAMES.get(kind, kind), encoder, StudyResult.load(folder)))
-    return found
-
-
-def _interpreted(found: Sequence[Representation]) -> list[InterpretedResult]:
+def _interpreted(shown: Shown) -> list[InterpretedResult]:
     """How interpretable features are, where that was measured."""
     results = []
-    for each in _in_order(found):
-        if (known := load_interpretation(each)) is not None:
-            judges = (known.config.image_embedder, known.config.text_embedder)
-            sides = zip(known.mds.modalities, judges, strict=True)
-            results.append(
-                InterpretedResult(
-                    _NAMES.get(each.name, each.name),
-                    known.config.rule,
-                    known.fidelity,
-                    known.bridges.counts(),
-                    known.bridges.shuffled_counts(),
-                    known.along,
-                    [side for side, judge in sides if judge == OWN],
-                )
+    for name, known in shown.interpretations.items():
+        judges = (known.config.image_embedder, known.config.text_embedder)
+        sides = zip(known.mds.modalities, judges, strict=True)
+        results.append(
+            InterpretedResult(
+                written(name),
+                known.config.rule,
+                known.fidelity,
+                known.bridges.counts(),
+                known.bridges.shuffled_counts(),
+                known.along,
+                [side for side, judge in sides if judge == OWN],
             )
+        )
     return results
-
-
-def _in_order(found: Sequence[Representation]) -> list[Representation]:
-    """The embeddings, the demo's features, then others by name."""
-    return sorted(found, key=lambda each: _place(each.name))
-
-
-def _place(name: str) -> int:
-    return list(_NAMES).index(name) if name in _NAMES else len(_NAMES)
 
 
 def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
@@ -229,8 +214,8 @@ def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
     return f"{kind_of_card(card).model_class.describe(card)}; {active}."
 
 
-def _result(name: str, note: str, found: Sequence[Representation], isolates: str = "") -> EncoderResult:
-    scores = found[0].scores
+def _result(name: str, note: str, shown: Shown, isolates: str = "") -> EncoderResult:
+    scores = shown.representations[0].scores
     return EncoderResult(
         name,
         note,
@@ -238,8 +223,8 @@ def _result(name: str, note: str, found: Sequence[Representation], isolates: str
         scores.gap,
         scores.retrieval,
         isolates,
-        _learned(found),
-        _interpreted(found),
+        _learned(shown),
+        _interpreted(shown),
     )
 
 
@@ -247,9 +232,8 @@ def _encoder_name(model: Mapping[str, Any]) -> str:
     name = str(model.get("model", "The encoder"))
     if name == "demo":
         return "Demo encoder"
-    return (
-        Path(name).name if Path(name).is_absolute() else name
-    )  # where a model lies is told under its provenance
+    # Where a model lies stands under provenance.
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def _summary(name: str, source: Mapping[str, Any], scores: Scores, stored: int) -> str:
