@@ -14,7 +14,7 @@ from platformdirs import user_cache_dir
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def cached(name: str, build: Callable[[], Entry]) -> Entry:
                 entry = build()
                 _write(path, *entry)
     except (OSError, SafetensorError) as error:
-        raise ModalensError(
+        raise InputError(
             f"The cache folder {path.parent} cannot be written ({error}); free some space there, or point "
             "MODALENS_CACHE at another folder."
         ) from error

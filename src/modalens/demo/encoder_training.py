@@ -18,7 +18,7 @@ from modalens.demo.frozen import ImageTower, TextTower
 from modalens.demo.heads import Heads, train_heads
 from modalens.demo.splits import held_out_concepts, split_of
 from modalens.demo.twins import HeadsRecipe
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.hashing import sha256_of
 from modalens.pairs import Pair, Pairs
 from modalens.progress import progress_bar
@@ -75,7 +75,7 @@ def prepare(pairs: Pairs, recipe: HeadsRecipe) -> DemoParts:
     concepts = {pair.label["concept"] for pair in items}
     training_pairs = [pair for pair in items if split_of(pair.label["concept"]) == "train"]
     if not training_pairs:
-        raise ModalensError(f"The source {pairs.name} has no pair in the demo's training split.")
+        raise InputError(f"The source {pairs.name} has no pair in the demo's training split.")
     heads = trained_heads(features, training_pairs, recipe)
     training = {
         **pairs.card(),

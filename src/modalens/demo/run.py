@@ -37,9 +37,7 @@ CONFIG = ScoreConfig(groups="concept", split="held-out")
 
 # More steps fit the training concepts closer, and the held-out ones no better.
 _SAE = TrainConfig(steps=500, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
-_NCL = TrainConfig(
-    steps=300, batch_size=512, lr=1e-3, log_every=50, checkpoint_every=100, evaluation_pairs=1000
-)
+_NCL = TrainConfig(steps=300, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
 _INTERPRETATION = InterpretConfig()
 # What studies of one representation look at.
 _ONE = "sae"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from modalens.engine.ray_engine import RayEngine
 from modalens.engine.workers import Engine, LocalEngine
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.options import Options, option
 
 ENGINES = ("local", "ray")
@@ -45,8 +45,8 @@ def open_engine(
     """
     if engine == "local":
         if address is not None:
-            raise ModalensError("The engine local has no address; leave it out, or choose the engine ray.")
+            raise InputError("The engine local has no address; leave it out, or choose the engine ray.")
         return LocalEngine(workers)
     if engine == "ray":
         return RayEngine(workers, address)
-    raise ModalensError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
+    raise InputError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")

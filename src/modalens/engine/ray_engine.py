@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from modalens.engine.workers import Engine, WorkerDiedError, compute_on_one_core, outcome
-from modalens.errors import ModalensError
+from modalens.errors import InputError, MissingPackageError
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class RayEngine(Engine):
     Parameters
     ----------
     workers
-        Actors at work side by side; no more are hired than the cluster has GPUs or cores for.
+        Actors at work side by side; no more are started than the cluster has GPUs or cores for.
     address
         Of a running cluster, as ``ray.init`` takes it; by default the one that ``RAY_ADDRESS`` names, else one that
         is started on this machine for the time the engine is open. A program that has already joined a cluster
@@ -44,9 +44,7 @@ class RayEngine(Engine):
         try:
             import ray
         except ImportError as error:
-            raise ModalensError(
-                "The engine ray needs the package ray; install it with pip install 'modalens[ray]'."
-            ) from error
+            raise MissingPackageError.of("The engine ray", "ray", "ray") from error
         self._ray = ray
         self._address = address
         self._joined = False
@@ -60,7 +58,7 @@ class RayEngine(Engine):
         room = int(resources.get("GPU" if self._gpus else "CPU", 0))
         if room < self.workers:
             what = "GPUs" if self._gpus else "cores"
-            logger.warning("The cluster has %d %s, so %d workers are hired", room, what, max(room, 1))
+            logger.warning("The cluster has %d %s, so %d workers are started", room, what, max(room, 1))
             self.workers = max(room, 1)
         return self
 
@@ -80,17 +78,17 @@ class RayEngine(Engine):
             own["_system_config"] = {"worker_niceness": 0}
         try:
             if address:
-                _knock(address)
+                _check_reachable(address)
             self._ray.init(address, configure_logging=False, log_to_driver=False, **own)
         except (OSError, RuntimeError, ValueError) as error:
             reason = str(error).split("\n")[0].rstrip(".")
-            raise ModalensError(
+            raise InputError(
                 f"No Ray cluster answers at {address or 'this machine'} ({reason}); start one with ray start --head, "
                 "or leave the address out."
             ) from error
         self._joined = True
 
-    def hire(self) -> "_Actor":
+    def start_worker(self) -> "_Actor":
         """Start an actor."""
         return _Actor(self._ray, self._gpus)
 
@@ -101,7 +99,7 @@ class RayEngine(Engine):
         return [of_reference[reference] for reference in ready]
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise an OSError if nobody listens at HOST:PORT; Ray itself would try for minutes and then abort."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon:
@@ -132,10 +130,10 @@ class _Actor:
         )
         self.reference: Any = None
 
-    def give(self, task: Callable[[Any], Any], item: Any) -> None:
+    def submit(self, task: Callable[[Any], Any], item: Any) -> None:
         self.reference = self._actor.do.remote(task, item)
 
-    def take(self) -> Any:
+    def outcome(self) -> Any:
         errors = self._ray.exceptions
         try:
             return self._ray.get(self.reference)
@@ -147,5 +145,5 @@ class _Actor:
         ) as error:
             raise WorkerDiedError(type(error).__name__) from error
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         self._ray.kill(self._actor)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +32,15 @@ class WorkerDiedError(Exception):
 class Worker(Protocol):
     """Someone who does one piece of work at a time, elsewhere."""
 
-    def give(self, task: Callable[[Any], Any], item: Any) -> None:
+    def submit(self, task: Callable[[Any], Any], item: Any) -> None:
         """Hand over a piece; a worker that is dead says so when asked for the outcome."""
         ...
 
-    def take(self) -> Any:
+    def outcome(self) -> Any:
         """The outcome of the piece, once it is there; raises :class:`WorkerDiedError`."""
         ...
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         """End the worker at once, whatever it is at."""
         ...
 
@@ -67,7 +67,7 @@ class _Fault:
 
 
 class Engine(ABC):
-    """Maps a task over pieces of work; a context manager, at whose end its workers are dismissed.
+    """Maps a task over pieces of work; a context manager, at whose end its workers are stopped.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Engine(ABC):
 
     def __init__(self, workers: int = 1) -> None:
         if workers < 1:
-            raise ModalensError(f"workers is {workers}; it must be at least 1.")
+            raise InputError(f"workers is {workers}; it must be at least 1.")
         self.workers = workers
         self.retried: list[str] = []
         self._idle: list[Worker] = []
@@ -102,10 +102,10 @@ class Engine(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         while self._idle:
-            self._idle.pop().dismiss()
+            self._idle.pop().stop()
 
     @abstractmethod
-    def hire(self) -> Any:
+    def start_worker(self) -> Any:
         """Start a worker."""
 
     @abstractmethod
@@ -146,18 +146,18 @@ class Engine(ABC):
                     job = lost.popleft() if lost else next(upcoming, None) if room else None
                     if job is None:
                         break
-                    worker = self._idle.pop() if self._idle else self.hire()
+                    worker = self._idle.pop() if self._idle else self.start_worker()
                     busy[worker] = job
                     job.tries += 1
-                    worker.give(task, job.item)
+                    worker.submit(task, job.item)
                 if not busy:
                     return
                 for worker in self.wait(list(busy)):
                     job = busy.pop(worker)
                     try:
-                        done[job.index] = job.item, _result(worker.take())
+                        done[job.index] = job.item, _result(worker.outcome())
                     except WorkerDiedError as death:
-                        worker.dismiss()
+                        worker.stop()
                         self._note(job, name(job.item), death)
                         lost.append(job)
                     else:
@@ -167,11 +167,11 @@ class Engine(ABC):
                     turn += 1
         finally:
             for worker in busy:
-                worker.dismiss()
+                worker.stop()
 
     def _note(self, job: _Job, name: str, death: WorkerDiedError) -> None:
         if job.tries == TRIES:
-            raise ModalensError(
+            raise InputError(
                 f"Each of the {TRIES} workers that tried {name} died ({death}); give a worker more memory or less to "
                 "do at a time, and see that a script that starts workers has a main guard."
             ) from death
@@ -189,7 +189,7 @@ class LocalEngine(Engine):
         super().__init__(workers)
         self.in_process = workers == 1
 
-    def hire(self) -> "_Process":
+    def start_worker(self) -> "_Process":
         """Start a process."""
         return _Process()
 
@@ -220,13 +220,13 @@ class _Process:
         self._process.start()
         theirs.close()
 
-    def give(self, task: Callable[[Any], Any], item: Any) -> None:
+    def submit(self, task: Callable[[Any], Any], item: Any) -> None:
         try:
             self.pipe.send((task, item))
         except (BrokenPipeError, ConnectionResetError):
             return  # the outcome will tell
 
-    def take(self) -> Any:
+    def outcome(self) -> Any:
         try:
             return self.pipe.recv()
         except (EOFError, ConnectionResetError) as error:
@@ -234,7 +234,7 @@ class _Process:
             code = self._process.exitcode or 0
             raise WorkerDiedError(f"signal {-code}" if code < 0 else f"exit code {code}") from error
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         self._process.kill()
         self._process.join()
         self.pipe.close()
@@ -269,7 +269,7 @@ def outcome(task: Callable[[Any], Any], item: Any) -> Any:
 
 def _result(found: Any) -> Any:
     if isinstance(found, _Refusal):
-        raise ModalensError(found.sentence)
+        raise InputError(found.sentence)
     if isinstance(found, _Fault):
         raise RuntimeError(f"A worker failed:\n{found.trace}")
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.decoder_warnings import no_decoder_warnings
 
 _SIZE_UNKNOWN = 2**32 - 1
@@ -35,14 +35,14 @@ class Audio:
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 1 or not len(self.samples):
-            raise ModalensError(
+            raise InputError(
                 f"Sound must be one channel of samples, not an array of shape {self.samples.shape}; average its "
                 "channels."
             )
         if not np.isfinite(self.samples).all():
-            raise ModalensError("Sound must be finite numbers; this one has a NaN or an infinite sample.")
+            raise InputError("Sound must be finite numbers; this one has a NaN or an infinite sample.")
         if self.rate != int(self.rate) or self.rate < 1:
-            raise ModalensError(f"The rate of a sound is {self.rate!r}; it must be a positive whole number.")
+            raise InputError(f"The rate of a sound is {self.rate!r}; it must be a positive whole number.")
 
     @property
     def seconds(self) -> float:
@@ -97,10 +97,10 @@ class SoundFile:
                 rate, samples = wavfile.read(self.path)
             return Audio(_one_channel(_amplitudes(samples)), int(rate))
         except FileNotFoundError as error:
-            raise ModalensError(f"The sound {self.path} does not exist.") from error
+            raise InputError(f"The sound {self.path} does not exist.") from error
         except Exception as error:  # damaged headers break the reader in many ways
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-            raise ModalensError(
+            raise InputError(
                 f"The sound {self.path} cannot be decoded ({reason}); give it as a WAV file."
             ) from error
 

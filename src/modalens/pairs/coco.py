@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import FileImage
 from modalens.pairs.text import UnusableError, clean_caption, escape_name
@@ -40,7 +40,7 @@ class CocoPairs(Pairs):
         folder, captions, instances = _parts(location)
         self.root = Path(folder).expanduser()
         if not self.root.is_dir():
-            raise ModalensError(f"There is no folder of images '{folder}'; give one as in {self.example}.")
+            raise InputError(f"There is no folder of images '{folder}'; give one as in {self.example}.")
         document = _read(captions)
         try:
             self._file_of = {image["id"]: str(image["file_name"]) for image in document["images"]}
@@ -50,14 +50,12 @@ class CocoPairs(Pairs):
                 self._captions[each["image_id"]].append((each["id"], each["caption"]))
                 numbers.add(each["id"])
         except (KeyError, TypeError) as error:
-            raise ModalensError(
+            raise InputError(
                 f"The file '{captions}' holds no COCO captions ({_fault(error)}); give one such as "
                 "captions_val2017.json."
             ) from error
         if len(self._file_of) < len(document["images"]) or len(numbers) < len(document["annotations"]):
-            raise ModalensError(
-                f"The file '{captions}' gives two images or two captions one number; mend it."
-            )
+            raise InputError(f"The file '{captions}' gives two images or two captions one number; mend it.")
         self._info = document.get("info")
         self._category_of = None if instances is None else _largest_objects(instances)
 
@@ -118,7 +116,7 @@ def _parts(location: str) -> tuple[str, str, str | None]:
     if len(parts) == 3 and not parts[1].endswith(".json"):
         parts = location.rsplit(",", 1)
     if len(parts) < 2 or not all(parts):
-        raise ModalensError(
+        raise InputError(
             f"The source coco takes a folder of images and a file of captions, not '{location}'; give them as in "
             f"{CocoPairs.example}."
         )
@@ -157,7 +155,7 @@ def _largest_objects(file: str) -> dict[Any, str]:
                 largest[each.image] = each
         return {image: names[each.category] for image, each in largest.items()}
     except (KeyError, TypeError, AttributeError) as error:
-        raise ModalensError(
+        raise InputError(
             f"The file '{file}' holds no COCO instances ({_fault(error)}); give one such as "
             "instances_val2017.json."
         ) from error
@@ -168,13 +166,13 @@ def _read(file: str, **options: Any) -> dict[str, Any]:
         with Path(file).expanduser().open(encoding="utf-8") as stream:
             document = json.load(stream, **options)
     except FileNotFoundError as error:
-        raise ModalensError(f"There is no annotation file '{file}'.") from error
+        raise InputError(f"There is no annotation file '{file}'.") from error
     except OSError as error:
-        raise ModalensError(f"The annotation file '{file}' cannot be read ({error.strerror}).") from error
+        raise InputError(f"The annotation file '{file}' cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
-        raise ModalensError(f"The annotation file '{file}' is not valid JSON ({error}).") from error
+        raise InputError(f"The annotation file '{file}' is not valid JSON ({error}).") from error
     if not isinstance(document, dict):
-        raise ModalensError(f"The annotation file '{file}' holds no COCO annotations.")
+        raise InputError(f"The annotation file '{file}' holds no COCO annotations.")
     return document
 
 

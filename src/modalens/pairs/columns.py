@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 
 # In the order in which they are taken.
 _IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo")
@@ -77,13 +77,13 @@ def _choose(table: str, kinds: Mapping[str, str], named: str | None, role: str, 
     if len(fitting) == 1:
         return fitting[0]
     told = f"several could be: {', '.join(fitting)}" if fitting else f"its columns are: {', '.join(kinds)}"
-    raise ModalensError(f"No column of {table} is plainly the {role} ({told}); name it with {role}=COLUMN.")
+    raise InputError(f"No column of {table} is plainly the {role} ({told}); name it with {role}=COLUMN.")
 
 
 def _require(table: str, kinds: Mapping[str, str], column: str, role: str, allowed: Collection[str]) -> None:
     if column not in kinds:
-        raise ModalensError(f"{table} has no column '{column}'; its columns are: {', '.join(kinds)}.")
+        raise InputError(f"{table} has no column '{column}'; its columns are: {', '.join(kinds)}.")
     if kinds[column] not in allowed:
-        raise ModalensError(
+        raise InputError(
             f"The column '{column}' of {table} cannot be the {role}: it holds {kinds[column]} values."
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import IMAGE_SUFFIXES, FileImage
 from modalens.pairs.text import UnusableError, decode_caption, escape_name
@@ -37,7 +37,7 @@ class FolderPairs(Pairs):
         self.name = f"folder:{location}"
         self.root = Path(location).expanduser()
         if not location or not self.root.is_dir():
-            raise ModalensError(f"There is no folder '{location}'; give one as in {self.example}.")
+            raise InputError(f"There is no folder '{location}'; give one as in {self.example}.")
         files = sorted(_walk(self.root))
         self._images = [file for file in files if PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES]
         self._captions = [file for file in files if PurePosixPath(file).suffix.lower() == ".txt"]
@@ -46,7 +46,7 @@ class FolderPairs(Pairs):
             self._caption_of.setdefault(_stem(file), file)
         self._images_with_stem = Counter(map(_stem, self._images))
         if not self._images_with_stem.keys() & self._caption_of.keys():
-            raise ModalensError(
+            raise InputError(
                 f"The folder '{location}' has no pair: it holds {len(self._images)} images and "
                 f"{len(self._captions)} .txt files, and an image needs a .txt of the same name beside it."
             )
@@ -89,7 +89,7 @@ def _walk(root: Path) -> Iterator[str]:
     """Paths of the files under a folder, relative to it, with forward slashes."""
 
     def refuse(error: OSError) -> NoReturn:
-        raise ModalensError(f"The folder '{error.filename}' cannot be read ({error.strerror}).") from error
+        raise InputError(f"The folder '{error.filename}' cannot be read ({error.strerror}).") from error
 
     for folder, subfolders, files in os.walk(root, onerror=refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]

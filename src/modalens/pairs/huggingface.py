@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, MissingPackageError
 from modalens.hub_errors import hub_sentences
 from modalens.pairs.base import ImageRef, Pair, Pairs, Skipped
 from modalens.pairs.columns import choose_columns
@@ -112,7 +112,7 @@ class HuggingFacePairs(Pairs):
             else:
                 found = load(str(self._folder), self._address.config, streaming=True)
         except Exception as error:  # the library raises anything
-            raise ModalensError(
+            raise InputError(
                 f"The dataset {self._address.name} cannot be opened ({_reason(error)})."
             ) from error
         splits: Mapping[str, Any] = found
@@ -120,7 +120,7 @@ class HuggingFacePairs(Pairs):
 
     def _split(self, splits: Mapping[str, Any]) -> Any:
         if self._address.split not in splits:
-            raise ModalensError(
+            raise InputError(
                 f"The dataset {self._address.name} has no split '{self._address.split}'; its splits are: "
                 f"{', '.join(map(str, splits))}."
             )
@@ -150,7 +150,7 @@ class HuggingFacePairs(Pairs):
             for number, row in enumerate(self._rows):
                 yield number, row
         except Exception as error:  # the library raises anything
-            raise ModalensError(
+            raise InputError(
                 f"The dataset {self._address.name} cannot be read after row {number} ({_reason(error)}); run again "
                 "and it goes on there."
             ) from error
@@ -185,18 +185,16 @@ def _parse(location: str) -> _Address:
     place, _, query = location.partition("?")
     name, _, split = place.rpartition(":")
     if not name or not split:
-        raise ModalensError(
+        raise InputError(
             f"The source hf takes a dataset and a split, not '{location}'; give them as in "
             f"{HuggingFacePairs.example}."
         )
     try:
         settings = dict(parse_qsl(query, strict_parsing=True)) if query else {}
     except ValueError as error:
-        raise ModalensError(
-            f"The settings '{query}' must be written as in ?image=img&text=caption."
-        ) from error
+        raise InputError(f"The settings '{query}' must be written as in ?image=img&text=caption.") from error
     if unknown := [key for key in settings if key not in _SETTINGS]:
-        raise ModalensError(
+        raise InputError(
             f"The source hf has no setting '{unknown[0]}'; the settings are: {', '.join(_SETTINGS)}."
         )
     columns = {key: value for key, value in settings.items() if key in _COLUMNS}
@@ -207,9 +205,7 @@ def _library() -> Any:
     try:
         return import_module("datasets")
     except ImportError as error:
-        raise ModalensError(
-            "The hf pairs need the package datasets; install it with pip install 'modalens[hf]'."
-        ) from error
+        raise MissingPackageError.of("The source hf", "datasets", "hf") from error
 
 
 def _commit(address: _Address) -> str:

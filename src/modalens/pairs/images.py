@@ -8,7 +8,7 @@ from typing import IO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.decoder_warnings import no_decoder_warnings
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
@@ -86,14 +86,14 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
         with no_decoder_warnings(), opener() as stream, Image.open(stream) as image:
             return flatten_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
-        raise ModalensError(f"The image {name} does not exist.") from error
+        raise InputError(f"The image {name} does not exist.") from error
     except Image.DecompressionBombError as error:
-        raise ModalensError(f"The image {name} has too many pixels to be decoded safely.") from error
+        raise InputError(f"The image {name} has too many pixels to be decoded safely.") from error
     except UnidentifiedImageError as error:
-        raise ModalensError(f"The image {name} is not an image Pillow can read.") from error
+        raise InputError(f"The image {name} is not an image Pillow can read.") from error
     except Exception as error:  # Pillow's decoders raise anything on damaged bytes
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ModalensError(f"The image {name} cannot be decoded ({reason}).") from error
+        raise InputError(f"The image {name} cannot be decoded ({reason}).") from error
 
 
 def flatten_rgb(image: Image.Image) -> Image.Image:

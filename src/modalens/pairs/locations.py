@@ -6,7 +6,7 @@ from glob import glob
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.remote import is_url, match_urls, public_url, require_file
 from modalens.pairs.text import escape_name
 
@@ -27,12 +27,12 @@ def expand_shards(location: str) -> list[str]:
         # Part by part, to know the first and the last shard that a URL with braces stands for.
         parts = [[place for place in expand_urls(part) if place] for part in location.split("::")]
     except (ValueError, AssertionError) as error:
-        raise ModalensError(f"The shards '{location}' cannot be expanded: {error}.") from error
+        raise InputError(f"The shards '{location}' cannot be expanded: {error}.") from error
     for places in parts:
         found = [_match(place) for place in places]
         for place, matches in zip(places, found, strict=True):
             if not matches:
-                raise ModalensError(f"There is no shard '{place}', which '{location}' stands for.")
+                raise InputError(f"There is no shard '{place}', which '{location}' stands for.")
         shards += [shard for matches in found for shard in matches]
         # Asking a server for each of thousands of shards could take an hour, and a range that is too long
         # is the mistake people make.
@@ -40,9 +40,9 @@ def expand_shards(location: str) -> list[str]:
             if is_url(place) and "*" not in place:
                 require_file(place)
     if not shards:
-        raise ModalensError("No shards are given; give some as in wds:shards/{0000..0012}.tar.")
+        raise InputError("No shards are given; give some as in wds:shards/{0000..0012}.tar.")
     if repeated := [shard for shard, times in Counter(shards).items() if times > 1]:
-        raise ModalensError(f"The shard '{repeated[0]}' is given twice by '{location}'.")
+        raise InputError(f"The shard '{repeated[0]}' is given twice by '{location}'.")
     return shards
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from PIL import Image
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.audio import Audio
 from modalens.pairs.images import flatten_rgb
 from modalens.pairs.text import clean_caption, escape_name
@@ -169,8 +169,8 @@ class _Sounds(Modality):
         return Preview("audio/wav", buffer.getvalue(), left_out)
 
 
-def _of_another_modality(wanted: Modality, sample: Any) -> ModalensError:
-    return ModalensError(
+def _of_another_modality(wanted: Modality, sample: Any) -> InputError:
+    return InputError(
         f"The source gives {type(sample).__name__} in place of {wanted.plural}; take a source of {wanted.plural}."
     )
 
@@ -190,5 +190,5 @@ def find_modality(name: str) -> Modality:
         If there is none.
     """
     if name not in MODALITIES:
-        raise ModalensError(f"There is no modality {name!r}; there are {', '.join(MODALITIES)}.")
+        raise InputError(f"There is no modality {name!r}; there are {', '.join(MODALITIES)}.")
     return MODALITIES[name]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from modalens.errors import MissingPackageError, ModalensError
+from modalens.errors import InputError, MissingPackageError, ModalensError
 from modalens.pairs.images import decode_rgb
 
 logger = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class RemoteFile:
         file = self._system.open(self._path, "rb")
         size = getattr(file, "size", None)
         if self._position and size != self._size:
-            raise ModalensError(f"{public_url(self.url)} has changed while it was read; run again.")
+            raise InputError(f"{public_url(self.url)} has changed while it was read; run again.")
         self._size = size
         try:
             file.seek(self._position)
@@ -184,7 +184,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
             "with pip."
         ) from error
     except Exception as error:  # each file system checks its settings in its own way
-        raise ModalensError(f"{public_url(url)} cannot be read ({_reason(error, url)}).") from error
+        raise InputError(f"{public_url(url)} cannot be read ({_reason(error, url)}).") from error
     return system, path
 
 
@@ -199,12 +199,12 @@ def _patiently(action: Callable[[], _T], url: str, on_retry: Callable[[], None] 
         except Exception as error:  # every file system has its own kinds
             cause = _cause(error, url)
             if isinstance(cause, FileNotFoundError) or _status(cause) in _MISSING_STATUS:
-                raise ModalensError(f"There is no file {public_url(url)}.") from error
+                raise InputError(f"There is no file {public_url(url)}.") from error
             if _is_hopeless(cause):
-                raise ModalensError(f"{public_url(url)} cannot be read ({_reason(cause, url)}).") from error
+                raise InputError(f"{public_url(url)} cannot be read ({_reason(cause, url)}).") from error
             delay = next(delays, None)
             if delay is None:
-                raise ModalensError(
+                raise InputError(
                     f"{public_url(url)} could not be read in {len(DELAYS) + 1} tries ({_reason(cause, url)}); "
                     "run again when it is in reach."
                 ) from error

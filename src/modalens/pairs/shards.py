@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import BytesImage
 from modalens.pairs.locations import expand_shards, name_shards
@@ -92,7 +92,7 @@ def _samples(shard: str, on_retry: Callable[[], None]) -> Iterator[Sample]:
     except ValueError as error:
         if isinstance(error, ModalensError):
             raise
-        raise ModalensError(
+        raise InputError(
             f"The shard '{_spoken(shard)}' has two files of one name ({error.args[0]})."
         ) from error
 
@@ -117,7 +117,7 @@ def _files(shard: str, on_retry: Callable[[], None]) -> Iterator[Sample]:
                     yield {"fname": member.name, "data": part.read(), "__url__": shard}
                 place = f"after the file '{escape_name(member.name)}' at byte {archive.offset}"
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise ModalensError(
+        raise InputError(
             f"The shard '{_spoken(shard)}' is damaged or cut short {place} ({error}); write or download it again."
         ) from error
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import Any
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.base import Pairs
 
 SOURCES: Mapping[str, str] = {
@@ -41,12 +41,12 @@ def load_pairs(source: str, **options: Any) -> Pairs:
     prefix, _, location = source.partition(":")
     if prefix not in SOURCES:
         examples = ", ".join(_class_of(known).example for known in SOURCES)
-        raise ModalensError(f"Unknown source of pairs '{source}'; the sources are, by example: {examples}.")
+        raise InputError(f"Unknown source of pairs '{source}'; the sources are, by example: {examples}.")
     kind = _class_of(prefix)
     try:
         inspect.signature(kind).bind(location, **options)
     except TypeError as error:
-        raise ModalensError(f"The source {prefix} cannot be opened with these options: {error}.") from error
+        raise InputError(f"The source {prefix} cannot be opened with these options: {error}.") from error
     opened: Pairs = kind(location, **options)
     return opened
 

@@ -9,7 +9,7 @@ from itertools import islice, zip_longest
 from pathlib import Path, PurePath
 from typing import Any
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs.audio import SoundFile
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import FileImage
@@ -53,19 +53,19 @@ class CsvPairs(Pairs):
         self.name = f"csv:{location}"
         self.path = Path(location).expanduser()
         if not location or not self.path.is_file():
-            raise ModalensError(f"There is no file '{location}'; give one as in {self.example}.")
+            raise InputError(f"There is no file '{location}'; give one as in {self.example}.")
         self.columns = next((cells for _, cells in self._lines()), [])
         listed = [name for name in _KINDS if name in self.columns]
         missing = [
             name for name, found in (("image", listed), ("caption", "caption" in self.columns)) if not found
         ]
         if missing:
-            raise ModalensError(
+            raise InputError(
                 f"The file '{location}' has no column {' and no column '.join(missing)}; "
                 f"its columns are: {', '.join(self.columns) or 'none'}."
             )
         if len(listed) > 1:
-            raise ModalensError(
+            raise InputError(
                 f"The file '{location}' has the columns {' and '.join(listed)}; keep the one that the captions tell "
                 "of."
             )
@@ -73,7 +73,7 @@ class CsvPairs(Pairs):
         kind, self._file = _KINDS[self.column]
         self.modalities = (kind, "text")
         if len(set(self.columns)) < len(self.columns):
-            raise ModalensError(f"The file '{location}' has two columns of one name: {self.columns}.")
+            raise InputError(f"The file '{location}' has two columns of one name: {self.columns}.")
 
     def scan(self) -> Iterator[Pair | Skipped]:
         """Walk over the rows."""
@@ -150,13 +150,13 @@ class CsvPairs(Pairs):
                     if cells:
                         yield line, cells
         except UnicodeDecodeError as error:
-            raise ModalensError(
+            raise InputError(
                 f"The file '{self.path}' is not UTF-8 text after line {line}; save it as UTF-8."
             ) from error
         except csv.Error as error:
-            raise ModalensError(f"The file '{self.path}' is malformed after line {line}: {error}.") from error
+            raise InputError(f"The file '{self.path}' is malformed after line {line}: {error}.") from error
         except OSError as error:
-            raise ModalensError(f"The file '{self.path}' cannot be read ({error.strerror}).") from error
+            raise InputError(f"The file '{self.path}' cannot be read ({error.strerror}).") from error
 
 
 @dataclass(frozen=True)

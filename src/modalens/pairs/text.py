@@ -1,9 +1,9 @@
 """Captions and names as files hold them."""
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 
 
-class UnusableError(ModalensError):
+class UnusableError(InputError):
     """Why one item cannot become a pair; a source hands it on as a ``Skipped``."""
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import find_model
@@ -79,13 +79,13 @@ class ImageClassifier:
             If the threshold is out of range or no two classes stand for different values.
         """
         if not 0.5 <= threshold < 1:
-            raise ModalensError(f"The threshold must lie between 0.5 and 1, not {threshold!r}.")
+            raise InputError(f"The threshold must lie between 0.5 and 1, not {threshold!r}.")
         members: defaultdict[str, list[int]] = defaultdict(list)
         for number, name in enumerate(self.classes):
             if value := value_of(name):
                 members[value].append(number)
         if len(members) < 2:
-            raise ModalensError(
+            raise InputError(
                 f"The classes of {self.name} ({', '.join(self.classes[:8])}) do not stand for two values to tell "
                 "apart; name another classifier or another attribute."
             )
@@ -160,7 +160,7 @@ def load_image_classifier(
                 folder, backend="pil", local_files_only=True
             )
     if missing := sorted(report["missing_keys"]):
-        raise ModalensError(
+        raise InputError(
             f"The weights of {name} lack {len(missing)} tensors that a {type(model).__name__} has, {missing[0]} "
             "first, so it was not trained to classify images; name a classifier."
         )

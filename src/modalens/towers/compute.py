@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ def pick_device(name: str | None) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ModalensError(
+        raise InputError(
             f"The device {name!r} is not available on this machine; take 'cpu', or leave the device out."
         ) from error
     return device

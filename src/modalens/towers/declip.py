@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.hashing import sha256_of
 from modalens.towers.compute import pick_device
 from modalens.towers.openclip import OpenClipVLM, describe_tokenizer, import_open_clip
@@ -67,11 +67,9 @@ def load_declip(
     chosen = pick_device(device)
     file = Path(asked).expanduser()
     if not file.is_file():
-        raise ModalensError(
-            f"There is no DeCLIP checkpoint {asked!r}; write declip:FILE with the file's path."
-        )
+        raise InputError(f"There is no DeCLIP checkpoint {asked!r}; write declip:FILE with the file's path.")
     if revision is not None:
-        raise ModalensError(f"A revision was given for the file {file}, which has none; leave it out.")
+        raise InputError(f"A revision was given for the file {file}, which has none; leave it out.")
     with readable(name, "checkpoint"):
         content = torch.load(file, map_location="cpu", weights_only=True)
     state = as_clip_state(name, content)
@@ -125,7 +123,7 @@ def as_clip_state(name: str, content: Any) -> dict[str, Tensor]:
     """
     weights = content.get("model") if isinstance(content, Mapping) else None
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ModalensError(f"{name} is no DeCLIP checkpoint: it holds no weights under the name 'model'.")
+        raise InputError(f"{name} is no DeCLIP checkpoint: it holds no weights under the name 'model'.")
     state: dict[str, Tensor] = {}
     for key, value in weights.items():
         key = key.removeprefix("module.")
@@ -135,15 +133,15 @@ def as_clip_state(name: str, content: Any) -> dict[str, Tensor]:
             key = key.removeprefix(prefix)
         state[key] = value.float() if value.is_floating_point() else value
     if not state.keys() & {"visual.conv1.weight", "conv1.weight"}:
-        raise ModalensError(f"{name} is no DeCLIP checkpoint: it holds no image tower.")
+        raise InputError(f"{name} is no DeCLIP checkpoint: it holds no image tower.")
     embedding = state.get("token_embedding.weight")
     if embedding is None:
-        raise ModalensError(
+        raise InputError(
             f"{name} holds the image tower only, and scores need both; take the release of the same checkpoint "
             "that has the text tower."
         )
     if len(embedding) != _VOCABULARY:
-        raise ModalensError(
+        raise InputError(
             f"{name} has a vocabulary of {len(embedding)} tokens, where DeCLIP's checkpoints have {_VOCABULARY}."
         )
     state["token_embedding.weight"] = torch.cat([embedding[:_MASK_TOKEN], embedding[_MASK_TOKEN + 1 :]])
@@ -198,7 +196,7 @@ def _fill(name: str, model: Any, state: Mapping[str, Tensor]) -> None:
     wanted = {key: value.shape for key, value in model.state_dict().items()}
     found = {key: value.shape for key, value in state.items()}
     if wrong := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
-        raise ModalensError(
+        raise InputError(
             f"{name} does not match DeCLIP's architecture in {len(wrong)} tensors, {wrong[0]} first (shape "
             f"{_shape(found, wrong[0])}, not {_shape(wanted, wrong[0])})."
         )

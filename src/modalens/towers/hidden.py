@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.towers.base import VLM
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
@@ -129,7 +129,7 @@ class HiddenStates(VLM):
 
     def _average(self, inputs: Any, taken: Bool[Tensor, "n tokens"]) -> Float[np.ndarray, "n d"]:
         if not taken.any(dim=1).all():
-            raise ModalensError(f"{self.name} makes no token of a sample, so there is no state to take.")
+            raise InputError(f"{self.name} makes no token of a sample, so there is no state to take.")
         device, dtype = self._model.device, self._model.dtype
         placed = {
             key: value.to(device, dtype if value.is_floating_point() else None)
@@ -164,7 +164,7 @@ def load_hidden(
     """
     match = _ASKED.fullmatch(asked)
     if match is None:
-        raise ModalensError(
+        raise InputError(
             f"{name!r} names no layer of a model; write hidden:MODEL?layer=N, such as "
             "hidden:llava-hf/llava-1.5-7b-hf?layer=16."
         )
@@ -222,7 +222,7 @@ def _trained_model(transformers: Any, name: str, folder: Path, dtype: Any) -> An
         output_loading_info=True,
     )
     if missing := sorted(report["missing_keys"]):
-        raise ModalensError(
+        raise InputError(
             f"The weights of {name} lack {len(missing)} tensors that a {type(model).__name__} has, {missing[0]} first; "
             "name a whole one, such as llava-hf/llava-1.5-7b-hf."
         )
@@ -241,13 +241,13 @@ def _up_to(name: str, model: Any, layer: int) -> Any:
     """The model without head and without what comes after a layer, so that its last state is that layer's."""
     decoder = model.get_decoder()
     if not (hasattr(decoder, "layers") and hasattr(decoder, "norm")):
-        raise ModalensError(
+        raise InputError(
             f"The layers of {name}, a {type(model).__name__}, are not where modalens looks for them; take a model "
             "built as LLaVA is, such as hidden:llava-hf/llava-1.5-7b-hf?layer=16."
         )
     layers = len(decoder.layers)
     if layer > layers:
-        raise ModalensError(
+        raise InputError(
             f"{name} asks for layer {layer} of a model with {layers}; name one from 0 to {layers}."
         )
     if layer < layers:

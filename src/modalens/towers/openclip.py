@@ -14,7 +14,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, MissingPackageError, ModalensError
 from modalens.hashing import sha256_of
 from modalens.towers.base import VLM
 from modalens.towers.cards import versions
@@ -127,7 +127,7 @@ def load_open_clip(
     architecture, _, tag = asked.partition("/")
     config = open_clip.get_model_config(architecture)
     if config is None:
-        raise ModalensError(
+        raise InputError(
             f"open_clip has no architecture {architecture!r}; write open_clip:NAME/TAG, such as "
             "open_clip:ViT-H-14/laion2b_s32b_b79k, with a NAME of open_clip.list_models()."
         )
@@ -135,7 +135,7 @@ def load_open_clip(
     pretrained: Mapping[str, Any] = open_clip.get_pretrained_cfg(architecture, tag)
     if not pretrained and not (tag and file.is_file()):
         tags = open_clip.list_pretrained_tags_by_model(architecture)
-        raise ModalensError(
+        raise InputError(
             f"open_clip has no weights {tag!r} for {architecture}; its tags are {', '.join(tags) or 'none'}, and a "
             "checkpoint's file will do too."
         )
@@ -147,7 +147,7 @@ def load_open_clip(
         weights = _fetch(open_clip, name, pretrained, revision)
         origin = _origin(weights)
     elif revision is not None:
-        raise ModalensError(f"A revision was given for the file {file}, which has none; leave it out.")
+        raise InputError(f"A revision was given for the file {file}, which has none; leave it out.")
     else:
         weights, origin = file, {"weights_sha256": {file.name: sha256_of(file)}}
     with readable(name, "weights"), torch.random.fork_rng():
@@ -187,10 +187,7 @@ def import_open_clip() -> Any:
     try:
         return import_module("open_clip")
     except ImportError as error:
-        raise ModalensError(
-            "Models of open_clip and DeCLIP need the package open_clip; install it with pip install "
-            "'modalens[open-clip]'."
-        ) from error
+        raise MissingPackageError.of("A model of open_clip or DeCLIP", "open_clip", "open-clip") from error
 
 
 def describe_tokenizer(tokenizer: Any) -> dict[str, Any]:
@@ -207,7 +204,7 @@ def _check_activation(
     was trained from that very architecture file.
     """
     if pretrained.get("quick_gelu") and not config.get("quick_gelu"):
-        raise ModalensError(
+        raise InputError(
             f"The weights {tag} were trained with QuickGELU, which the architecture {architecture} does not have; "
             f"name open_clip:{architecture}-quickgelu/{tag}."
         )
@@ -219,14 +216,14 @@ def _fetch(open_clip: Any, name: str, pretrained: Mapping[str, Any], revision: s
         if revision is None:
             return Path(hub.download_pretrained(dict(pretrained)))
         if not pretrained.get("hf_hub"):
-            raise ModalensError(f"A revision was given for {name}, which has none; leave it out.")
+            raise InputError(f"A revision was given for {name}, which has none; leave it out.")
         repository, file = os.path.split(pretrained["hf_hub"])
         return Path(hub.download_pretrained_from_hf(repository, filename=file or None, revision=revision))
     except ModalensError:
         raise
     except Exception as error:  # connections fail in as many ways as there are libraries below
         at = f" at revision {revision!r}" if revision else ""
-        raise ModalensError(
+        raise InputError(
             f"The weights of {name}{at} could not be fetched ({type(error).__name__}); check the network and the "
             "revision, or name a file with them: open_clip:NAME/FILE."
         ) from error

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 
 
 @contextmanager
@@ -26,11 +26,11 @@ def readable(name: str, part: str) -> Iterator[None]:
     except ModalensError:
         raise
     except ImportError as error:
-        raise ModalensError(
+        raise InputError(
             f"The {part} of {name} needs a package that is missing, install it with pip: {_one_line(error)}"
         ) from error
     except Exception as error:
-        raise ModalensError(f"The {part} of {name} cannot be read ({_one_line(error)}).") from error
+        raise InputError(f"The {part} of {name} cannot be read ({_one_line(error)}).") from error
 
 
 def weight_files(name: str, folder: Path) -> list[Path]:
@@ -44,7 +44,7 @@ def weight_files(name: str, folder: Path) -> list[Path]:
     for pattern in ("model*.safetensors", "pytorch_model*.bin"):
         if files := sorted(folder.glob(pattern)):
             return files
-    raise ModalensError(f"{name} has no weights: neither model.safetensors nor pytorch_model.bin is there.")
+    raise InputError(f"{name} has no weights: neither model.safetensors nor pytorch_model.bin is there.")
 
 
 def _one_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ import importlib.util
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 
 
 def check_torchvision() -> None:
@@ -24,7 +24,7 @@ def check_torchvision() -> None:
     try:
         importlib.import_module("torchvision")
     except Exception as error:  # what a mismatched build raises depends on both versions
-        raise ModalensError(
+        raise InputError(
             f"The installed torchvision {_version('torchvision')} does not work with torch {_version('torch')} "
             f"({_first_line(error)}): uninstall it with pip uninstall torchvision, since modalens does not need "
             "it, or install the torchvision made for this torch."

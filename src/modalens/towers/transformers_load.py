@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import ModelFolder
 from modalens.towers.quiet import quiet
@@ -86,7 +86,7 @@ def _trained_model(transformers: Any, name: str, family: type[TransformersVLM], 
     )
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
-        raise ModalensError(
+        raise InputError(
             f"The weights of {name} lack {len(missing)} tensors that a {family.model_class} has, {missing[0]} first; "
             f"name a whole one, such as {family.example}."
         )
@@ -103,12 +103,12 @@ def _random_model(transformers: Any, family: type[TransformersVLM], folder: Path
 
 def _family(name: str, folder: Path) -> type[TransformersVLM]:
     if not (folder / "config.json").is_file():
-        raise ModalensError(f"{name} has no config.json, so it is no model of transformers.")
+        raise InputError(f"{name} has no config.json, so it is no model of transformers.")
     with readable(name, "config.json"):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         model_type = str(config["model_type"])
     if model_type not in FAMILIES:
-        raise ModalensError(
+        raise InputError(
             f"{name} is a model of type {model_type!r}; modalens reads {', '.join(FAMILIES)} through transformers."
         )
     return FAMILIES[model_type]
@@ -118,6 +118,4 @@ def _require_vocabulary(name: str, folder: Path) -> None:
     """Without this check transformers makes a tokenizer that knows no word, and says nothing."""
     files = ("tokenizer.json", "vocab.json", "vocab.txt")
     if not any((folder / file).is_file() for file in files) and not any(folder.glob("*.model")):
-        raise ModalensError(
-            f"{name} has no tokenizer: neither {', '.join(files)} nor a .model file is there."
-        )
+        raise InputError(f"{name} has no tokenizer: neither {', '.join(files)} nor a .model file is there.")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from modalens.demo.generator.network import Network, NetworkConfig
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.hashing import sha256_of
 from modalens.studies.text_to_image_control.generator import Generator, unit_embeddings
 from modalens.towers.compute import map_batches
@@ -77,10 +77,10 @@ class EmbeddedGenerator(Generator):
             description = json.loads(card.read_text(encoding="utf-8"))
             network = Network(NetworkConfig.from_dict(description["network"]))
             if (found := sha256_of(weights)) != description["weights_sha256"]:
-                raise ModalensError(f"{weights} is damaged (SHA-256 {found}); install modalens again.")
+                raise InputError(f"{weights} is damaged (SHA-256 {found}); install modalens again.")
             network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
-            raise ModalensError(
+            raise InputError(
                 f"{folder} holds no generator ({error}); train one with "
                 f"python -m modalens.demo.generator.training --out {folder}."
             ) from error

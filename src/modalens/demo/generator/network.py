@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 
 # Noise is as large as a picture's values, which lie in [-1, 1].
 _TIME_SCALE = 1000.0
@@ -56,7 +56,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if self.side % self.patch or self.sketch_side % self.grid or self.sketch_side > self.side:
-            raise ModalensError(
+            raise InputError(
                 f"A picture of {self.side} pixels, patches of {self.patch} and a sketch of {self.sketch_side} "
                 "do not fit: each must divide the one before into whole squares."
             )
@@ -156,7 +156,7 @@ def _unet_class() -> Any:
     try:
         from diffusers import UNet2DConditionModel
     except ImportError as error:
-        raise ModalensError(
+        raise InputError(
             "The embedded generator needs the package diffusers; install it with "
             "pip install 'modalens[demo]'."
         ) from error

@@ -18,7 +18,7 @@ from modalens.demo.generator.drawings import Drawings, emoji_drawings
 from modalens.demo.generator.embedded import EmbeddedGenerator
 from modalens.demo.generator.network import Network, NetworkConfig
 from modalens.demo.generator.recognition import measure_recognition
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.towers import load_vlm
 from modalens.towers.cards import versions
 
@@ -75,7 +75,7 @@ class TrainingRecipe:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.sketch_steps < 1:
-            raise ModalensError(f"Training takes at least 1 step, not {self.sketch_steps} and {self.steps}.")
+            raise InputError(f"Training takes at least 1 step, not {self.sketch_steps} and {self.steps}.")
 
 
 class _Phase(NamedTuple):
@@ -217,7 +217,7 @@ class Trainer:
             return
         state = torch.load(path, weights_only=True)
         if state["recipe"] != self._identity():
-            raise ModalensError(f"{path} comes from another recipe; train in another folder.")
+            raise InputError(f"{path} comes from another recipe; train in another folder.")
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.done, self.seconds = state["done"], state["spent"]

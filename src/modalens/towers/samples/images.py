@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import find_model
@@ -114,7 +114,7 @@ def load(name: str, *, device: str | None, revision: str | None, unknown: str) -
     chosen = pick_device(device)
     transformers: Any = import_module("transformers")
     if not (folder / "config.json").is_file():
-        raise ModalensError(f"{name} has no config.json, so it is no model of transformers.")
+        raise InputError(f"{name} has no config.json, so it is no model of transformers.")
     with quiet():
         with readable(name, "weights"):
             model, report = transformers.AutoModel.from_pretrained(
@@ -126,7 +126,7 @@ def load(name: str, *, device: str | None, revision: str | None, unknown: str) -
                 output_loading_info=True,
             )
         if model.main_input_name != "pixel_values":
-            raise ModalensError(
+            raise InputError(
                 f"{name} is a {type(model).__name__}, which does not embed images alone; name a vision model, or "
                 f"vlm:{name} if it embeds images and texts."
             )
@@ -137,7 +137,7 @@ def load(name: str, *, device: str | None, revision: str | None, unknown: str) -
             )
     missing = sorted(report["missing_keys"])
     if body := [key for key in missing if not key.startswith("pooler.")]:
-        raise ModalensError(
+        raise InputError(
             f"The weights of {name} lack {len(body)} tensors that a {type(model).__name__} has, {body[0]} first; "
             "save the whole model again."
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, MissingPackageError
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import find_model
@@ -111,7 +111,7 @@ def _library() -> Any:
     try:
         return import_module("sentence_transformers")
     except ImportError as error:
-        raise ModalensError(
+        raise MissingPackageError(
             "Embedding texts with a model of sentence-transformers needs that package; install it with "
             "pip install sentence-transformers."
         ) from error
@@ -120,13 +120,13 @@ def _library() -> Any:
 def _require_own_modules(name: str, folder: Path) -> None:
     """Refuse models that bring code of their own, which older versions of the library run from a folder."""
     if not (folder / _MODULES).is_file():
-        raise ModalensError(f"{name} has no {_MODULES}, so it is no model of sentence-transformers.")
+        raise InputError(f"{name} has no {_MODULES}, so it is no model of sentence-transformers.")
     with readable(name, _MODULES):
         kinds = [
             str(module["type"]) for module in json.loads((folder / _MODULES).read_text(encoding="utf-8"))
         ]
     for kind in kinds:
         if not kind.startswith("sentence_transformers."):
-            raise ModalensError(
+            raise InputError(
                 f"{name} brings code of its own ({kind}), which modalens does not run; take another model."
             )

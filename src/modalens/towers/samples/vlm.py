@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.towers.base import VLM
 from modalens.towers.samples.base import embed_in_batches
 
@@ -31,7 +31,7 @@ class VLMSamples:
 
     def __init__(self, name: str, modality: str, vlm: VLM) -> None:
         if modality not in vlm.modalities:
-            raise ModalensError(
+            raise InputError(
                 f"{vlm.name} embeds {' and '.join(vlm.modalities)}, not {modality}; name another model."
             )
         self.name = name
