@@ -1,11 +1,16 @@
 """The commands that are tortured, in the order of a run, and what they start from."""
 
 import csv
+import json
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from modalens.features import TrainConfig
+from modalens.runs.interpreting import InterpretConfig
 from tests.clip import save_clip
 
 PAIRS = 90
@@ -21,10 +26,11 @@ steps:
   stability: {{do: study, run: main, after: [sae], study: stability}}
 """
 _CATEGORIES = ("red", "green", "blue")
+_GENDERS = ("man", "woman")
 
 
 def prepare(folder: Path) -> None:
-    """Pictures with captions in a table, a tiny model to embed them with, and a recipe.
+    """Pictures with captions in a table, a tiny model to embed them with, a recipe, and answers of two raters.
 
     One picture is broken and one caption is missing, so that something is skipped.
     """
@@ -38,12 +44,19 @@ def prepare(folder: Path) -> None:
         words = "".join(rng.choice(list("abcdefgh"), 6))
         split = "train" if number % 2 else "held-out"
         caption = f"cat {_CATEGORIES[kind]} {words}" if number != 40 else ""
-        rows.append((f"p{number}", f"{number}.png", caption, split, _CATEGORIES[kind]))
+        gender = _GENDERS[number // 3 % 2]
+        rows.append((f"p{number}", f"{number}.png", caption, split, _CATEGORIES[kind], gender))
     (folder / "20.png").write_bytes((folder / "20.png").read_bytes()[:300])
     with (folder / "pairs.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("id", "image", "caption", "split", "category"), *rows])
-    save_clip(folder / "clip")
+        csv.writer(file).writerows([("id", "image", "caption", "split", "category", "gender"), *rows])
+    # Pictures large enough for the requests that the adversarial study writes into them.
+    save_clip(folder / "clip", side=112)
     (folder / "recipe.yaml").write_text(_RECIPE.format(source=folder))
+    choices = ("image", "text", "both", "neither")
+    for rater in ("ann", "bob"):
+        answers = {str(item): str(rng.choice(choices)) for item in range(20)}
+        sheet = {"kind": "modalens answers", "schema_version": 1, "rater": rater, "page": "page"}
+        (folder / f"{rater}.json").write_text(json.dumps({**sheet, "choices": choices, "answers": answers}))
 
 
 def commands(source: Path, steps: int = 1100) -> dict[str, list[object]]:
@@ -76,3 +89,48 @@ def commands(source: Path, steps: int = 1100) -> dict[str, list[object]]:
         "report": ["report", "run"],
         "run": ["run", source / "recipe.yaml", "--out", "recipe"],
     }
+
+
+def uses(source: Path) -> dict[str, list[object]]:
+    """The other commands that write, to be run after all of :func:`commands`."""
+    return {
+        "study gender": ["study", "gender", "run", "--draws", 20],
+        "study adversarial": ["study", "adversarial", "run", "--images", 1, "--runs", 2],
+        "study text-to-image": ["study", "text-to-image", "run", "--prompt", "a cat"],
+        "study close-gap": ["study", "close-gap", "run", "--draws", 20],
+        "annotate": ["annotate", "run", "--features", 5, "--top", 4],
+        "agreement": ["agreement", source / "ann.json", source / "bob.json", "--out", "agreement"],
+        "report studies": ["report", "run", "--out", "report"],
+    }
+
+
+def slow_commands(source: Path) -> dict[str, list[object]]:
+    """Commands that start processes, which takes them seconds; to be run after all of :func:`commands`."""
+    embed = commands(source)["embed"][:-5]
+    small = ("--rows-per-shard", 16, "--batch-size", 4)
+    return {
+        "embed --workers": [*embed, "workers/embeddings", *small, "--workers", 2],
+        "score --workers": ["score", "workers/embeddings", "--out", "workers/scores", "--workers", 2],
+        "embed --engine ray": [*embed, "ray/embeddings", *small, "--workers", 2, "--engine", "ray"],
+        "torchrun train": [
+            *("torchrun", "--nproc-per-node", 2, "--no-python", "modalens", "train", "sae", "run"),
+            *("--n-features", 32, "--k", 4, "--steps", 600, "--out", "run/features/distributed"),
+            *("--split", "train", "--batch-size", 32),
+        ],
+        "demo": ["demo", "--out", "demo"],
+    }
+
+
+def shorten_demo() -> None:
+    """Let the demo of this process take few emoji, few steps and few draws."""
+    from modalens.demo import run
+
+    brief = {"batch_size": 64, "log_every": 20, "checkpoint_every": 20, "evaluation_pairs": 50}
+    scan = run._SplitOpenMoji.scan
+    run._SplitOpenMoji.scan = lambda pairs: islice(scan(pairs), 300)
+    run.DemoPlan = partial(
+        run.DemoPlan,
+        sae=TrainConfig(steps=60, **brief),
+        ncl=TrainConfig(steps=40, lr=1e-3, **brief),
+        interpretation=InterpretConfig(draws=2, shuffles=100),
+    )

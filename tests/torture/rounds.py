@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from modalens.store.atomic import PARTIAL_SUFFIX
-from tests.torture.jobs import commands, prepare
+from tests.torture.jobs import commands, prepare, slow_commands, uses
 from tests.torture.server import Outcome, Server, Strike
 
 # Strikes at each command of a round.
 _STRIKES = 2
 # Share of the strikes that come at a change to the disk; the others come by the clock.
 _AT_CHANGE = 0.4
+# Share of the strikes by the clock that also kill what the command has started; torchrun's workers need that.
+_WITH_GROUP = 0.5
 
 
 @dataclass
@@ -74,16 +76,18 @@ def torture(
     kills: int,
     seed: int,
     tell: Callable[[str], None] = lambda line: None,
-    without: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> Tally:
     """Run every command undisturbed, then in rounds of strikes until so many have killed.
 
-    A folder that came out different is left for a look at it. Commands ``without`` which it does are left out.
+    Commands that take long come in the first round only. A folder that came out different is left for a look at it.
+    Where ``only`` names commands, the others are left out.
     """
     source = folder / "source"
     source.mkdir(parents=True)
     prepare(source)
-    jobs = {name: words for name, words in commands(source).items() if name not in without}
+    quick, slow = commands(source) | uses(source), slow_commands(source)
+    jobs = {name: words for name, words in (quick | slow).items() if not only or name in only}
     whole: dict[str, dict[str, str]] = {}
     plain: dict[str, Outcome] = {}
     # Another hash seed than that of the rounds, so that no file may hang on the order of a set.
@@ -100,6 +104,8 @@ def torture(
             tortured = folder / f"round-{number}"
             tortured.mkdir()
             for name, words in jobs.items():
+                if name in slow and number > 1:
+                    continue
                 _strike(server, name, words, tortured, plain[name], rng, tally)
                 found = contents(tortured)
                 tally.compared += len(found)
@@ -124,10 +130,13 @@ def _strike(
 ) -> None:
     """Run a command, struck a few times, to its end."""
     for _ in range(_STRIKES):
-        strike = Strike(after=rng.uniform(0, plain.seconds))
-        if rng.random() < _AT_CHANGE:
+        group = words[0] == "torchrun" or rng.random() < _WITH_GROUP
+        strike = Strike(after=rng.uniform(0, plain.seconds), group=group)
+        if plain.changes and rng.random() < _AT_CHANGE:
             strike = Strike(at_change=int(rng.integers(1, plain.changes + 1)), cut=rng.random())
         outcome = server.run(words, folder, strike)
+        if not outcome.ended:
+            tally.differences.append(f"{name} was killed, and what it had started went on")
         if not outcome.killed:
             tally.missed[name] += 1
             break

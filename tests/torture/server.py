@@ -17,6 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from tests.torture.jobs import shorten_demo
+
 ROOT = Path(__file__).resolve().parents[2]
 # What the commands import on their way.
 _NEEDED = (
@@ -43,23 +47,29 @@ class Strike:
 
     At a change that renames a finished file into place, the file is cut to ``cut`` of its length first, as a kill in
     the middle of a write leaves it. A job that is to ``wait`` is not killed there: it goes on when :func:`let_go`
-    says so.
+    says so. With ``group``, the processes that the job has started die with it, as when a machine goes down.
     """
 
     after: float | None = None
     at_change: int | None = None
     cut: float = 1.0
+    group: bool = False
     wait: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: its exit code (negative: the signal), its seconds, its changes to the disk, what it said."""
+    """How a job ended.
+
+    ``code`` is its exit code (negative: the signal), ``changes`` counts those it made to the disk, ``said`` is what
+    it printed, and ``ended`` is False if processes that it had started went on without it.
+    """
 
     code: int
     seconds: float
     changes: int
     said: str
+    ended: bool = True
 
     @property
     def killed(self) -> bool:
@@ -95,7 +105,7 @@ class Server:
         self._process.communicate()
 
     def run(self, words: Sequence[object], folder: Path, strike: Strike | None = None) -> Outcome:
-        """Run ``modalens`` with these words in a folder, to its end or until it is struck."""
+        """Run ``modalens`` (or ``torchrun``) with these words in a folder, to its end or until it is struck."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         strike_values = None if strike is None else asdict(strike)
@@ -129,6 +139,8 @@ def _run(words: list[str], folder: str, strike: dict[str, Any] | None) -> dict[s
     job = os.fork()
     if job == 0:
         _become(words, Path(folder), planned, said, changes)
+    with contextlib.suppress(OSError):  # the job does so too; whoever is first
+        os.setpgid(job, job)
     while True:
         ended, status = os.waitpid(job, os.WNOHANG)
         if ended:
@@ -136,11 +148,14 @@ def _run(words: list[str], folder: str, strike: dict[str, Any] | None) -> dict[s
         seconds = time.monotonic() - started
         if seconds > (_LIMIT_SECONDS if planned.after is None else planned.after):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(job, signal.SIGKILL)
+                kill = os.killpg if planned.group else os.kill
+                kill(job, signal.SIGKILL)
             _, status = os.waitpid(job, 0)
             break
         time.sleep(0.001)
+    ended = _all_ended(job)
     return {
+        "ended": ended,
         "code": os.waitstatus_to_exitcode(status),
         "seconds": time.monotonic() - started,
         "changes": int(changes.read_text() or 0),  # or in the middle of writing how many
@@ -148,15 +163,44 @@ def _run(words: list[str], folder: str, strike: dict[str, Any] | None) -> dict[s
     }
 
 
+def _all_ended(job: int, limit: float = 60.0) -> bool:
+    """Wait until the processes that a job has started have ended too; whether they did so by themselves."""
+    until = time.monotonic() + limit
+    while time.monotonic() < until:
+        try:
+            os.killpg(job, 0)
+        except ProcessLookupError:
+            return True
+        if not any(_is_at_work(process, job) for process in psutil.process_iter()):
+            return True
+        time.sleep(0.05)
+    os.killpg(job, signal.SIGKILL)
+    return False
+
+
+def _is_at_work(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
 def _become(words: list[str], folder: Path, strike: Strike, said: Path, changes: Path) -> None:
     """Turn a fork into the command; never returns."""
     code = 1
     try:
+        os.setpgid(0, 0)
         output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(output, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(folder)
+        if words[0] == "torchrun":
+            scripts = Path(sys.executable).parent
+            os.environ["PATH"] = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+            os.execv(scripts / words[0], words)
+        if words[0] == "demo":
+            shorten_demo()
         counter = _watch_changes(folder, strike)
         sys.argv = ["modalens", *words]
         from modalens.cli import main
