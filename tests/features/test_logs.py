@@ -1,6 +1,7 @@
 import json
 import sys
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def pairs(rng):
 @pytest.fixture
 def trackers(monkeypatch):
     """Stand-ins for both trackers' packages; gives what they were told."""
-    told = {"tensorboard": [], "wandb": [], "closed": []}
+    told: dict[str, Any] = {"tensorboard": [], "wandb": [], "closed": []}
 
     class SummaryWriter:
         def __init__(self, folder):

@@ -5,12 +5,13 @@ import socket
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import huggingface_hub
 import numpy as np
 import pytest
 from huggingface_hub import errors
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
 import modalens as ml
 from modalens.errors import ModalensError
@@ -119,7 +120,7 @@ def test_a_model_in_memory_and_a_copy_for_saelens(runs, hub):
 def test_the_card_says_what_the_run_says(runs, hub, store):
     push_to_hub(runs["sae"], "me/my-features", embeddings=store)
     card = (hub.root / "me" / "my-features" / "README.md").read_text()
-    data = huggingface_hub.ModelCard(card).data
+    data: Any = huggingface_hub.ModelCard(card).data
     assert data.library_name == "modalens"
     assert "sparse-autoencoder" in data.tags
     last = [json.loads(line) for line in (runs["sae"] / "log.jsonl").read_text().splitlines()][-1]

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -212,7 +213,8 @@ def test_null_equals_naive_shuffles(planted):
     "kind", [{}, {"rates": (0.003, 0.02)}, {"splits": 5, "private": 120}, {"kept": 0.7, "n": 4000}]
 )
 def test_planted_split_and_private_features_get_their_verdicts(kind, has_decoder):
-    right, partner = {"split": [], "private": []}, []
+    right: dict[str, list[Any]] = {"split": [], "private": []}
+    partner: list[Any] = []
     for seed in range(3):
         planted = plant_codes(**kind, seed=seed)
         decoder = planted.decoder if has_decoder else None

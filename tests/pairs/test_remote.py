@@ -20,7 +20,7 @@ from tests.fakes import FakeVLM
 def naps(monkeypatch):
     """The pauses before new tries, none of which is really made."""
     taken: list[float] = []
-    monkeypatch.setattr(remote.time, "sleep", taken.append)
+    monkeypatch.setattr("modalens.pairs.remote.time.sleep", taken.append)
     return taken
 
 
@@ -151,7 +151,9 @@ def test_an_embedding_goes_on_after_the_source_was_out_of_reach(tmp_path, memory
 
 def test_a_shard_that_changes_between_two_tries(memory, shards, monkeypatch, naps):
     Flaky(memory, monkeypatch, failing={3})
-    monkeypatch.setattr(remote.time, "sleep", lambda _: memory.pipe("/bucket/s-0.tar", tar("another")))
+    monkeypatch.setattr(
+        "modalens.pairs.remote.time.sleep", lambda _: memory.pipe("/bucket/s-0.tar", tar("another"))
+    )
     with pytest.raises(ModalensError, match=r"^memory://bucket/s-0\.tar has changed while it was read; run"):
         list(load_pairs(f"wds:{shards}").scan())
 

@@ -34,7 +34,7 @@ class FewColours(FakePairs):
 
 
 def test_a_source_is_a_class_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "colours", "tests.pairs.test_sources:FewColours")  # type: ignore[arg-type]
+    monkeypatch.setitem(SOURCES, "colours", "tests.pairs.test_sources:FewColours")
     assert load_pairs("colours:3").count() == 3
     with pytest.raises(ModalensError, match="colours:3"):
         load_pairs("nonsense")

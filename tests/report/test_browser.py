@@ -252,7 +252,7 @@ def test_back_returns_to_the_card_one_came_from(browser: Browser, page: Path) ->
 
 
 def test_random_draws_repeat_by_link_and_differ_by_draw(browser: Browser, page: Path) -> None:
-    draws = {}
+    draws: dict[int, list[str]] = {}
     for seed in (1, 2, 1):
         browser.open(page, f"#features/SAE/random/{seed}")
         assert draws.setdefault(seed, cards(browser)) == cards(browser)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,8 @@ def test_classes_in_one_bin_stand_on_each_other(data: ReportData) -> None:
     scores = replace(data.scores, score=np.array([0.664, 0.67, 0.67, 0.3]), rule="twofold")
     with drawing():
         figure = distribution(scores, NAMING)
-    (cross, image) = sorted((p for p in figure.axes[0].patches if p.get_x() > 0.6), key=lambda p: p.get_y())
+    boxes: list[Any] = list(figure.axes[0].patches)
+    (cross, image) = sorted((p for p in boxes if p.get_x() > 0.6), key=lambda p: p.get_y())
     assert cross.get_x() == image.get_x()
     assert (cross.get_y(), cross.get_height(), image.get_y(), image.get_height()) == (0, 1, 1, 2)
 
@@ -105,7 +107,7 @@ def test_svg_and_png_hold_no_date_and_keep_formulas_as_text(tmp_path: Path, enco
     assert svg == (tmp_path / "gap.svg").read_text(encoding="utf-8")
     with Image.open(tmp_path / "gap.png") as image:
         assert image.width > 1200
-        assert image.text == {}
+        assert image.text == {}  # type: ignore[attr-defined]
 
 
 def test_inline_svg_follows_the_theme_and_keeps_its_ids_apart(data: ReportData) -> None:

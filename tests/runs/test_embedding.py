@@ -7,6 +7,7 @@ import subprocess
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def _embed_and_be_killed(folder: str, shards_before_death: int) -> None:
             os.kill(os.getpid(), 9)
         write(self, index, *args)
 
-    StoreWriter.write_shard = dying
+    StoreWriter.write_shard = dying  # type: ignore[method-assign]
     embed(FakePairs(colour_pairs(30)), FakeVLM(), folder, **SMALL)
 
 
@@ -217,7 +218,8 @@ def test_two_processes_cannot_write_one_store(tmp_path):
 
 
 def test_full_disk_keeps_what_is_finished(tmp_path, monkeypatch):
-    save, saved = np.save, []
+    save = np.save
+    saved: list[Any] = []
 
     def full_after_three(*args, **kwargs):
         if len(saved) == 3:

@@ -1,5 +1,6 @@
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_memory_and_disk_follow_k_and_not_the_number_of_features(tmp_path):
     plan = Manifest("test", {}, {}, {}, f, CODES_KIND)
     with StoreWriter(tmp_path, plan) as writer:
         for index in range(4):
-            arrays = {}
+            arrays: dict[str, Any] = {}
             for side in ("image", "text"):
                 shape = (rng.random(1000 * k), rng.integers(0, f, 1000 * k), np.arange(0, 1000 * k + 1, k))
                 arrays |= csr_arrays(side, sp.csr_array(shape, shape=(1000, f)))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
-from modalens.report.cards import Gallery
+from modalens.report.cards import FeatureCard, Gallery
 from modalens.runs.galleries import check_limits, collect_previews, make_gallery
 from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig, SampleSets
 from modalens.runs.interpreting import interpret_features
@@ -58,7 +58,7 @@ def galleries(interpreted) -> list[Gallery]:
     return [make_gallery(name, "", found) for name, found in interpreted[1].items()]
 
 
-def by_feature(gallery: Gallery) -> dict[int, object]:
+def by_feature(gallery: Gallery) -> dict[int, FeatureCard]:
     return {card.feature: card for card in gallery.cards}
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from modalens.features import TrainConfig
 from modalens.runs.interpreting import InterpretConfig
 from tests.clip import save_clip
+from tests.diffusion import save_stable_diffusion
 
 PAIRS = 90
 _RECIPE = """
@@ -50,7 +51,7 @@ def prepare(folder: Path) -> None:
     with (folder / "pairs.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("id", "image", "caption", "split", "category", "gender"), *rows])
     # Pictures large enough for the requests that the adversarial study writes into them.
-    save_clip(folder / "clip", side=112)
+    save_stable_diffusion(folder / "diffusion", save_clip(folder / "clip", side=112))
     (folder / "recipe.yaml").write_text(_RECIPE.format(source=folder))
     choices = ("image", "text", "both", "neither")
     for rater in ("ann", "bob"):
@@ -93,12 +94,20 @@ def commands(source: Path, steps: int = 1100) -> dict[str, list[object]]:
 
 def uses(source: Path) -> dict[str, list[object]]:
     """The other commands that write, to be run after all of :func:`commands`."""
+    model = source / "clip"
     return {
         "study gender": ["study", "gender", "run", "--draws", 20],
-        "study adversarial": ["study", "adversarial", "run", "--images", 1, "--runs", 2],
-        "study text-to-image": ["study", "text-to-image", "run", "--prompt", "a cat"],
+        "study adversarial": [
+            *("study", "adversarial", "run", "--features", "raw", "--images", 1, "--runs", 2, "--tries", 2),
+            *("--attack-steps", 10, "--defence-steps", 5),
+        ],
+        "study text-to-image": [
+            *("study", "text-to-image", "run", "--features", "raw", "--generator", source / "diffusion"),
+            *("--prompt", "a cat", "--reference", source / "1.png", "--judge", f"vlm:{model}"),
+            *("--strengths", 0, "--strengths", 1, "--seeds", 1, "--draws", 2),
+        ],
         "study close-gap": ["study", "close-gap", "run", "--draws", 20],
-        "annotate": ["annotate", "run", "--features", 5, "--top", 4],
+        "annotate": ["annotate", "run", "--features", "sae", "--max-features", 5, "--top", 4],
         "agreement": ["agreement", source / "ann.json", source / "bob.json", "--out", "agreement"],
         "report studies": ["report", "run", "--out", "report"],
     }

@@ -174,7 +174,7 @@ class RemoteImage:
 
 def _filesystem(url: str) -> tuple[Any, str]:
     """The fsspec file system that a URL is on, and the path there."""
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+    from fsspec.core import url_to_fs
 
     try:
         system, path = url_to_fs(url)
