@@ -31,7 +31,7 @@ _GENDERS = ("man", "woman")
 
 
 def prepare(folder: Path) -> None:
-    """Pictures with captions in a table, a tiny model to embed them with, a recipe, and answers of two raters.
+    """Pictures with captions in a table, a tiny model to embed them with, and a recipe.
 
     One picture is broken and one caption is missing, so that something is skipped.
     """
@@ -51,8 +51,14 @@ def prepare(folder: Path) -> None:
     with (folder / "pairs.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("id", "image", "caption", "split", "category", "gender"), *rows])
     # Pictures large enough for the requests that the adversarial study writes into them.
-    save_stable_diffusion(folder / "diffusion", save_clip(folder / "clip", side=112))
+    save_clip(folder / "clip", side=112)
     (folder / "recipe.yaml").write_text(_RECIPE.format(source=folder))
+
+
+def prepare_uses(folder: Path) -> None:
+    """What :func:`uses` needs beside that: a tiny Stable Diffusion, and the answers of two raters."""
+    save_stable_diffusion(folder / "diffusion", folder / "clip")
+    rng = np.random.default_rng(0)
     choices = ("image", "text", "both", "neither")
     for rater in ("ann", "bob"):
         answers = {str(item): str(rng.choice(choices)) for item in range(20)}

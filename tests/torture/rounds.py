@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from modalens.store.atomic import PARTIAL_SUFFIX
-from tests.torture.jobs import commands, prepare, slow_commands, uses
+from tests.torture.jobs import commands, prepare, prepare_uses, slow_commands, uses
 from tests.torture.server import Outcome, Server, Strike
 
 # Strikes at each command of a round.
@@ -88,6 +88,8 @@ def torture(
     prepare(source)
     quick, slow = commands(source) | uses(source), slow_commands(source)
     jobs = {name: words for name, words in (quick | slow).items() if not only or name in only}
+    if not jobs.keys().isdisjoint(uses(source)):
+        prepare_uses(source)
     whole: dict[str, dict[str, str]] = {}
     plain: dict[str, Outcome] = {}
     # Another hash seed than that of the rounds, so that no file may hang on the order of a set.
