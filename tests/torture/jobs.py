@@ -2,7 +2,6 @@
 
 import csv
 import json
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -141,11 +140,11 @@ def shorten_demo() -> None:
     from modalens.demo import run
 
     brief = {"batch_size": 64, "log_every": 20, "checkpoint_every": 20, "evaluation_pairs": 50}
-    scan = run._SplitOpenMoji.scan
-    run._SplitOpenMoji.scan = lambda pairs: islice(scan(pairs), 300)
-    run.DemoPlan = partial(
-        run.DemoPlan,
+    plan = run.DemoPlan(
         sae=TrainConfig(steps=60, **brief),
-        ncl=TrainConfig(steps=40, lr=1e-3, **brief),
+        ncl=TrainConfig(steps=40, **brief),
         interpretation=InterpretConfig(draws=2, shuffles=100),
     )
+    scan, run_demo = run._SplitOpenMoji.scan, run.run_demo
+    run._SplitOpenMoji.scan = lambda pairs: islice(scan(pairs), 300)  # type: ignore[method-assign]
+    run.run_demo = lambda out, _: run_demo(out, plan)
