@@ -3,7 +3,6 @@
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def test_every_command_parses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the README's names stand for small things: a table, a model's folder, embeddings."""
     (tmp_path / "openai").mkdir()
     Path(with_stand_ins("stand-in:clip1", tmp_path)).rename(tmp_path / "openai/clip-vit-base-patch32")

@@ -33,6 +33,6 @@ def test_listing_them_imports_no_library_that_computes():
 @pytest.mark.parametrize("name", ORDER)
 def test_the_list_says_what_the_help_says(run, name):
     summary = app.commands[name].help
-    whole = app.commands[name].whole()
+    whole = app.commands[name].whole()  # type: ignore[attr-defined]
     assert inspect.cleandoc(whole.help).partition("\n")[0] == summary
     assert run(name, "--help")[0] == 0

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from threading import get_ident
 
 import pytest
@@ -10,9 +11,9 @@ from modalens.engine.passes import Seconds, map_passes
 def test_the_models_own_device_decides_how_many_threads_call_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     asked: list[int] = []
-    pool = passes.ThreadPoolExecutor
+    pool = ThreadPoolExecutor
 
-    def counted(threads: int) -> passes.ThreadPoolExecutor:
+    def counted(threads: int) -> ThreadPoolExecutor:
         asked.append(threads)
         return pool(threads)
 
