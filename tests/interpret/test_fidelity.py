@@ -154,7 +154,7 @@ def test_bad_input(rng):
 
 def test_real_features_judged_by_themselves(clip_features):
     image, text = clip_features
-    mds = modality_dominance(image, text, resamples=0)
+    mds = modality_dominance(image, text, rule="mu_sigma", resamples=0)
     result = measure_fidelity(monosemanticity(image, image), monosemanticity(text, text), mds)
     assert result.average("winrate", "image").features == 512
     assert [result.average("mono", "image", label).features for label in ("image", "cross", "text")] == [
