@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,14 @@ import pandas as pd
 from jaxtyping import Int
 
 from modalens.arrays import Matrix
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 from modalens.features import FeatureModel, TrainConfig, distributed, load_features, train
 from modalens.features.card import read_log
 from modalens.features.checkpoints import latest_step
 from modalens.features.config import FeatureConfig
 from modalens.features.logs import TRACKERS
 from modalens.features.quality import Quality, measure_quality
-from modalens.features.registry import kind_of
+from modalens.features.registry import config_class, kind_of
 from modalens.features.trainer import PairData, Trained
 from modalens.options import Options, option
 from modalens.runs.encoding import encode_store
@@ -142,6 +142,24 @@ def _make_way(kept: Kept) -> None:
         other = before != stable(kept.all_inputs())
     if other:
         set_aside(kept.folder, kept.folder.parent / REPLACED)
+
+
+def configure(learner: str, d: int, options: Mapping[str, Any]) -> tuple[FeatureConfig, TrainConfig]:
+    """The configuration of a learner, and how to train it, from options of both by name.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such learner or option, or a value is out of range.
+    """
+    shape = config_class(learner)
+    names = {kind: [field.name for field in fields(kind)] for kind in (shape, TrainConfig)}
+    known = sorted({*names[shape], *names[TrainConfig]} - {"d"})
+    for name in options:
+        if name not in known:
+            raise InputError(f"Training {learner} has no option {name!r}; it takes {', '.join(known)}.")
+    chosen = {kind: {name: options[name] for name in options if name in names[kind]} for kind in names}
+    return shape(d=d, **chosen[shape]), TrainConfig(**chosen[TrainConfig])
 
 
 def folder_for(
