@@ -23,6 +23,7 @@ _HOMES = {
     "NCL": "modalens.features",
     "Pair": "modalens.pairs",
     "Retrieval": "modalens.dominance.retrieval",
+    "Run": "modalens.runs.run",
     "TopKSAE": "modalens.features",
     "bridges": "modalens.interpret",
     "embed": "modalens.runs",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from modalens.pairs import load_pairs as load_pairs
     from modalens.runs import embed as embed
     from modalens.runs import encode_store as encode_store
+    from modalens.runs.run import Run as Run
     from modalens.store import CodeStore as CodeStore
     from modalens.store import EmbeddingStore as EmbeddingStore
     from modalens.towers import load_vlm as load_vlm

@@ -41,7 +41,9 @@ class Explanation:
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
-        return f"Explanation({self.modality}, {len(self.features)} features of {self.representation}: {shares})"
+        return (
+            f"Explanation({self.modality}, {len(self.features)} features of {self.representation}: {shares})"
+        )
 
 
 def explain(
@@ -73,7 +75,11 @@ def explain(
     else:
         image = FileImage(sample, sample.name).load() if isinstance(sample, Path) else sample.convert("RGB")
         side, embedded = first, vlm.embed_images([image])
-    values = embedded if each.learned is None else each.learned.model.encode(embedded, "text" if side == second else "image")
+    values = (
+        embedded
+        if each.learned is None
+        else each.learned.model.encode(embedded, "text" if side == second else "image")
+    )
     block = read_rows(values, 0, 1)
     row = np.asarray(block.toarray() if hasattr(block, "toarray") else block, dtype=np.float64)[0]
     live = np.flatnonzero(row)

@@ -1,6 +1,7 @@
 """A run in Python: one folder with everything that was made of one set of embeddings, and the steps on it."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from modalens.features import FeatureModel, load_features
 from modalens.pairs import Pairs
 from modalens.runs.choice import RAW, one_of
 from modalens.runs.explaining import Explanation, explain
-from modalens.runs.interpretation import InterpretConfig, Interpretation
+from modalens.runs.interpretation import Interpretation, InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import Learned, configure, folder_for, measure_learned, train_on
@@ -21,16 +22,25 @@ from modalens.runs.reporting import report_run
 from modalens.runs.representations import Representation, find_representations
 from modalens.runs.scoring import ScoreConfig, Scores, last_config, score_into
 from modalens.runs.studying import run_study
+from modalens.store import EmbeddingStore
 from modalens.studies.registry import find_study
 from modalens.studies.result import StudyResult
 from modalens.towers.base import VLM
 
 
-class Run(RunFolder):
-    """A run folder, opened with :meth:`open`; :class:`~modalens.runs.layout.RunFolder` says what lies in it.
+class Run:
+    """A run folder, opened with :meth:`open`.
 
     Every step keeps what it makes in the folder, and reuses it while its inputs are the same.
+
+    Attributes
+    ----------
+    layout
+        Where its parts lie; see :class:`~modalens.runs.layout.RunFolder`.
     """
+
+    def __init__(self, layout: RunFolder) -> None:
+        self.layout = layout
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -41,24 +51,34 @@ class Run(RunFolder):
         ModalensError
             If there is none.
         """
-        return cls(cls.find(path).folder)
+        return cls(RunFolder.find(path))
 
     def __repr__(self) -> str:
-        learned = ", ".join(each.name for each in self.all_learned()) or "none"
+        learned = ", ".join(each.name for each in self.layout.all_learned()) or "none"
         return f"Run({str(self.folder)!r}, learned features: {learned})"
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return self.layout.folder
+
+    @cached_property
+    def store(self) -> EmbeddingStore:
+        """Its embeddings."""
+        return self.layout.store()
 
     @property
     def groups(self) -> np.ndarray | None:
         """One label a pair, of pairs that are drawn together: the image, where several pairs share one; else None."""
-        return self.store().groups
+        return self.store.groups
 
     def pairs(self) -> Pairs:
         """The pairs, from the source that they were embedded from."""
-        return open_pairs(self.store())
+        return open_pairs(self.store)
 
     def vlm(self, device: str | None = None) -> VLM:
         """The model that embedded them."""
-        return open_vlm(self.store(), device)
+        return open_vlm(self.store, device)
 
     @property
     def representations(self) -> dict[str, Representation]:
@@ -66,12 +86,12 @@ class Run(RunFolder):
 
         Those that are encoded and scored; nothing is computed here. :attr:`left_out` says why others are missing.
         """
-        return {each.name: each for each in find_representations(self, make=False).representations}
+        return {each.name: each for each in find_representations(self.layout, make=False).representations}
 
     @property
     def left_out(self) -> Mapping[str, str]:
         """Why a representation is not in :attr:`representations`: a sentence by name."""
-        return dict(find_representations(self, make=False).left_out)
+        return dict(find_representations(self.layout, make=False).left_out)
 
     def score(self, config: ScoreConfig | None = None, **options: Any) -> Scores:
         """Score the embeddings, and encode and score every set of learned features in the same way.
@@ -82,10 +102,12 @@ class Run(RunFolder):
             Fields of :class:`~modalens.runs.scoring.ScoreConfig`; as it was done last where none is given.
         """
         if config is not None or options:
-            config = ScoreConfig.of(config or last_config(self.scores), options, "Scoring")
-        return find_representations(self, config).representations[0].scores
+            config = ScoreConfig.of(config or last_config(self.layout.scores), options, "Scoring")
+        return find_representations(self.layout, config).representations[0].scores
 
-    def train(self, learner: str, name: str | None = None, split: str | None = None, **options: Any) -> Learned:
+    def train(
+        self, learner: str, name: str | None = None, split: str | None = None, **options: Any
+    ) -> Learned:
         """Learn features on the embeddings, encode the pairs with them and score the codes.
 
         Parameters
@@ -99,11 +121,13 @@ class Run(RunFolder):
         options
             Fields of the learner's configuration and of :class:`modalens.features.TrainConfig`.
         """
-        store = self.store()
+        store = self.store
         config, training = configure(learner, int(store.image.shape[1]), options)
-        folder = folder_for(self, name or config.label, config, store, training, split)
+        folder = folder_for(self.layout, name or config.label, config, store, training, split)
         train_on(config, store, training, folder, split=split)
-        return measure_learned(self.learned(folder.name), store, score_into(self.scores, store).config)
+        return measure_learned(
+            self.layout.learned(folder.name), store, score_into(self.layout.scores, store).config
+        )
 
     def model(self, features: str | None = None) -> FeatureModel:
         """Learned features by name; the run's only ones by default.
@@ -113,10 +137,10 @@ class Run(RunFolder):
         ModalensError
             If there are none of this name, or several and none is named.
         """
-        name = one_of(features, [each.name for each in self.all_learned()])
+        name = one_of(features, [each.name for each in self.layout.all_learned()])
         if name == RAW:
             raise InputError(f"No features are learned on the run {self.folder}; learn some with train.")
-        return load_features(self.learned(name).folder)
+        return load_features(self.layout.learned(name).folder)
 
     def interpret(
         self, config: InterpretConfig | None = None, *, baselines: bool = True, **options: Any
@@ -130,7 +154,9 @@ class Run(RunFolder):
         baselines
             Whether to interpret the run's baselines too.
         """
-        return interpret_run(self, InterpretConfig.of(config, options, "Interpreting"), baselines=baselines)
+        return interpret_run(
+            self.layout, InterpretConfig.of(config, options, "Interpreting"), baselines=baselines
+        )
 
     def study(
         self,
@@ -153,11 +179,11 @@ class Run(RunFolder):
             The study's own options.
         """
         config = find_study(name).config.of(None, options, f"The study {name}")
-        return run_study(self, name, config, out=out, features=features, baselines=baselines)
+        return run_study(self.layout, name, config, out=out, features=features, baselines=baselines)
 
     def report(self, **options: Any) -> Path:
         """Write the report and give its page; see :func:`~modalens.runs.reporting.report_run`."""
-        return report_run(self, **options)
+        return report_run(self.layout, **options)
 
     def explain(
         self, sample: str | Path | Image.Image, features: str | None = None, *, device: str | None = None
@@ -171,6 +197,6 @@ class Run(RunFolder):
         features
             ``raw`` or the name of learned features; by default the run's only ones, or ``raw`` if there are none.
         """
-        found = {each.name: each for each in find_representations(self).representations}
+        found = {each.name: each for each in find_representations(self.layout).representations}
         name = one_of(features, [name for name in found if name != RAW])
         return explain(found[name], sample, device=device)
