@@ -39,7 +39,7 @@ def run(
     where = out or Path("runs") / (f"{recipe.stem}-smoke" if smoke else recipe.stem)
     if not json:
         print(f"{loaded.name}: {len(loaded.steps)} steps into {where}")
-        print(loaded.told_needs(), flush=True)
+        print(loaded.needs_sentence(), flush=True)
     times: dict[str, float | None] = {}
     for done in run_recipe(loaded, where):
         times[done.step.name] = done.seconds
@@ -59,7 +59,7 @@ def run(
         )
         return
     if smoke:
-        print(f"\n{loaded.told_needs()}")
+        print(f"\n{loaded.needs_sentence()}")
     for table in tables:
         print(f"\n{table.read_text(encoding='utf-8')}")
     for page in pages:

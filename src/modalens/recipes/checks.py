@@ -1,14 +1,11 @@
-"""What can be told of a recipe's steps before the first one runs, so that nobody learns of it after hours."""
+"""What can be known of a recipe's steps before the first one runs, so that nobody learns of it after hours."""
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from modalens.dominance.rules import check_rule
-from modalens.errors import ModalensError
+from modalens.errors import InputError
 from modalens.pairs import load_pairs
-from modalens.recipes.steps import learning
-from modalens.studies.registry import find_study
 
 # Settings that name another run of the recipe.
 _RUNS = ("pairs_of", "declip", "removal")
@@ -28,16 +25,14 @@ def check_step(do: str, settings: Mapping[str, Any], runs: Collection[str]) -> N
 
     Raises
     ------
-    ModalensError
-        If its data or its checkpoint's file is not there, or a setting has a value that the step does not take.
+    InputError
+        If its data or its checkpoint's file is not there, or it names a run that no step makes.
     """
     for name in _RUNS:
         if settings.get(name) is not None and settings[name] not in runs:
-            raise ModalensError(
+            raise InputError(
                 f"{name} is {settings[name]!r}; no step makes it, the runs are {', '.join(runs)}."
             )
-    if "rule" in settings:
-        check_rule(settings["rule"])
     if do in _CHECKS:
         _CHECKS[do](settings)
 
@@ -46,15 +41,7 @@ def _embed(settings: Mapping[str, Any]) -> None:
     load_pairs(settings["pairs"])
     kind, _, file = settings["vlm"].removeprefix("untrained:").partition(":")
     if kind == "declip" and not Path(file).expanduser().is_file():
-        raise ModalensError(f"There is no DeCLIP checkpoint {file!r}; name the file with --set.")
+        raise InputError(f"There is no DeCLIP checkpoint {file!r}; name the file with --set.")
 
 
-def _train(settings: Mapping[str, Any]) -> None:
-    learning(1, settings)  # the width is not known yet, and nothing that is checked depends on it
-
-
-def _study(settings: Mapping[str, Any]) -> None:
-    find_study(settings["study"])
-
-
-_CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {"embed": _embed, "train": _train, "study": _study}
+_CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {"embed": _embed}

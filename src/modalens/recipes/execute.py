@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from modalens.errors import ModalensError
+from modalens.features.config import FeatureConfig
 from modalens.recipes.checks import check_step
 from modalens.recipes.recipe import Recipe, Step
 from modalens.recipes.stand_ins import with_stand_ins
 from modalens.recipes.steps import STEPS
 from modalens.runs.layout import RunFolder
+from modalens.runs.learning import LearnConfig
 from modalens.store.documents import read_document, write_document
 from modalens.store.lock import alone_in
 from modalens.version import __version__
@@ -51,7 +53,7 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
     Raises
     ------
     ModalensError
-        If a step fails, or is bound to, with its name: data that is not there is told before the first step runs. Or
+        If a step fails, or is bound to, with its name: data that is not there is said before the first step runs. Or
         if another process works in ``out``. Finished steps are kept.
     """
     out = Path(out)
@@ -68,7 +70,7 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
             logger.info("Step %s", step.name)
             started = time.monotonic()
             with _named(step):
-                STEPS[step.do](out, run, **step.settings)
+                STEPS[step.do].do(out, run, *step.configs())
             seconds = time.monotonic() - started
             _write(out, step, {"key": key, "done": True, "seconds": round(seconds, 3)})
             yield Done(step, seconds)
@@ -101,8 +103,13 @@ def _with_stand_ins(step: Step, out: Path) -> Step:
 
 def _set_aside(step: Step, run: RunFolder, out: Path, key: str) -> None:
     """Move what the step made of other inputs out of the way, where it would be taken for an earlier part of this."""
-    made = {"embed": run.folder, "train": run.learned(str(step.settings.get("learner"))).folder}.get(step.do)
-    if made is None or not made.exists():
+    if step.do == "embed":
+        made = run.folder
+    elif step.do == "train":
+        made = run.learned(_features_name(step)).folder
+    else:
+        return
+    if not made.exists():
         return
     aside = out / "replaced" / f"{step.name}-{key[:8]}"
     number = 1
@@ -114,14 +121,22 @@ def _set_aside(step: Step, run: RunFolder, out: Path, key: str) -> None:
     logger.warning("The step %s has changed; what it made before is now in %s", step.name, aside)
 
 
+def _features_name(step: Step) -> str:
+    """What the features that a step trains are called."""
+    _, shape, _, how = step.configs()
+    assert isinstance(shape, FeatureConfig)
+    assert isinstance(how, LearnConfig)
+    return how.name or shape.label
+
+
 def _record(out: Path, step: Step) -> dict[str, Any]:
     path = out / "steps" / f"{step.name}.json"
     return dict(read_document(path, _KIND, _SCHEMA_VERSION)) if path.exists() else {}
 
 
 def _write(out: Path, step: Step, more: dict[str, Any]) -> None:
-    told = {"modalens": __version__, "do": step.do, "run": step.run, "settings": dict(step.settings)}
-    document = json.loads(json.dumps({**told, **more}))
+    stamp = {"modalens": __version__, "do": step.do, "run": step.run, "settings": dict(step.settings)}
+    document = json.loads(json.dumps({**stamp, **more}))
     write_document(out / "steps" / f"{step.name}.json", _KIND, _SCHEMA_VERSION, document)
 
 
@@ -131,4 +146,6 @@ def _named(step: Step) -> Iterator[None]:
     try:
         yield
     except ModalensError as error:
-        raise ModalensError(f"The step {step.name}: {error}") from error
+        where = f"The step {step.name}"
+        said = str(error)
+        raise type(error)(said if said.startswith(where) else f"{where}: {said}") from error

@@ -1,7 +1,6 @@
 """Recipes: the steps of a whole study in one YAML file, checked before anything runs."""
 
 import hashlib
-import inspect
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from modalens.errors import ModalensError
-from modalens.recipes.steps import STEPS
+from modalens.errors import InputError
+from modalens.options import Options
+from modalens.recipes.steps import STEPS, configs_of
 from modalens.store.fingerprints import fingerprint
 
 _PARTS = ("name", "about", "needs", "inputs", "steps", "smoke")
@@ -48,22 +48,24 @@ class Step:
     after: tuple[str, ...]
     settings: Mapping[str, Any]
 
+    def configs(self) -> tuple[Options, ...]:
+        """Its settings as the configurations that it is done with."""
+        return configs_of(self.do, self.settings, f"The step {self.name}")
+
     def all_settings(self) -> dict[str, Any]:
         """Its settings, with the defaults of those that are not given."""
-        takes = inspect.signature(STEPS[self.do]).parameters.items()
-        defaults = {name: each.default for name, each in takes if each.kind is inspect.Parameter.KEYWORD_ONLY}
-        return defaults | dict(self.settings)
+        return {name: value for config in self.configs() for name, value in vars(config).items()}
 
     def key(self, keys: Mapping[str, str]) -> str:
         """Hash of everything its outputs follow from: settings, files they name, and the steps before it."""
-        told = {
+        content = {
             "do": self.do,
             "run": self.run,
             "settings": dict(self.settings),
             "files": {name: fingerprint(value) for name, value in self.settings.items()},
             "after": {name: keys[name] for name in self.after},
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,14 @@ class Recipe:
     steps: tuple[Step, ...]
     smoke: bool
 
-    def told_needs(self) -> str:
+    def needs_sentence(self) -> str:
         """The needs in one sentence."""
         if self.smoke:
             return (
                 "Stand-ins take the place of models and data: the numbers mean nothing, the steps are real."
             )
         parts = [f"{self.needs[name]:g} {words}" for name, words in _NEEDS.items() if name in self.needs]
-        return f"Needs about {', '.join(parts)}." if parts else "Needs are not told."
+        return f"Needs about {', '.join(parts)}." if parts else "What it needs is not known."
 
 
 def load_recipe(path: str | Path, *, smoke: bool = False, inputs: Mapping[str, str] | None = None) -> Recipe:
@@ -104,7 +106,7 @@ def load_recipe(path: str | Path, *, smoke: bool = False, inputs: Mapping[str, s
 
     Raises
     ------
-    ModalensError
+    InputError
         If the file cannot be read, or anything in it is missing, unknown or of the wrong kind.
     """
     path = Path(path)
@@ -114,15 +116,15 @@ def load_recipe(path: str | Path, *, smoke: bool = False, inputs: Mapping[str, s
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModalensError(f"The recipe {path} cannot be read: {error.strerror or error}.") from error
+        raise InputError(f"The recipe {path} cannot be read: {error.strerror or error}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModalensError(f"The recipe {path} is no YAML: {' '.join(str(error).split())}.") from error
+        raise InputError(f"The recipe {path} is no YAML: {' '.join(str(error).split())}.") from error
     parts = _mapping(document, f"The recipe {path}")
     _known(parts, _PARTS, f"The recipe {path}")
     light = _mapping(parts.get("smoke") or {}, "smoke") if smoke else {}
     _known(light, ("inputs", "settings"), "smoke")
     if smoke and not light:
-        raise ModalensError(f"The recipe {path} has no smoke part; run it without --smoke.")
+        raise InputError(f"The recipe {path} has no smoke part; run it without --smoke.")
     known = {name: str(value) for name, value in _mapping(parts.get("inputs") or {}, "inputs").items()}
     given = {name: str(value) for name, value in _mapping(light.get("inputs") or {}, "smoke").items()}
     given |= dict(inputs or {})
@@ -132,7 +134,7 @@ def load_recipe(path: str | Path, *, smoke: bool = False, inputs: Mapping[str, s
     for name, words in _mapping(parts.get("steps") or {}, "steps").items():
         steps.append(_step(str(name), words, known | given, lighter, steps))
     if not steps:
-        raise ModalensError(f"The recipe {path} has no steps; name at least one.")
+        raise InputError(f"The recipe {path} has no steps; name at least one.")
     _known(lighter, (*STEPS, *(each.name for each in steps)), "The settings of smoke")
     needs = _mapping(parts.get("needs") or {}, "needs")
     _known(needs, tuple(_NEEDS), "needs")
@@ -149,32 +151,25 @@ def _step(
     lighter: Mapping[str, Any],
     before: Sequence[Step],
 ) -> Step:
-    where = f"The step {name!r}"
+    where = f"The step {name}"
     if not _NAME.fullmatch(name):
-        raise ModalensError(f"{where} needs a name of small letters, digits and hyphens.")
+        raise InputError(f"{where} needs a name of small letters, digits and hyphens.")
     given = dict(_mapping(words, where))
     do, run = given.pop("do", None), given.pop("run", None)
     if do not in STEPS:
-        raise ModalensError(f"{where} does {do!r}; it must do one of {', '.join(STEPS)}.")
+        raise InputError(f"{where} does {do!r}; it must do one of {', '.join(STEPS)}.")
     if not isinstance(run, str) or not _RUN.fullmatch(run):
-        raise ModalensError(f"{where} must name its run, in small letters, digits and hyphens, not {run!r}.")
+        raise InputError(f"{where} must name its run, in small letters, digits and hyphens, not {run!r}.")
     after = given.pop("after", [])
     names = [each.name for each in before]
     if not isinstance(after, list) or any(each not in names for each in after):
-        raise ModalensError(
+        raise InputError(
             f"{where} comes after {after!r}; list steps that stand before it: {', '.join(names)}."
         )
     for light in (lighter.get(do), lighter.get(name)):
         given |= _mapping(light or {}, "smoke")
     settings = {key: _filled(value, inputs, where) for key, value in given.items()}
-    signature = inspect.signature(STEPS[do]).parameters.items()
-    takes = {key: each for key, each in signature if each.kind is inspect.Parameter.KEYWORD_ONLY}
-    _known(settings, tuple(takes), where)
-    missing = [key for key, each in takes.items() if each.default is each.empty and key not in settings]
-    if missing:
-        raise ModalensError(f"{where} lacks {', '.join(missing)}.")
-    for key, value in settings.items():
-        _of_kind(value, takes[key].annotation, f"{key} of the step {name!r}")
+    configs_of(str(do), settings, where)
     return Step(name, str(do), run, tuple(after), settings)
 
 
@@ -185,28 +180,19 @@ def _filled(value: Any, inputs: Mapping[str, str], where: str) -> Any:
 
     def put(match: re.Match[str]) -> str:
         if match[1] not in inputs:
-            raise ModalensError(f"{where} asks for the input {match[1]!r}; there are {', '.join(inputs)}.")
+            raise InputError(f"{where} asks for the input {match[1]!r}; there are {', '.join(inputs)}.")
         return inputs[match[1]]
 
     return _INPUT.sub(put, value)
 
 
-def _of_kind(value: Any, kind: Any, what: str) -> None:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return
-    allowed: tuple[type, ...] = getattr(kind, "__args__", (kind,))
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        names = " or ".join("null" if each is type(None) else each.__name__ for each in allowed)
-        raise ModalensError(f"{what} is {value!r}; it must be of kind {names}.")
-
-
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ModalensError(f"{what} must be names with values, not {value!r}.")
+        raise InputError(f"{what} must be names with values, not {value!r}.")
     return value
 
 
 def _known(given: Mapping[str, Any], known: Sequence[str], what: str) -> None:
     for name in given:
         if name not in known:
-            raise ModalensError(f"{what} has no {name!r}; it takes {', '.join(known) or 'nothing'}.")
+            raise InputError(f"{what} has no {name!r}; it takes {', '.join(known) or 'nothing'}.")

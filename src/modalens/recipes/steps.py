@@ -1,213 +1,210 @@
-"""What the steps of a recipe can do, each on one run; a step's settings are the keywords of its function."""
+"""What the steps of a recipe can do, each on one run; a step's keys are the fields of its classes of options."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modalens.errors import ModalensError
-from modalens.features import NCLConfig, SAEConfig, TrainConfig
+from modalens.engine.engines import EngineConfig
+from modalens.errors import InputError, ModalensError
+from modalens.features import TrainConfig
+from modalens.features.config import FeatureConfig
+from modalens.features.registry import commands, config_class
+from modalens.options import Options, is_required, option
 from modalens.pairs import load_pairs
 from modalens.recipes.comparison import compare, write_comparison
+from modalens.runs.choice import Scope, ScopeOfOne
 from modalens.runs.embedding import embed
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
-from modalens.runs.learning import measure_learned, train_on
+from modalens.runs.learning import LearnConfig, measure_learned, train_on
 from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, score_into
+from modalens.runs.shards import EmbedConfig, EmbedStep
 from modalens.runs.studying import run_study
-from modalens.studies.registry import find_study
+from modalens.studies.registry import find_study, study_names
 from modalens.towers import load_vlm
 
-_LEARNERS = ("sae", "ncl")
+# The width of the embeddings is known when they are there; nothing that is checked depends on it.
+_ANY_WIDTH = 1
+
+
+@dataclass(frozen=True)
+class EmbedPairs(Options):
+    """What a step embeds."""
+
+    pairs: str = option(dataclasses.MISSING, "Where the pairs come from.")
+
+
+@dataclass(frozen=True)
+class TrainOn(Options):
+    """What a step trains, and on which run's pairs."""
+
+    learner: str = option(dataclasses.MISSING, "What is trained.", choices=commands)
+    pairs_of: str | None = option(None, "Run of the recipe to learn from (default: the step's own).")
+
+
+@dataclass(frozen=True)
+class StudyNamed(Options):
+    """Which study a step runs."""
+
+    study: str = option(dataclasses.MISSING, "Name of the study.", choices=study_names)
+
+
+@dataclass(frozen=True)
+class CompareWith(Options):
+    """Runs that hold the papers' other models: DeCLIP's, and that of the removal test."""
+
+    declip: str | None = option(None, "Run of the same pairs through DeCLIP.")
+    removal: str | None = option(None, "Run of the removal test.")
+
+
+@dataclass(frozen=True)
+class StepKind:
+    """One kind of step.
+
+    Attributes
+    ----------
+    classes
+        Classes of options whose fields are the keys of a step, which may depend on some of its settings.
+    do
+        Does it: takes the folder of the runs, the run, and one configuration of each class.
+    """
+
+    classes: Callable[[Mapping[str, Any]], tuple[type[Options], ...]]
+    do: Callable[..., None]
 
 
 def embed_pairs(
-    runs: Path,
-    run: RunFolder,
-    *,
-    pairs: str,
-    vlm: str,
-    dtype: str = "float32",
-    rows_per_shard: int = 8192,
-    batch_size: int = 32,
-    engine: str = "local",
-    workers: int = 1,
+    runs: Path, run: RunFolder, source: EmbedPairs, step: EmbedStep, config: EmbedConfig, engine: EngineConfig
 ) -> None:
     """Embed a source of pairs with a model."""
     del runs
     embed(
-        load_pairs(pairs),
-        load_vlm(vlm),
+        load_pairs(source.pairs),
+        load_vlm(step.vlm, device=step.device, revision=step.revision),
         run.embeddings,
-        dtype=dtype,
-        rows_per_shard=rows_per_shard,
-        batch_size=batch_size,
-        engine=engine,
-        workers=workers,
+        strict=step.strict,
+        device=step.device,
+        **vars(config),
+        **vars(engine),
     )
 
 
-def score_run(
-    runs: Path,
-    run: RunFolder,
-    *,
-    rule: str = "mu_sigma",
-    normalize: bool = False,
-    groups: str | None = None,
-    split: str | None = None,
-    resamples: int = 200,
-    seed: int = 0,
-) -> None:
+def score_run(runs: Path, run: RunFolder, config: ScoreConfig) -> None:
     """Dominance scores, the gap and retrieval of the embeddings."""
     del runs
-    score_into(run.scores, run.store(), ScoreConfig(rule, normalize, groups, split, resamples, seed))
+    score_into(run.scores, run.store(), config)
 
 
 def train_features(
-    runs: Path,
-    run: RunFolder,
-    *,
-    learner: str,
-    pairs_of: str | None = None,
-    kind: str = "topk",
-    n_features: int = 1024,
-    k: int = 32,
-    temperature: float = 0.07,
-    steps: int = 2000,
-    batch_size: int = 1024,
-    lr: float = 3e-3,
-    patience: int = 0,
-    split: str | None = None,
-    seed: int = 0,
+    runs: Path, run: RunFolder, on: TrainOn, shape: FeatureConfig, training: TrainConfig, how: LearnConfig
 ) -> None:
-    """Learn features ``sae`` or ``ncl``, from the pairs of another run if ``pairs_of`` names one; encode and score."""
+    """Learn features, from the pairs of another run if one is named; encode and score."""
     store = run.store()
-    data = store if pairs_of is None else RunFolder(runs / pairs_of).store()
-    settings = {
-        "learner": learner,
-        "kind": kind,
-        "n_features": n_features,
-        "k": k,
-        "temperature": temperature,
-        "steps": steps,
-        "batch_size": batch_size,
-        "lr": lr,
-        "patience": patience,
-        "seed": seed,
-    }
-    config, training = learning(int(store.image.shape[1]), settings)
-    where = run.learned(learner)
-    train_on(config, data, training, where.folder, split=split)
+    data = store if on.pairs_of is None else RunFolder(runs / on.pairs_of).store()
+    config = dataclasses.replace(shape, d=int(store.image.shape[1]))
+    where = run.learned(how.name or config.label)
+    train_on(config, data, training, where.folder, split=how.split, trackers=how.tracker)
     measure_learned(where, store, score_into(run.scores, store).config)
 
 
-def learning(d: int, settings: Mapping[str, Any]) -> tuple[SAEConfig | NCLConfig, TrainConfig]:
-    """What a ``train`` step learns from embeddings of width d, and how.
-
-    Raises
-    ------
-    ModalensError
-        If there is no such learner, or a setting is out of its range.
-    """
-    learner, seed = settings["learner"], settings["seed"]
-    if learner not in _LEARNERS:
-        raise ModalensError(f"There is no learner {learner!r}; there are {', '.join(_LEARNERS)}.")
-    config = (
-        SAEConfig(d, settings["n_features"], settings["k"], settings["kind"], seed=seed)
-        if learner == "sae"
-        else NCLConfig(d, settings["n_features"], settings["temperature"], seed=seed)
-    )
-    how = {name: settings[name] for name in ("steps", "batch_size", "lr", "patience")}
-    return config, TrainConfig(**how, seed=seed)
-
-
-def interpret_features(
-    runs: Path,
-    run: RunFolder,
-    *,
-    image_embedder: str = "efficientnet-lite0",
-    text_embedder: str = "minilm",
-    m: int = 20,
-    draws: int = 5,
-    rule: str = "twofold",
-    shuffles: int = 200,
-    seed: int = 0,
-) -> None:
-    """How interpretable the features of every representation are, with galleries and verdicts."""
+def interpret_features(runs: Path, run: RunFolder, config: InterpretConfig, scope: Scope) -> None:
+    """How interpretable the features of representations are, with galleries and verdicts."""
     del runs
-    interpret_run(run, InterpretConfig(image_embedder, text_embedder, m, draws, rule, shuffles, seed))
+    interpret_run(run, config, **vars(scope))
 
 
 def study_run(
-    runs: Path,
-    run: RunFolder,
-    *,
-    study: str,
-    label: str = "category",
-    attribute: str = "gender",
-    classifier: str | None = None,
-    threshold: float = 0.9,
-    rule: str = "mu_sigma",
-    draws: int | None = None,
-    representation: str | None = None,
-    prompt: str = "an animal",
-    generator: str = "self",
-    victim: str = "self",
-    judge: str | None = None,
-    requests: str | None = None,
-    images: int = 4,
-    repetitions: int = 3,
-    seed: int = 0,
+    runs: Path, run: RunFolder, named: StudyNamed, config: Options, scope: Scope | ScopeOfOne
 ) -> None:
     """A study, beside its controls."""
     del runs
-    given = {
-        "label": label,
-        "attribute": attribute,
-        "classifier": classifier,
-        "threshold": threshold,
-        "rule": rule,
-        "draws": draws,
-        "seed": seed,
-        "prompt": prompt,
-        "generator": generator,
-        "victim": victim,
-        "judge": judge,
-        "requests": requests,
-        "images": images,
-        "runs": repetitions,
-    }
-    kind = find_study(study).config
-    own = {field.name for field in fields(kind)}
-    config = kind(**{key: value for key, value in given.items() if key in own and value is not None})
-    run_study(run, study, config, features=representation)
+    run_study(run, named.study, config, **vars(scope))
 
 
-def report_on(runs: Path, run: RunFolder, *, title: str | None = None) -> None:
+def report_on(runs: Path, run: RunFolder, config: ReportConfig) -> None:
     """The page."""
     del runs
-    report_run(run, ReportConfig(title=title))
+    report_run(run, config)
 
 
-def compare_with_papers(
-    runs: Path, run: RunFolder, *, declip: str | None = None, removal: str | None = None
-) -> None:
-    """Every published number beside ours: of this run, and of the runs of DeCLIP and of the removal test."""
-    others = {
-        name: None if which is None else RunFolder(runs / which)
-        for name, which in (("declip", declip), ("removal", removal))
-    }
-    write_comparison(compare(run, **others), run.folder / "comparison")
+def compare_with_papers(runs: Path, run: RunFolder, others: CompareWith) -> None:
+    """Every published number beside ours."""
+    found = {name: None if which is None else RunFolder(runs / which) for name, which in vars(others).items()}
+    write_comparison(compare(run, **found), run.folder / "comparison")
 
 
-STEPS: dict[str, Callable[..., None]] = {
-    "embed": embed_pairs,
-    "score": score_run,
-    "train": train_features,
-    "interpret": interpret_features,
-    "study": study_run,
-    "report": report_on,
-    "compare": compare_with_papers,
+def _train_classes(settings: Mapping[str, Any]) -> tuple[type[Options], ...]:
+    if settings.get("learner") not in commands():
+        return (TrainOn,)  # which says what is wrong
+    return TrainOn, config_class(settings["learner"]), TrainConfig, LearnConfig
+
+
+def _study_classes(settings: Mapping[str, Any]) -> tuple[type[Options], ...]:
+    if settings.get("study") not in study_names():
+        return (StudyNamed,)
+    study = find_study(settings["study"])
+    return StudyNamed, study.config, ScopeOfOne if study.one_representation else Scope
+
+
+STEPS: dict[str, StepKind] = {
+    "embed": StepKind(lambda _: (EmbedPairs, EmbedStep, EmbedConfig, EngineConfig), embed_pairs),
+    "score": StepKind(lambda _: (ScoreConfig,), score_run),
+    "train": StepKind(_train_classes, train_features),
+    "interpret": StepKind(lambda _: (InterpretConfig, Scope), interpret_features),
+    "study": StepKind(_study_classes, study_run),
+    "report": StepKind(lambda _: (ReportConfig,), report_on),
+    "compare": StepKind(lambda _: (CompareWith,), compare_with_papers),
 }
+
+
+def keys_of(config: type[Options]) -> dict[str, "dataclasses.Field[Any]"]:
+    """The keys that a class of options gives a step."""
+    return {field.name: field for field in dataclasses.fields(config) if field.name != "d"}
+
+
+def configs_of(do: str, settings: Mapping[str, Any], what: str) -> tuple[Options, ...]:
+    """One configuration of each class of a step.
+
+    Parameters
+    ----------
+    do
+        One of :data:`STEPS`.
+    settings
+        Those that are given; the others have their defaults.
+    what
+        The step, as the subject of a sentence.
+
+    Raises
+    ------
+    InputError
+        If a setting is unknown, missing, of the wrong type or out of range.
+    """
+    classes = STEPS[do].classes(settings)
+    # A class that depends on a setting comes first and alone where that setting is wrong.
+    first = classes[0]
+    given = {
+        config: {name: settings[name] for name in keys_of(config) if name in settings} for config in classes
+    }
+    missing = [name for each in classes for name, field in keys_of(each).items() if is_required(field)]
+    missing = [name for name in missing if name not in settings]
+    if missing:
+        raise InputError(f"{what} lacks {', '.join(missing)}.")
+    try:
+        if len(classes) == 1:
+            first(**given[first])
+        known = list(dict.fromkeys(name for each in classes for name in keys_of(each)))
+        for name in settings:
+            if name not in known:
+                raise InputError(f"{what} has no {name!r}; it takes {', '.join(known)}.")
+        width = {"d": _ANY_WIDTH}
+        return tuple(
+            config(**given[config], **(width if issubclass(config, FeatureConfig) else {}))
+            for config in classes
+        )
+    except ModalensError as error:
+        said = str(error)
+        raise error if said.startswith(what) else InputError(f"{what}: {said}") from error
