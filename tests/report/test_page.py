@@ -288,3 +288,13 @@ def test_errors_say_what_to_do(encoder, data: ReportData, tmp_path: Path) -> Non
 def test_matplotlib_is_loaded_only_for_a_report() -> None:
     code = "import sys, modalens.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_cites_what_the_citation_file_says(page: Page) -> None:
+    citation = (Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8")
+    title = re.search(r'(?m)^title: "(.*)"$', citation)
+    version = re.search(r"(?m)^version: (.*)$", citation)
+    assert title is not None
+    assert version is not None
+    assert f"title   = {{{title[1]}}}" in page.markup
+    assert f"version = {{{version[1]}}}" in page.markup
