@@ -61,7 +61,7 @@ def save_stable_diffusion(folder, clip):
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        StableDiffusionPipeline(
+        StableDiffusionPipeline(  # type: ignore[attr-defined]
             **_text_parts(clip),
             unet=_unet(),
             safety_checker=None,
@@ -90,7 +90,7 @@ def save_unclip(folder, clip):
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        StableUnCLIPImg2ImgPipeline(
+        StableUnCLIPImg2ImgPipeline(  # type: ignore[attr-defined]
             **_text_parts(clip),
             feature_extractor=CLIPImageProcessorPil(),
             image_encoder=CLIPVisionModelWithProjection(vision),

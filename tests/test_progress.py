@@ -43,7 +43,7 @@ def test_quick_work_is_not_worth_a_line(clock: list[float], caplog: pytest.LogCa
 def test_notebooks_get_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    class Asked(progress.Console):
+    class Asked(progress.Console):  # type: ignore[name-defined]
         def __init__(self, *, force_jupyter: bool | None, **options: object) -> None:
             asked.append(force_jupyter)
             super().__init__(file=io.StringIO())

@@ -82,9 +82,9 @@ def clip_run(made, tiny_clip, tmp_path, run):
 
 def few_drawings(monkeypatch):
     """The study as a user starts it, with fewer cells."""
-    few = partial(text_to_image.TextToImageConfig, strengths=(0.0, 0.5), seeds=1, draws=2)
+    few = partial(text_to_image.TextToImageConfig, strengths=(0.0, 0.5), seeds=1, draws=2)  # type: ignore[attr-defined]
     monkeypatch.setattr(text_to_image, "TextToImageConfig", few)
-    quick = partial(text_to_image.load_stable_diffusion, steps=1)
+    quick = partial(text_to_image.load_stable_diffusion, steps=1)  # type: ignore[attr-defined]
     monkeypatch.setattr(text_to_image, "load_stable_diffusion", quick)
 
 

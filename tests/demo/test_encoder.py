@@ -97,7 +97,7 @@ def test_a_change_in_the_data_is_noticed(changed: dict, forward_passes: list[int
 
 def test_held_out_concepts_are_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    train_heads = demo_training.train_heads
+    train_heads = demo_training.train_heads  # type: ignore[attr-defined]
 
     def record(image: torch.Tensor, text: torch.Tensor, recipe: HeadsRecipe) -> torch.nn.Module:
         seen.append(text)

@@ -123,4 +123,4 @@ def test_a_missing_extra_is_named() -> None:
     with pytest.raises(
         ModalensError, match=r"no_such_package; install it with pip install 'modalens\[demo\]'"
     ):
-        frozen.demo_package("no_such_package")
+        frozen.demo_package("no_such_package")  # type: ignore[attr-defined]

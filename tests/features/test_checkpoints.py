@@ -86,7 +86,7 @@ def test_a_checkpoint_cut_short(pairs, tmp_path, share):
         train([CONFIG], pairs, TRAIN, out=tmp_path)
     newest.unlink()
     (again,) = train([CONFIG], pairs, TRAIN, out=tmp_path)
-    assert torch.equal(again.model.W_enc, whole.model.W_enc)
+    assert torch.equal(again.model.W_enc, whole.model.W_enc)  # type: ignore[attr-defined]
     assert newest.read_bytes() == content
 
 

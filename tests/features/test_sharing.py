@@ -16,7 +16,8 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 import modalens as ml
 from modalens.errors import ModalensError
 from modalens.features import NCL, NCLConfig, SAEConfig, SparseAutoencoder, TrainConfig, train
-from modalens.features.sharing import from_pretrained, load_features, push_to_hub
+from modalens.features.loading import load_features
+from modalens.features.sharing import from_pretrained, push_to_hub
 from modalens.runs import embed
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 

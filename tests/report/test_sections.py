@@ -49,7 +49,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "section.html.j2").write_text(TEMPLATE)
     (folder / "tiny.js").write_text("// tiny")
     monkeypatch.syspath_prepend(tmp_path)
-    import tiny_section
+    import tiny_section  # type: ignore[import-not-found]
 
     monkeypatch.setattr(registry, "SECTIONS", [tiny_section.sections, *registry.SECTIONS])
 

@@ -19,7 +19,8 @@ from modalens.pairs import load_pairs
 from modalens.pairs.modality import OWN
 from modalens.runs import ScoreConfig, embed, encode_store, galleries, score_store
 from modalens.runs.galleries import make_gallery
-from modalens.runs.interpreting import InterpretConfig, interpret_run, load_interpretation
+from modalens.runs.interpretation import InterpretConfig
+from modalens.runs.interpreting import interpret_run, load_interpretation
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import train_on
 from modalens.runs.reporting import report_run

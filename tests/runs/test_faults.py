@@ -234,10 +234,10 @@ def test_reads_that_fail_twice_leave_no_trace(source, tmp_path, monkeypatch):
     far = fsspec.filesystem("memory")
     for shard in write_shards(tmp_path, source):
         far.pipe(f"/faults/{shard.name}", shard.read_bytes())
-    monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)  # type: ignore[attr-defined]
     whole = load_pairs("wds:memory://faults/s-{0..2}.tar")
     embed(whole, FakeVLM(), tmp_path / "whole", rows_per_shard=4)
-    assert whole.retries == 0
+    assert whole.retries == 0  # type: ignore[attr-defined]
     read, reads = MemoryFile.read, count(1)
 
     def troubled(file: MemoryFile, *size: int) -> bytes:
@@ -250,7 +250,7 @@ def test_reads_that_fail_twice_leave_no_trace(source, tmp_path, monkeypatch):
     pairs = load_pairs("wds:memory://faults/s-{0..2}.tar")
     embed(pairs, FakeVLM(), tmp_path / "troubled", rows_per_shard=4)
     far.rm("/faults", recursive=True)
-    assert pairs.retries >= 6
+    assert pairs.retries >= 6  # type: ignore[attr-defined]
     assert differences(contents(tmp_path / "whole"), contents(tmp_path / "troubled")) == []
 
 

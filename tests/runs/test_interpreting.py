@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig
-from modalens.features.sharing import load_features
+from modalens.features.loading import load_features
 from modalens.interpret import Bridges, monosemanticity
 from modalens.pairs import load_pairs
 from modalens.runs import ScoreConfig, embed, interpreting, score_store

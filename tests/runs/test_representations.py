@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modalens.errors import ModalensError
-from modalens.features.sharing import load_features
+from modalens.features.loading import load_features
 from modalens.runs import Scores, embed
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import RAW, Representation, representations

@@ -9,7 +9,7 @@ import pytest
 
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig
-from modalens.features.sharing import load_features
+from modalens.features.loading import load_features
 from modalens.pairs import load_pairs
 from modalens.runs import Scores, embed
 from modalens.runs.layout import RunFolder

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from modalens.features import TrainConfig
-from modalens.runs.interpreting import InterpretConfig
+from modalens.runs.interpretation import InterpretConfig
 from tests.clip import save_clip
 from tests.diffusion import save_stable_diffusion
 

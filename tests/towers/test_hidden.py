@@ -136,7 +136,7 @@ def test_only_the_layers_that_are_needed_are_kept(tiny_llava: Path) -> None:
     sizes = [
         sum(
             parameter.numel()
-            for parameter in load_vlm(f"hidden:{tiny_llava}?layer={layer}")._model.parameters()
+            for parameter in load_vlm(f"hidden:{tiny_llava}?layer={layer}")._model.parameters()  # type: ignore[attr-defined]
         )  # type: ignore[attr-defined]
         for layer in range(LAYERS + 1)
     ]

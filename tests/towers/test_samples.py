@@ -49,8 +49,8 @@ def tiny_vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT with two layers, mean pooling and normalisation, as sentence-transformers saves it."""
     library = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
-    from sentence_transformers import models
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from sentence_transformers import models  # type: ignore[attr-defined]
+    from transformers import BertConfig, BertModel, BertTokenizerFast  # type: ignore[attr-defined]
 
     folder = tmp_path_factory.mktemp("bert")
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
@@ -254,7 +254,7 @@ def test_the_short_name_asks_the_hub_for_all_parts(
         """What the hub's client does, with the files of a folder."""
         assert (name, revision) == ("sentence-transformers/all-MiniLM-L6-v2", "main")
         there = [*files, "onnx/model.onnx"]
-        wanted = huggingface_hub.utils.filter_repo_objects(
+        wanted = huggingface_hub.utils.filter_repo_objects(  # type: ignore[attr-defined]
             there, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns
         )
         for file in wanted:

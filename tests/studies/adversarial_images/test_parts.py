@@ -118,7 +118,7 @@ def test_a_dual_encoder_answers_with_its_own_distribution() -> None:
     np.testing.assert_allclose(found, expected, atol=0.02)
     assert warm.respond(image, "?", 5, seed=1) == answers[:5]
     assert warm.respond(image, "?", 50, seed=2) != answers[:50]
-    for bad in ({"captions": []}, {"captions": ["a"], "temperature": -1}):
+    for bad in ({"captions": []}, {"captions": ["a"], "temperature": -1}):  # type: ignore[var-annotated]
         with pytest.raises(ModalensError):
             DualEncoderVictim(vlm, **bad)
 

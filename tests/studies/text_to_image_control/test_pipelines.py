@@ -5,7 +5,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
