@@ -111,7 +111,7 @@ def uses(source: Path) -> dict[str, list[object]]:
             *("--prompt", "a cat", "--reference", source / "1.png", "--judge", f"vlm:{model}"),
             *("--strengths", 0, "--strengths", 1, "--seeds", 1, "--draws", 2),
         ],
-        "study close-gap": ["study", "close-gap", "run", "--draws", 20],
+        "study close-gap": ["study", "close-gap", "run", "--draws", 5, "--folds", 2],
         "annotate": ["annotate", "run", "--features", "sae", "--max-features", 5, "--top", 4],
         "agreement": ["agreement", source / "ann.json", source / "bob.json", "--out", "agreement"],
         "report studies": ["report", "run", "--out", "report"],
