@@ -89,14 +89,14 @@ def test_a_stop_in_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     out = tmp_path / "broken"
     recipe = load_recipe(path, smoke=True)
     for name in ("embed", "train", "score"):
-        real = recipe_run.STEPS[name]
+        real = recipe_run.STEPS[name]  # type: ignore[attr-defined]
 
         def stop_after(*words: object, real=real) -> None:
             real.do(*words)
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setitem(recipe_run.STEPS, name, replace(real, do=stop_after))
+            patch.setitem(recipe_run.STEPS, name, replace(real, do=stop_after))  # type: ignore[attr-defined]
             with pytest.raises(KeyboardInterrupt):
                 list(run_recipe(recipe, out))
     assert did(path, out)[-1] == "again"
