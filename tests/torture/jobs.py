@@ -144,6 +144,7 @@ def shorten_demo() -> None:
         sae=TrainConfig(steps=60, **brief),
         ncl=TrainConfig(steps=40, **brief),
         interpretation=InterpretConfig(draws=2, shuffles=100),
+        studies=("stability",),
     )
     scan, run_demo = run._SplitOpenMoji.scan, run.run_demo
     run._SplitOpenMoji.scan = lambda pairs: islice(scan(pairs), 300)  # type: ignore[method-assign]
