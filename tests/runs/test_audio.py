@@ -207,7 +207,7 @@ def test_sounds_are_cut_and_dropped_where_a_page_cannot_hold_them(
 def test_people_are_asked_about_sounds(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["annotate", str(run.folder), "--representation", "sae", "--out", str(tmp_path)]
+    arguments = ["annotate", str(run.folder), "--features", "sae", "--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["modalens", *arguments])
     with pytest.raises(SystemExit) as caught:
         main()
