@@ -1,8 +1,10 @@
 """What a run made before is used only while it was made from what is there now."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,14 @@ from modalens.errors import ModalensError
 from modalens.features import SAEConfig
 from modalens.features.loading import load_features
 from modalens.pairs import load_pairs
-from modalens.runs import Scores, embed
+from modalens.runs import Scores, embed, studying
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import folder_for, train_on
 from modalens.runs.representations import RAW, find_representations, representations
 from modalens.runs.scoring import score_into
+from modalens.runs.subjects import StudySubject
+from modalens.store.kept import RECORD_NAME, read_inputs
+from modalens.studies.class_stability.config import StabilityConfig
 from tests.fakes import FakeVLM
 from tests.small_run import SCORING, TRAINING
 
@@ -122,3 +127,53 @@ def test_damage_is_told_where_nothing_is_made(run: RunFolder) -> None:
     assert "gap.json is missing" in left_out[RAW]
     with pytest.raises(ModalensError, match="gap"):
         Scores.load(run.scores)
+
+
+def test_a_wrong_option_costs_no_scores(run: RunFolder) -> None:
+    before = read_inputs(run.scores)
+    with pytest.raises(ModalensError, match="split 'nope'"):
+        score_into(run.scores, run.store(), replace(SCORING, split="nope"))
+    assert read_inputs(run.scores) == before
+    assert find_representations(run, make=False).left_out == []
+
+
+def test_other_seeds_of_earlier_embeddings_are_no_other_seeds(run: RunFolder) -> None:
+    """Features of another seed count beside those learned on the same pairs, and only once they are done."""
+    store = run.store()
+    config = SAEConfig(int(store.image.shape[1]), 16, 2, seed=1)
+    train_on(config, store, replace(TRAINING, seed=1), run.learned("again").folder, split="train")
+
+    def others() -> list[str]:
+        found = {each.name: each for each in representations(run)}
+        return [seed for seed, _ in StudySubject.of(found["sae"]).retrained()]
+
+    assert others() == ["seed 1"]
+    record = run.learned("again").folder / RECORD_NAME
+    document = json.loads(record.read_text())
+    for change in ({"files": None}, {"inputs": {**document["inputs"], "embeddings": {"model": "fake"}}}):
+        record.write_text(json.dumps({**document, **change}))
+        assert others() == []
+
+
+def test_what_does_not_apply_is_said_of_what_it_was_said_of(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = studying._kept_or_made
+
+    def refuse_raw(study: Any, subject: Any, *given: Any) -> Any:
+        if subject.name == RAW:
+            raise ModalensError("No feature is of text.")
+        return real(study, subject, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(studying, "_kept_or_made", refuse_raw)
+        studying.run_study(run, "stability", StabilityConfig(resamples=5, splits=2), baselines=False)
+    results, left_out = studying.find_studies(run, representations(run))
+    assert [name for _, name, _ in results] == ["ncl", "raw", "sae"]
+    assert left_out == []
+    results, left_out = studying.find_studies(run, representations(run, replace(SCORING, rule="mu_sigma")))
+    assert results == []
+    assert "scoring rule 'twofold' there, 'mu_sigma' here" in dict(left_out)["the study stability of raw"]
+    (run.study("stability") / RAW / "result.json").write_text("{")
+    _, left_out = studying.find_studies(run, representations(run))
+    assert "run the study again" in dict(left_out)["the study stability of raw"]

@@ -70,11 +70,14 @@ def test_studies_take_their_own_options(run: ml.Run) -> None:
 def test_the_report_and_the_interpretation(run: ml.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[Embedder] = []
     monkeypatch.setattr(interpreting, "load_sample_embedder", loader(models))
-    found = run.interpret(m=5, draws=2, shuffles=100, baselines=False)
-    assert set(found) == {"raw", "ncl", "sae"}
-    page = run.report()
-    assert page.is_file()
+    asked = {"m": 5, "draws": 2, "shuffles": 100}
+    assert list(run.interpret(features="sae", baselines=False, **asked)) == ["sae"]
+    assert set(run.interpret(baselines=False, **asked)) == {"raw", "ncl", "sae"}
+    page = run.report(title="All there is")
+    assert "<title>All there is" in page.read_text(encoding="utf-8")
     assert page.parent == run.layout.report
+    with pytest.raises(ModalensError, match="The report has no option 'tip'"):
+        run.report(tip=3)
 
 
 @pytest.mark.parametrize("features", ["raw", "sae"])
@@ -95,3 +98,5 @@ def test_explaining_a_text_and_an_image(run: ml.Run, features: str) -> None:
     assert found.modality == "text"
     assert run.explain(Image.new("RGB", (8, 8), "red"), features).modality == "image"
     assert "features of" in repr(found)
+    with pytest.raises(ModalensError, match="The sample is 3; give a text, an image or the path of one"):
+        run.explain(3, features)  # type: ignore[arg-type]

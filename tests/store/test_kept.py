@@ -82,3 +82,16 @@ def test_what_is_set_aside_never_replaces_anything(tmp_path: Path) -> None:
 
 def test_the_first_difference_is_named() -> None:
     assert difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == "a c 2 there, 3 here"
+
+
+def test_what_fails_before_it_changes_anything_leaves_the_earlier_result(tmp_path: Path) -> None:
+    before = _kept(tmp_path)
+    _make(before, "one", [])
+
+    def refuse() -> str:
+        raise ModalensError("There is no such split.")
+
+    with pytest.raises(ModalensError, match="split"):
+        kept_or_made(_kept(tmp_path, config={"split": "x"}), lambda: "", refuse)
+    assert before.problem() is None
+    assert _make(before, "two", []) == "one"

@@ -56,7 +56,7 @@ def explain(
     each
         A representation of the run.
     sample
-        A text, or an image or the path of one.
+        A text, or an image or the :class:`~pathlib.Path` of one; a plain string is always a text.
     device
         Where the model runs; the best there is by default.
 
@@ -72,6 +72,8 @@ def explain(
         side, embedded = second, vlm.embed_texts([sample])
     elif first != "image":
         raise InputError(f"The run is of {first}s and {second}s; explain a {second}.")
+    elif not isinstance(sample, Path | Image.Image):
+        raise InputError(f"The sample is {sample!r}; give a text, an image or the path of one.")
     else:
         image = FileImage(sample, sample.name).load() if isinstance(sample, Path) else sample.convert("RGB")
         side, embedded = first, vlm.embed_images([image])

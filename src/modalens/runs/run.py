@@ -18,7 +18,7 @@ from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import Learned, configure, folder_for, measure_learned, train_on
 from modalens.runs.origin import open_pairs, open_vlm
-from modalens.runs.reporting import report_run
+from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.representations import Representation, find_representations
 from modalens.runs.scoring import ScoreConfig, Scores, last_config, score_into
 from modalens.runs.studying import run_study
@@ -143,7 +143,12 @@ class Run:
         return load_features(self.layout.learned(name).folder)
 
     def interpret(
-        self, config: InterpretConfig | None = None, *, baselines: bool = True, **options: Any
+        self,
+        config: InterpretConfig | None = None,
+        *,
+        features: str | None = None,
+        baselines: bool = True,
+        **options: Any,
     ) -> dict[str, Interpretation]:
         """Interpret every representation, and those of the baselines.
 
@@ -151,12 +156,11 @@ class Run:
         ----------
         config, options
             Fields of :class:`~modalens.runs.interpretation.InterpretConfig`.
-        baselines
-            Whether to interpret the run's baselines too.
+        features, baselines
+            As for :func:`~modalens.runs.interpreting.interpret_run`.
         """
-        return interpret_run(
-            self.layout, InterpretConfig.of(config, options, "Interpreting"), baselines=baselines
-        )
+        config = InterpretConfig.of(config, options, "Interpreting")
+        return interpret_run(self.layout, config, features=features, baselines=baselines)
 
     def study(
         self,
@@ -181,9 +185,17 @@ class Run:
         config = find_study(name).config.of(None, options, f"The study {name}")
         return run_study(self.layout, name, config, out=out, features=features, baselines=baselines)
 
-    def report(self, **options: Any) -> Path:
-        """Write the report and give its page; see :func:`~modalens.runs.reporting.report_run`."""
-        return report_run(self.layout, **options)
+    def report(self, config: ReportConfig | None = None, *, out: Path | None = None, **options: Any) -> Path:
+        """Write the report and give its page.
+
+        Parameters
+        ----------
+        config, options
+            Fields of :class:`~modalens.runs.reporting.ReportConfig`.
+        out
+            Folder of the report; ``report/`` in the run by default.
+        """
+        return report_run(self.layout, ReportConfig.of(config, options, "The report"), out=out)
 
     def explain(
         self, sample: str | Path | Image.Image, features: str | None = None, *, device: str | None = None
@@ -193,7 +205,7 @@ class Run:
         Parameters
         ----------
         sample
-            A text, or an image or the path of one.
+            A text, or an image or the :class:`~pathlib.Path` of one; a plain string is always a text.
         features
             ``raw`` or the name of learned features; by default the run's only ones, or ``raw`` if there are none.
         """

@@ -13,7 +13,7 @@ from modalens.runs.choice import RAW, Scope, all_of, one_of
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
 from modalens.runs.subjects import StudySubject
-from modalens.store.kept import RECORD_NAME, Kept, kept_or_made, read_inputs, read_notes, stable
+from modalens.store.kept import RECORD_NAME, Kept, difference, kept_or_made, read_inputs, read_notes, stable
 from modalens.store.lock import alone_in
 from modalens.studies.registry import Study, find_study
 from modalens.studies.result import RESULT_NAME, StudyResult
@@ -72,13 +72,13 @@ def run_study(
         if not found:
             raise next(iter(failed.values()))
         title = next(iter(found.values())).title
-        _note_failures(called, title, failed, folder)
+        _note_failures(called, title, own, failed, folder)
         for kind, baseline in run.baselines() if baselines and not study.one_representation else ():
             logger.info("Study %s of the baseline %s", name, kind)
             others = representations(baseline, known[0].scores.config)
             others = [each for each in others if each.name in {one.name for one in own}]
             _, failed = _study_all(study, others, config, baseline.study(called), folder / _WORK)
-            _note_failures(called, title, failed, baseline.study(called))
+            _note_failures(called, title, others, failed, baseline.study(called))
     return found
 
 
@@ -103,12 +103,18 @@ def _study_all(
     return results, failed
 
 
-def _note_failures(name: str, title: str, failed: Mapping[str, ModalensError], folder: Path) -> None:
-    """Keep a result without tables that says why there are none."""
+def _note_failures(
+    name: str, title: str, found: Sequence[Representation], failed: Mapping[str, ModalensError], folder: Path
+) -> None:
+    """Keep a result without tables that says why there are none, and of what."""
+    abouts = {each.name: stable(each.about()) for each in found}
     for kind, error in failed.items():
         logger.warning("%s was not studied: %s", kind, error)
         (folder / kind / RECORD_NAME).unlink(missing_ok=True)
-        StudyResult(name.replace("_", "-"), title, {}, [f"Not studied: {error}"], {}).save(folder / kind)
+        note = StudyResult(
+            name.replace("_", "-"), title, {}, [f"Not studied: {error}"], {}, source=abouts[kind]
+        )
+        note.save(folder / kind)
 
 
 def _kept_or_made(
@@ -190,16 +196,26 @@ def find_studies(
 def _problem(subject: StudySubject, folder: Path) -> str | None:
     """Why a study's result cannot be shown; None if it can."""
     recorded = read_inputs(folder)
-    if recorded is None:
-        if StudyResult.load(folder).tables:
-            return f"The study in {folder} does not say what it was made from; run the study again."
-        return None  # a note that the study does not apply here
     try:
+        if recorded is None:
+            return _problem_without_record(subject, folder)
         study = find_study(str(recorded["study"]))
         config = study.config(**read_notes(folder)["asked"])
         return _kept(study, subject, config, folder).problem()
     except (KeyError, TypeError, ModalensError) as error:
         return f"The record of the study in {folder} cannot be read ({error}); run the study again."
+
+
+def _problem_without_record(subject: StudySubject, folder: Path) -> str | None:
+    """The same of a result without a record: only a note that the study does not apply has none."""
+    result = StudyResult.load(folder)
+    if result.tables or (folder / RECORD_NAME).exists():
+        return f"The study in {folder} does not say what it was made from; run the study again."
+    about = stable(subject.about())
+    if result.source != about:
+        changed = difference(result.source, about)
+        return f"That it was not studied was said of something else ({changed}); run the study again."
+    return None
 
 
 def _options(config: Options) -> dict[str, Any]:

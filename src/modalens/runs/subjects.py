@@ -18,6 +18,7 @@ from modalens.runs.origin import open_pairs, open_vlm
 from modalens.runs.representations import Representation
 from modalens.runs.samples import embed_samples
 from modalens.store import PairStore
+from modalens.store.kept import is_finished, read_inputs
 from modalens.towers.base import VLM
 
 
@@ -60,16 +61,28 @@ class StudySubject(Representation):
         return None if found is None else np.asarray(found.bridges.verdict)
 
     def retrained(self) -> Iterator[tuple[str, FeatureModel]]:
-        """Autoencoders learned with the same settings from other seeds, beside this one or in its own folder."""
+        """Autoencoders learned on the same pairs with the same settings from other seeds.
+
+        They lie beside this one or in its own folder.
+        """
         if self.model is None or not self.model.has_decoder:
             return
         own, own_seed = _without_seed(self.model)
+        learned_on = _learned_on(self.folder)
         beside = RunFolder(self.folder.parents[1]).all_learned()
         for where in (*LearnedFeatures(self.folder).seeds(), *beside):
+            if not is_finished(where.folder) or _learned_on(where.folder) != learned_on:
+                continue
             model = load_features(where.folder)
             described, seed = _without_seed(model)
             if described == own and seed != own_seed:
                 yield f"seed {seed}", model
+
+
+def _learned_on(folder: Path) -> tuple[Any, Any] | None:
+    """The embeddings and the split that features were learned on; None where no record says so."""
+    inputs = read_inputs(folder)
+    return None if inputs is None else (inputs.get("embeddings"), inputs.get("split"))
 
 
 def _without_seed(model: FeatureModel) -> tuple[str, int]:

@@ -107,7 +107,8 @@ class Kept:
     def making(self) -> Iterator[None]:
         """Hold the folder while the result is made; what the block leaves there is recorded as made from the inputs.
 
-        Until the block ends well, the record says that the result is unfinished.
+        Until the block ends well, the record says that the result is unfinished. Where it fails before it has
+        changed anything (an option that does not fit the data, say), the earlier result stays what it was.
 
         Raises
         ------
@@ -115,8 +116,14 @@ class Kept:
             If another process is making it, or the disk is full.
         """
         with alone_in(self.folder):
+            before = self._recorded()
             self.begin()
-            yield
+            try:
+                yield
+            except BaseException:
+                if before.get("files") == self._checksums():
+                    write_document(self.record, _KIND, _SCHEMA_VERSION, before)
+                raise
             self.finish()
 
     def begin(self) -> None:
@@ -125,7 +132,18 @@ class Kept:
 
     def finish(self) -> None:
         """Record that the files there are the whole result; the folder must be held."""
-        self._write({path.relative_to(self.folder).as_posix(): sha256_of(path) for path in self._files()})
+        self._write(self._checksums())
+
+    def _checksums(self) -> dict[str, str]:
+        return {path.relative_to(self.folder).as_posix(): sha256_of(path) for path in self._files()}
+
+    def _recorded(self) -> Mapping[str, Any]:
+        """What the record says; nothing where there is none, or it is damaged."""
+        try:
+            document = read_document(self.record, _KIND, _SCHEMA_VERSION)
+        except ModalensError:
+            return {}
+        return {name: document[name] for name in ("inputs", "files", "notes") if name in document}
 
     def _write(self, files: Mapping[str, str] | None) -> None:
         values = {"inputs": stable(self.all_inputs()), "files": files, "notes": stable(self.notes)}
