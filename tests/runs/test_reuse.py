@@ -73,6 +73,14 @@ def test_models_with_other_settings_live_beside_each_other(run: RunFolder) -> No
     assert {folders[0].name, beside.name} <= {each.name for each in representations(run)}
 
 
+@pytest.mark.parametrize("name", ["raw", "replaced", "..", "../../elsewhere", "a/b", "/tmp/x"])
+def test_features_cannot_be_called_what_means_something_else(run: RunFolder, name: str) -> None:
+    store = run.store()
+    config = SAEConfig(int(store.image.shape[1]), n_features=16, k=2)
+    with pytest.raises(ModalensError, match="cannot name features; give a plain name"):
+        folder_for(run, name, config, store, TRAINING, "train")
+
+
 def test_features_that_are_learned_anew_are_set_aside_with_all_that_was_made_of_them(run: RunFolder) -> None:
     store, where = run.store(), run.learned("sae")
     before = load_features(where.folder).card()

@@ -22,6 +22,7 @@ from modalens.features.quality import Quality, measure_quality
 from modalens.features.registry import config_class, kind_of
 from modalens.features.trainer import PairData, Trained
 from modalens.options import Options, option
+from modalens.runs.choice import RAW
 from modalens.runs.encoding import encode_store
 from modalens.runs.inputs import codes_kept, features_kept, quality_kept, scores_kept
 from modalens.runs.layout import REPLACED, LearnedFeatures, RunFolder
@@ -169,7 +170,14 @@ def folder_for(
 
     Models with other settings live beside each other; a model of earlier embeddings makes way (see
     :func:`train_on`).
+
+    Raises
+    ------
+    InputError
+        If the name is no name of a folder, or means something else in a run.
     """
+    if Path(name).name != name or name in (RAW, REPLACED, ".."):
+        raise InputError(f"{name!r} cannot name features; give a plain name other than {RAW} and {REPLACED}.")
     folder = run.learned(name).folder
     kept = features_kept(folder, data, [config], training, split, kind_of(config).command)
     before, now = kept.recorded_inputs(), stable(kept.all_inputs())

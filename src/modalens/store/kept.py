@@ -137,7 +137,7 @@ class Kept:
     def _checksums(self) -> dict[str, str]:
         return {path.relative_to(self.folder).as_posix(): sha256_of(path) for path in self._files()}
 
-    def _recorded(self) -> Mapping[str, Any]:
+    def _recorded(self) -> dict[str, Any]:
         """What the record says; nothing where there is none, or it is damaged."""
         try:
             document = read_document(self.record, _KIND, _SCHEMA_VERSION)
