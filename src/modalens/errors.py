@@ -18,6 +18,10 @@ class StoreError(ModalensError):
     """A file that modalens wrote is missing a part, damaged, or of a schema that this version does not read."""
 
 
+class BusyError(StoreError):
+    """Another process is writing to the folder; wait for it to end."""
+
+
 class MissingPackageError(ModalensError):
     """A package that is needed here is not installed.
 

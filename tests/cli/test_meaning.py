@@ -95,10 +95,12 @@ def test_removal_is_studied_on_every_representation(with_features, run, run_json
     assert {"raw", NAME} <= set(found)
     table = found["raw"]["tables"]["removal"]
     assert {"whole", "whole_low", "random", "variance", "f_score", "p"} <= set(table[0])
-    results = {path: path.stat().st_mtime_ns for path in (with_features / "studies").rglob("*.json")}
+    results = {path: path.stat().st_mtime_ns for path in (with_features / "studies").rglob("result.json")}
     assert len(results) == 2
     run_json(*words)
-    assert {path: path.stat().st_mtime_ns for path in (with_features / "studies").rglob("*.json")} == results
+    assert {
+        path: path.stat().st_mtime_ns for path in (with_features / "studies").rglob("result.json")
+    } == results
     page = run_json("report", with_features)["report"]
     assert 'id="study-removal"' in Path(page).read_text(encoding="utf-8")
 

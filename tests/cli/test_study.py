@@ -9,7 +9,7 @@ import pytest
 
 from modalens.pairs import load_pairs
 from modalens.runs import embed
-from modalens.studies.text_to_image_control import on_run as text_to_image
+from modalens.studies.text_to_image_control import stable_diffusion
 from tests.classifier import images, save_classifier
 from tests.clip import save_clip
 from tests.diffusion import save_stable_diffusion, save_unclip
@@ -80,22 +80,16 @@ def clip_run(made, tiny_clip, tmp_path, run):
     return tmp_path / "clip"
 
 
-def few_drawings(monkeypatch):
-    """The study as a user starts it, with fewer cells."""
-    few = partial(text_to_image.TextToImageConfig, strengths=(0.0, 0.5), seeds=1, draws=2)  # type: ignore[attr-defined]
-    monkeypatch.setattr(text_to_image, "TextToImageConfig", few)
-    quick = partial(text_to_image.load_stable_diffusion, steps=1)  # type: ignore[attr-defined]
-    monkeypatch.setattr(text_to_image, "load_stable_diffusion", quick)
-
-
 @pytest.mark.demo
 @pytest.mark.parametrize(("name", "save"), [("sd", save_stable_diffusion), ("unclip", save_unclip)])
 def test_pipelines_draw_for_a_run_of_their_clip(
     clip_run, tiny_clip, tmp_path, run_json, monkeypatch, name, save
 ):
-    few_drawings(monkeypatch)
+    quick = partial(stable_diffusion.load_stable_diffusion, steps=1)
+    monkeypatch.setattr(stable_diffusion, "load_stable_diffusion", quick)
     pipeline = save(tmp_path / f"tiny-{name}", tiny_clip)
     words = ("--generator", pipeline, "--prompt", "a cat", "--rule", "mu_sigma", "--reference", "3.png")
+    words += ("--strengths", 0, "--strengths", 0.5, "--seeds", 1, "--draws", 2)
     monkeypatch.chdir(tmp_path)
     found = run_json("study", "text-to-image", clip_run, *words)["raw"]
     assert found["statements"]

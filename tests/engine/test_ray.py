@@ -95,7 +95,7 @@ def test_no_more_workers_than_cores(ray, caplog):
     caplog.set_level(logging.WARNING, "modalens")
     with RayEngine(9) as engine:
         assert engine.workers == 4
-    assert "The cluster has 4 cores, so 4 workers are hired" in caplog.text
+    assert "The cluster has 4 cores, so 4 workers are started" in caplog.text
     assert ray.is_initialized()
 
 

@@ -126,7 +126,7 @@ def test_an_undefined_score_is_said(raw: Representation) -> None:
 def test_each_is_told_from_every_other(found, learned_run: RunFolder) -> None:
     twins = representations(learned_run.baseline("untrained"))
     rescored = replace(
-        found["sae"], scores=replace(found["sae"].scores, config=replace(SCORING, rule="twofold"))
+        found["sae"], scores=replace(found["sae"].scores, config=replace(SCORING, rule="mu_sigma"))
     )
     abouts = [json.dumps(each.about(), sort_keys=True) for each in (*found.values(), *twins, rescored)]
     assert len(set(abouts)) == len(abouts)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from modalens.runs.scoring import ScoreConfig, Scores, score_into
 from modalens.store import CodeStore, EmbeddingStore
 from modalens.store.documents import read_document, write_document
 from modalens.store.kept import Kept, is_finished, kept_or_made, read_inputs, set_aside, stable
+from modalens.store.lock import alone_in
 from modalens.version import __version__
 
 _KIND = "modalens feature quality"
@@ -119,15 +121,16 @@ def train_on(
         others = [numbers for name, numbers in rows.items() if name != split]
         held_out = _picked(data, np.sort(np.concatenate(others))) if others else None
         data = _picked(data, rows[split])
-    if distributed.rank() == 0:
-        _make_way(kept)
-        if kept.problem() is not None:
-            kept.folder.mkdir(parents=True, exist_ok=True)
-            kept.begin()
-    distributed.wait()
-    (trained,) = train([config], data, training, held_out=held_out, out=out, trackers=trackers)
-    if distributed.rank() == 0:
-        kept.finish()
+    with ExitStack() as held:
+        if distributed.rank() == 0:
+            _make_way(kept)
+            held.enter_context(alone_in(out, "training into"))
+            if kept.problem() is not None:
+                kept.begin()
+        distributed.wait()
+        (trained,) = train([config], data, training, held_out=held_out, out=out, trackers=trackers)
+        if distributed.rank() == 0:
+            kept.finish()
     return trained
 
 
@@ -142,7 +145,8 @@ def _make_way(kept: Kept) -> None:
     else:
         other = before != stable(kept.all_inputs())
     if other:
-        set_aside(kept.folder, kept.folder.parent / REPLACED)
+        with alone_in(kept.folder, "training into"):
+            set_aside(kept.folder, kept.folder.parent / REPLACED)
 
 
 def configure(learner: str, d: int, options: Mapping[str, Any]) -> tuple[FeatureConfig, TrainConfig]:
@@ -254,11 +258,8 @@ def _encode(where: LearnedFeatures, model: FeatureModel, store: EmbeddingStore) 
     unknown = before is None and where.codes.is_dir()
     if unknown or (before is not None and before != stable(kept.all_inputs())):
         set_aside(where.codes, where.folder / REPLACED)
-    where.codes.mkdir(parents=True, exist_ok=True)
-    kept.begin()
-    codes = encode_store(model, store, where.codes)
-    kept.finish()
-    return codes
+    with kept.making():
+        return encode_store(model, store, where.codes)
 
 
 def _quality(

@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from modalens.arrays import Matrix
 from modalens.dominance import Dominance
-from modalens.errors import ModalensError
+from modalens.errors import BusyError, ModalensError
 from modalens.runs.choice import RAW as RAW
 from modalens.runs.inputs import scores_kept
 from modalens.runs.layout import RunFolder
@@ -154,6 +154,8 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, m
     for where in run.begun():
         try:
             learned = measure_learned(where, store, config) if make else load_learned(where, store, config)
+        except BusyError:
+            raise  # it will be there when the other process is done
         except ModalensError as error:
             found.left_out.append((where.name, str(error)))
             continue

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import local
 
 from filelock import FileLock, Timeout
 
-from modalens.errors import ModalensError
+from modalens.errors import BusyError, ModalensError
 
 LOCK_NAME = ".lock"
+_threads = local()
 
 
 @contextmanager
@@ -24,19 +26,36 @@ def alone_in(folder: Path, doing: str = "writing to") -> Iterator[None]:
 
     Raises
     ------
+    BusyError
+        If another process, or another thread of this one, is there already.
     ModalensError
-        If another process is there already, or the folder is a file.
+        If the folder is a file.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise ModalensError(f"{folder} is a file; name a folder to write to.") from error
+    held = _held()
+    key = folder.resolve()
+    if key in held:  # a step within a step of this thread
+        yield
+        return
     lock = FileLock(folder / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise ModalensError(f"Another process is {doing} {folder}; wait for it to end.") from error
+        raise BusyError(f"Another process is {doing} {folder}; wait for it to end.") from error
+    held.add(key)
     try:
         yield
     finally:
+        held.discard(key)
         lock.release()
+
+
+def _held() -> set[Path]:
+    """Folders that this thread holds."""
+    if not hasattr(_threads, "held"):
+        _threads.held = set()
+    found: set[Path] = _threads.held
+    return found
