@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from modalens.dominance import modality_dominance, modality_gap, parts
+from modalens.dominance import ESTIMATORS, RULES, modality_dominance, modality_gap, parts
 from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
 from modalens.runs import ScoreConfig, Scores, embed, load_stacked, score, score_store, scoring
 from modalens.runs.layout import RunFolder
+from modalens.runs.scoring import score_into
 from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.codes import csr_arrays
 from modalens.store.manifest import CODES_KIND, Manifest
@@ -201,3 +202,12 @@ def test_a_bad_row_is_named_whichever_part_it_is_in(store, small_parts):
     rows[47] = 0
     with pytest.raises(ModalensError, match="Row 47 of the image matrix is all zeros"):
         score(rows, store.text, QUICK)
+
+
+def test_scores_from_before_a_rule_or_an_estimator_are_made_again(store, tmp_path, monkeypatch):
+    score_into(tmp_path / "scores", store, QUICK)
+    monkeypatch.setitem(RULES, "newer", RULES["twofold"])
+    again = score_into(tmp_path / "scores", store, QUICK)
+    assert again.dominance["mean_ratio"].count_intervals("newer")
+    monkeypatch.setitem(ESTIMATORS, "newer", ESTIMATORS["energy_ratio"])
+    assert "newer" in score_into(tmp_path / "scores", store, QUICK).dominance

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from modalens.dominance import ESTIMATORS, RULES
 from modalens.runs.layout import LearnedFeatures
 from modalens.store import EmbeddingStore, PairStore
 from modalens.store.kept import Kept
@@ -14,7 +15,12 @@ QUALITY_RECORD = "quality.inputs.json"
 
 def scores_kept(folder: Path, store: PairStore, config: Any) -> Kept:
     """Scores of a store, in a folder."""
-    inputs = {"embeddings": store.identity(), "config": asdict(config)}
+    inputs = {
+        "embeddings": store.identity(),
+        "config": asdict(config),
+        "estimators": list(ESTIMATORS),  # all of them are kept
+        "rules": list(RULES),
+    }
     return Kept(folder, "the scores", inputs, "modalens score")
 
 
