@@ -7,18 +7,10 @@ used, since some bring PyTorch.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from modalens.studies.registry import study_functions
 from modalens.studies.result import StudyResult
 
-_HOMES = {
-    "adversarial": "adversarial_images",
-    "close_gap": "gap_closing",
-    "gender": "attribute_probing",
-    "removal": "class_removal",
-    "stability": "class_stability",
-    "text_to_image": "text_to_image_control",
-}
-
-__all__ = ["StudyResult", "adversarial", "close_gap", "gender", "removal", "stability", "text_to_image"]
+__all__ = ["StudyResult", *sorted(study_functions())]
 
 if TYPE_CHECKING:
     from modalens.studies.adversarial_images.study import adversarial as adversarial
@@ -30,9 +22,10 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    homes = study_functions()
+    if name not in homes:
         raise AttributeError(f"module 'modalens.studies' has no attribute {name!r}")
-    return getattr(import_module(f"modalens.studies.{_HOMES[name]}.study"), name)
+    return getattr(import_module(homes[name]), name)
 
 
 def __dir__() -> list[str]:

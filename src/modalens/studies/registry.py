@@ -13,7 +13,8 @@ from modalens.studies.figure import StudyFigure
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
 
-# One folder a study; each has a module ``on_run`` with the constant STUDY and, if it draws, ``figures`` with FIGURES.
+# One folder a study, called otherwise than the study, whose function has the study's name; each has a module ``study``
+# with the function, ``on_run`` with the constant STUDY and, if it draws, ``figures`` with FIGURES.
 _FOLDERS = {
     "removal": "class_removal",
     "stability": "class_stability",
@@ -82,6 +83,11 @@ class Study:
 def study_names() -> tuple[str, ...]:
     """The studies there are."""
     return tuple(_FOLDERS)
+
+
+def study_functions() -> dict[str, str]:
+    """The function of each study, by the name that Python gives it, and the module that holds it."""
+    return {name.replace("-", "_"): f"modalens.studies.{folder}.study" for name, folder in _FOLDERS.items()}
 
 
 def find_study(name: str) -> Study:
