@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modalens.dominance import RULES
+from modalens.dominance.rules import ClassRule
 from modalens.errors import ModalensError
 from modalens.report import ReportData, Sample, write_report
 from modalens.report.sections.features.tables import MAX_FEATURE_ROWS
@@ -298,3 +300,16 @@ def test_cites_what_the_citation_file_says(page: Page) -> None:
     assert version is not None
     assert f"title   = {{{title[1]}}}" in page.markup
     assert f"version = {{{version[1]}}}" in page.markup
+
+
+def test_a_rule_of_ones_own_has_its_bounds_and_its_words(
+    encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight = ClassRule("one-sided off 2/5", lambda _: (np.asarray(0.4), np.asarray(0.6)), ("2/5", "3/5"))
+    monkeypatch.setitem(RULES, "tight", tight)
+    page = Page(
+        write_report(ReportData("Own", "Little.", encoder(rule="tight")), tmp_path).read_text("utf-8")
+    )
+    assert "2/5 = 0.400" in page.text
+    assert ": one-sided off 2/5." in page.text
+    assert "One-sided off 2/5" in page.text  # among the terms

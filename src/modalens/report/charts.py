@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int8
 
-from modalens.dominance.classes import moments
-from modalens.dominance.rules import class_codes
+from modalens.dominance.rules import RULES, class_codes
 from modalens.report.data import EncoderResult
 from modalens.report.naming import NULL_NAME, ROLES, Naming, count
 from modalens.report.palette import colour
@@ -40,10 +39,8 @@ class ScoreSet:
     @property
     def bounds(self) -> tuple[float, float]:
         """The scores between which a feature is cross."""
-        if self.rule == "twofold":
-            return 1 / 3, 2 / 3
-        mean, std = moments(self.score)
-        return float(mean - std), float(mean + std)
+        lower, upper = RULES[self.rule].bounds(self.score)
+        return float(lower), float(upper)
 
 
 def score_sets(encoders: Sequence[EncoderResult], estimator: str) -> list[ScoreSet]:

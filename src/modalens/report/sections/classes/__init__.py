@@ -18,7 +18,7 @@ def sections(data: ReportData) -> Sequence[Section]:
     drawing = Drawing(
         "class_counts",
         lambda narrow: class_counts(scored, naming, narrow=narrow),
-        "Stacked bars of class counts for each encoder under both rules; the numbers are in the tables below.",
+        "Stacked bars of class counts for each encoder under every rule; the numbers are in the tables below.",
     )
     values = {"rules": RULES, "statements": count_statements(data, naming)}
     tables = {"classes": class_table(data)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def class_counts(sets: Sequence[tuple[str, Dominance]], naming: Naming, *, narrow: bool = False) -> "Figure":
-    """Share of features in each class by encoder, for both rules, with 95 % intervals of the two outer ones."""
+    """Share of features in each class by encoder, for every rule, with 95 % intervals of the two outer ones."""
     main = sets[0][1]
     names = [name for name, _ in sets] + ([NULL_NAME] if main.null is not None else [])
     columns = 1 if narrow else len(RULES)

@@ -11,7 +11,7 @@ _SETTLED = 0.95
 
 
 def count_statements(data: ReportData, naming: Naming) -> list[str]:
-    """What the class counts of either rule leave over beside swapped labels, and how settled they are."""
+    """What the class counts of the rules leave over beside swapped labels, and how settled they are."""
     scores = data.scores
     alive = live(scores)
     sentences = []

@@ -8,7 +8,7 @@ from modalens.report.data import ReportData
 
 
 def class_table(data: ReportData) -> pd.DataFrame:
-    """Class counts of every encoder under both rules, with 95 % intervals and label-swap means."""
+    """Class counts of every encoder under every rule, with 95 % intervals and label-swap means."""
     rows = []
     for encoder in data.encoders:
         scores = encoder.scores(data.estimator)

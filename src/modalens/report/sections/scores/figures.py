@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modalens.dominance import Dominance
+from modalens.dominance import RULES, Dominance
 from modalens.dominance.classes import moments
 from modalens.report.charts import ScoreSet, class_legend, draw_histogram, new_figure, score_axis, shortened
 from modalens.report.naming import NULL_NAME, ROLES, Naming, number, percent
@@ -28,7 +28,7 @@ def distribution(scores: Dominance, naming: Naming, *, narrow: bool = False) -> 
     axes.set_ylim(0, top)
 
     low, high = shown.bounds
-    names = ("μ − σ", "μ + σ") if scores.rule == "mu_sigma" else ("1/3", "2/3")
+    names = RULES[scores.rule].marks
     for x, name, side in ((low, names[0], "right"), (high, names[1], "left")):
         if not 0 <= x <= 1:
             continue
