@@ -114,7 +114,7 @@ def test_a_learner_of_ones_own_trains_saves_loads_and_has_a_card(
     assert registry.kind_of_card(found.card()) is toy
     assert toy.model_class.describe(found.card()) == "A toy with pull 2.0"
     assert registry.config_class("toy") is ToyConfig
-    assert registry.commands() == ("sae", "ncl", "toy")
+    assert registry.commands()[-1] == "toy"
     with pytest.raises(ModalensError, match="Toy features have no way back"):
         found.decode(found.encode(pairs[0]))
     with pytest.raises(ModalensError, match="holds Toy features, not TopKSAE"):

@@ -8,6 +8,7 @@ import typer
 
 from modalens.cli.options import Json, takes
 from modalens.engine.engines import EngineConfig
+from modalens.pairs.sources import examples
 from modalens.runs.shards import EmbedConfig, EmbedStep
 
 
@@ -15,10 +16,7 @@ from modalens.runs.shards import EmbedConfig, EmbedStep
 def embed(
     source: Annotated[
         str,
-        typer.Argument(
-            help="Where the pairs come from: openmoji, folder:DIR, csv:FILE, wds:SHARDS, hf:NAME:SPLIT or "
-            "coco:IMAGES,CAPTIONS.json (docs/howto/sources.md)."
-        ),
+        typer.Argument(help=f"Where the pairs come from, by example: {examples()} (docs/howto/sources.md)."),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the store (default: runs/SOURCE-VLM/embeddings).")

@@ -19,6 +19,11 @@ SOURCES: Mapping[str, str] = {
 """Prefix to class, by a name that is imported when it is used; a class is made from what follows the colon."""
 
 
+def examples() -> str:
+    """An example of every source, in one line."""
+    return ", ".join(_class_of(known).example for known in SOURCES)
+
+
 def load_pairs(source: str, **options: Any) -> Pairs:
     """Open a source of image-text pairs.
 
@@ -40,8 +45,7 @@ def load_pairs(source: str, **options: Any) -> Pairs:
     """
     prefix, _, location = source.partition(":")
     if prefix not in SOURCES:
-        examples = ", ".join(_class_of(known).example for known in SOURCES)
-        raise InputError(f"Unknown source of pairs '{source}'; the sources are, by example: {examples}.")
+        raise InputError(f"Unknown source of pairs '{source}'; the sources are, by example: {examples()}.")
     kind = _class_of(prefix)
     try:
         inspect.signature(kind).bind(location, **options)

@@ -20,6 +20,7 @@ from modalens.store import ShardContent
 from modalens.store.embeddings import IMAGE_FOLDER, TEXT_FOLDER
 from modalens.towers import load_vlm
 from modalens.towers.base import VLM
+from modalens.towers.registry import prefixed_names
 
 DTYPES = ("float32", "float16", "bfloat16")
 BFLOAT16 = "bfloat16"
@@ -62,8 +63,8 @@ class EmbedStep(Options):
 
     vlm: str = option(
         "demo",
-        "demo; a CLIP, SigLIP, BLIP, ALIGN or CLAP by its id on the Hugging Face hub or its folder; "
-        "open_clip:NAME/TAG; declip:FILE; or hidden:MODEL?layer=N.",
+        "A CLIP, SigLIP, BLIP, ALIGN or CLAP by its id on the Hugging Face hub or its folder, or one of "
+        f"{prefixed_names()}.",
     )
     revision: str | None = option(None, "Revision of a hub model.")
     device: str | None = option(None, "Device such as cpu or cuda (default: the best there is).")

@@ -21,6 +21,11 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+def prefixed_names() -> str:
+    """How the names of models with a prefix are written, in one line."""
+    return ", ".join(example for _, examples in FAMILIES.values() for example in examples)
+
+
 def load_vlm(name: str, *, device: str | None = None, revision: str | None = None) -> VLM:
     """Load a model that embeds images and texts.
 
@@ -60,10 +65,9 @@ def load_vlm(name: str, *, device: str | None = None, revision: str | None = Non
         loaded: VLM = load(wanted, rest, revision=revision, device=device, untrained=untrained)
         return loaded
 
-    known = ", ".join(example for _, examples in FAMILIES.values() for example in examples)
     unknown = (
-        f"There is no model {name!r}; there are {known}, and any CLIP, SigLIP, BLIP, ALIGN or CLAP of transformers "
-        "by hub id (such as openai/clip-vit-base-patch32) or in a local folder."
+        f"There is no model {name!r}; there are {prefixed_names()}, and any CLIP, SigLIP, BLIP, ALIGN or CLAP of "
+        "transformers by hub id (such as openai/clip-vit-base-patch32) or in a local folder."
     )
     check_torchvision()
     found = find_model(name, revision, unknown=unknown)
