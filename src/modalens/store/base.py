@@ -104,7 +104,7 @@ class PairStore:
             for shard in self.manifest.shards:
                 found.update(json.dumps(shard.files, sort_keys=True).encode())
             return found.hexdigest()
-        for path in sorted(each for each in self.folder.glob("*/*") if each.suffix in (".npy", ".parquet")):
+        for path in self._shard_paths():
             size = path.stat().st_size
             found.update(f"{path.relative_to(self.folder).as_posix()}\0{size}\0".encode())
             with path.open("rb") as file:
@@ -112,6 +112,13 @@ class PairStore:
                 file.seek(max(0, size - _END_BYTES))
                 found.update(file.read(_END_BYTES))
         return found.hexdigest()
+
+    def _shard_paths(self) -> list[Path]:
+        # By name: a bare store is a run too, and what is made of it lies beside its shards.
+        folders = (("img_emb", ".npy"), ("text_emb", ".npy"), (METADATA_FOLDER, ".parquet"))
+        return [
+            path for name, suffix in folders for path in shard_files(self.folder, name, suffix, self.manifest)
+        ]
 
     def identity(self) -> dict[str, Any]:
         """What a result made from this store records of it: the model that embedded the pairs, and the digest."""
