@@ -104,7 +104,7 @@ class PairBatches:
     def _read(
         self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray, order: np.ndarray, name: str
     ) -> Tensor:
-        """Rows of the blocks in shuffled order; each is read in one piece and strewn into its places."""
+        """Rows of the blocks in shuffled order; each is read in one piece and scattered to its places."""
         places = np.empty_like(order)
         places[order] = np.arange(len(order))
         shuffled = np.empty((len(order), self.d), dtype=np.float32)
