@@ -2,10 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,19 +116,3 @@ def changed_copy(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path
 
     return copy
-
-
-@pytest.fixture
-def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run code in a new interpreter, with further environment variables."""
-
-    def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code)],
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    return run
