@@ -58,6 +58,15 @@ def test_features_of_another_models_embeddings_are_named(run: RunFolder, picture
     assert "were learned on embeddings of fake, and those here are of another" in left_out["sae"]
 
 
+def test_features_of_the_same_model_with_other_weights_are_named(run: RunFolder, pictures: Path) -> None:
+    shutil.rmtree(run.embeddings)
+    vlm = FakeVLM(revision="2")
+    vlm.weights = vlm.weights[::-1].copy()
+    embed(load_pairs(f"csv:{pictures}"), vlm, run.embeddings)
+    left_out = dict(find_representations(run).left_out)
+    assert "were learned on embeddings of another state of fake" in left_out["sae"]
+
+
 def test_models_with_other_settings_live_beside_each_other(run: RunFolder) -> None:
     store = run.store()
     config = SAEConfig(int(store.image.shape[1]), n_features=16, k=2)

@@ -21,7 +21,8 @@ def scores_kept(folder: Path, store: PairStore, config: Any) -> Kept:
         "estimators": list(ESTIMATORS),  # all of them are kept
         "rules": list(RULES),
     }
-    return Kept(folder, "the scores", inputs, "modalens score")
+    files = ("dominance-*.parquet", "gap.json", "scores.json")
+    return Kept(folder, "the scores", inputs, "modalens score", files=files)
 
 
 def features_kept(

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from modalens.arrays import Matrix
-from modalens.errors import InputError, ModalensError
+from modalens.errors import InputError, ModalensError, StoreError
 from modalens.features import FeatureModel, TrainConfig, distributed, load_features, train
 from modalens.features.card import read_log
 from modalens.features.checkpoints import latest_step
@@ -201,15 +201,17 @@ def check_features(where: LearnedFeatures, store: EmbeddingStore) -> None:
         If their training is not finished, or they were learned on the embeddings of another model.
     """
     if not where.is_trained or not is_finished(where.folder):
-        raise ModalensError(
+        raise StoreError(
             f"The training of the features {where.name} is not finished; run the same modalens train again."
         )
-    inputs = read_inputs(where.folder)
-    learned_on = None if inputs is None else dict(inputs.get("embeddings", {})).get("model")
-    own = store.identity()["model"]
-    if learned_on is not None and learned_on not in ("arrays", own):
-        raise ModalensError(
-            f"The features {where.name} were learned on embeddings of {learned_on}, and those here are of {own}; "
+    inputs = read_inputs(where.folder) or {}
+    learned_on, own = dict(inputs.get("embeddings", {})), store.identity()
+    card = learned_on.get("card_sha256")  # none where features were learned on arrays, or nothing is recorded
+    if card is not None and card != own["card_sha256"]:
+        same = learned_on["model"] == own["model"]
+        other = f"another state of {own['model']}" if same else learned_on["model"]
+        raise StoreError(
+            f"The features {where.name} were learned on embeddings of {other}, and those here are of {own['model']}; "
             "learn them again with modalens train."
         )
 

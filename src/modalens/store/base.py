@@ -121,9 +121,18 @@ class PairStore:
         ]
 
     def identity(self) -> dict[str, Any]:
-        """What a result made from this store records of it: the model that embedded the pairs, and the digest."""
+        """What a result made from this store records of it.
+
+        ``model`` is the name of the model that embedded the pairs, ``card_sha256`` the checksum of its card (weights
+        and preprocessing, without versions of libraries), and ``sha256`` the digest of what is in the store.
+        """
         model = {} if self.manifest is None else self.manifest.model
-        return {"model": str(model.get("model", model.get("class", "unknown"))), "sha256": self.digest}
+        card = {name: value for name, value in model.items() if name != "versions"}
+        return {
+            "model": str(model.get("model", model.get("class", "unknown"))),
+            "card_sha256": hashlib.sha256(json.dumps(card, sort_keys=True, default=str).encode()).hexdigest(),
+            "sha256": self.digest,
+        }
 
     @cached_property
     def groups(self) -> np.ndarray | None:

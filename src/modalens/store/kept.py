@@ -72,7 +72,7 @@ class Kept:
     def problem(self) -> str | None:
         """Why the result cannot be used, in one sentence; None if it can."""
         if not self.record.exists():
-            return f"{self.what.capitalize()} in {self.folder} are not made yet; run {self.command}."
+            return f"There is no record of {self.what} in {self.folder}; run {self.command}."
         try:
             document = read_document(self.record, _KIND, _SCHEMA_VERSION)
         except ModalensError as error:
@@ -81,12 +81,12 @@ class Kept:
         if document.get("inputs") != now:
             changed = difference(document.get("inputs"), now)
             return (
-                f"{self.what.capitalize()} in {self.folder} were made from other inputs ({changed}); "
-                f"run {self.command} to make them again."
+                f"What is in {self.folder}, {self.what}, was made from other inputs ({changed}); "
+                f"run {self.command} to make it again."
             )
         recorded = document.get("files")
         if not isinstance(recorded, dict):
-            return f"{self.what.capitalize()} in {self.folder} are not finished; run {self.command} to go on."
+            return f"What is in {self.folder}, {self.what}, is not finished; run {self.command} to go on."
         for name, checksum in recorded.items():
             path = self.folder / name
             if not path.is_file() or sha256_of(path) != checksum:
