@@ -270,7 +270,7 @@ def test_another_configuration_is_interpreted_again(
     found = interpret_run(run, replace(CONFIG, **change), baselines=False)
     assert rewritten(run, before) == {".", "features/ncl", "features/sae"}
     assert all(model.seen == [] for model in models)  # samples do not depend on these
-    assert {each.config for each in found.values()} == {replace(CONFIG, **change)}
+    assert {each.config for each in found.values()} == {replace(CONFIG, **change).judges(("image", "text"))}
     assert found["sae"].mds.rule == change.get("rule", "twofold")
     for each in representations(run):
         loaded = load_interpretation(each)
@@ -411,3 +411,11 @@ def test_samples_that_look_alike_to_the_model_count_once(
     samples = collect_samples(store, tmp_path / "samples", np.array([3, 1, 2]), InterpretConfig())
     assert {side: samples.distinct[side].tolist() for side in SIDES} == {"image": [0], "text": [0]}
     assert samples.ids["image"].tolist() == [store.ids[3]]
+
+
+def test_each_modality_has_its_judge() -> None:
+    found = InterpretConfig(text_embedder="own").judges(("audio", "text"))
+    assert (found.image_embedder, found.text_embedder) == ("own", "own")
+    found = InterpretConfig().judges(("image", "text"))
+    assert (found.image_embedder, found.text_embedder) == ("efficientnet-lite0", "minilm")
+    assert InterpretConfig().judges(("protein", "text")).image_embedder == "own"

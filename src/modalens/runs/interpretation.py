@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from modalens.interpret import (
 )
 from modalens.interpret.bridges import LEAST_SHUFFLES
 from modalens.options import DEFAULT_RULE, Options, option
+from modalens.pairs.modality import MODALITIES, OWN
 from modalens.store.atomic import whole_file
 
 SIDES = ("image", "text")
@@ -52,19 +53,26 @@ class InterpretConfig(Options):
         Seed of every draw.
     """
 
-    image_embedder: str = option(
-        "efficientnet-lite0",
+    image_embedder: str | None = option(
+        None,
         "Model that says how alike images are: efficientnet-lite0, a hub id or vlm:NAME; or own, where no images are "
-        "at hand: the run's embeddings.",
+        "at hand: the run's embeddings (default: efficientnet-lite0 for images, own for sounds).",
     )
-    text_embedder: str = option(
-        "minilm", "Model that says how alike texts are: minilm, a hub id, vlm:NAME or own."
+    text_embedder: str | None = option(
+        None, "Model that says how alike texts are: minilm, a hub id, vlm:NAME or own (default: minilm)."
     )
     m: int = option(20, "Strongest samples of each feature.", unit="samples", least=2)
     draws: int = option(5, "Random baselines of each feature.", least=1)
     rule: str = option(DEFAULT_RULE, "Class rule behind verdicts and galleries.", choices=tuple(RULES))
     shuffles: int = option(200, "Shuffles of the pairs behind the verdicts.", least=LEAST_SHUFFLES)
     seed: int = option(0, "Seed of every draw.", least=0)
+
+    def judges(self, modalities: tuple[str, str]) -> "InterpretConfig":
+        """The same with a judge named for each side: that of its modality where none is given, else ``own``."""
+        first, second = (MODALITIES[name].judge if name in MODALITIES else OWN for name in modalities)
+        return replace(
+            self, image_embedder=self.image_embedder or first, text_embedder=self.text_embedder or second
+        )
 
 
 @dataclass(frozen=True)

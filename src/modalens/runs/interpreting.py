@@ -51,13 +51,14 @@ def collect_samples(
     ModalensError
         If a model cannot be loaded, or the images are no longer there.
     """
+    config = config.judges(store.modalities)
     distinct, embeddings, cards = {}, {}, {}
     for side, name in (("image", config.image_embedder), ("text", config.text_embedder)):
         if name == OWN:
             cards[side] = {"model": "the embeddings under study"}
             found = np.asarray(getattr(store, side).pick(rows)[:], dtype=np.float32)
         else:
-            embedder = load_sample_embedder(name, side)
+            embedder = load_sample_embedder(str(name), side)
             cards[side] = embedder.card()
             found = embed_samples(store, embedder, samples_folder(store, embedder, out, rows), rows)
         seen: dict[bytes, int] = {}
@@ -201,6 +202,7 @@ def interpret_run(
     own = representations(run, scoring)
     if baseline_of is None:  # which may lack some of its run's features
         all_of(features, [each.name for each in own if each.name != RAW])
+    config = config.judges(own[0].store.modalities)
     samples = collect_samples(own[0].store, parent.samples, own[0].rows, config)
     for name, baseline in run.baselines() if baselines else ():
         logger.info("Baseline %s", name)
