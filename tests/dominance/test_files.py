@@ -71,7 +71,7 @@ def test_files_open_without_modalens(result, tmp_path):
         raise AssertionError(f"{name} is no JSON")
 
     document = json.loads((tmp_path / "scores.json").read_text(), parse_constant=no_constant)
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["columns"]["score"][4] is None
 
 
@@ -107,8 +107,8 @@ def test_a_newer_schema_is_refused(result, tmp_path):
     path = tmp_path / "scores.json"
     result.save(path)
     document = json.loads(path.read_text())
-    path.write_text(json.dumps({**document, "schema_version": 2}))
-    with pytest.raises(ModalensError, match="has schema version 2 and this modalens reads up to 1; upgrade"):
+    path.write_text(json.dumps({**document, "schema_version": 3}))
+    with pytest.raises(ModalensError, match="has schema version 3 and this modalens reads up to 2; upgrade"):
         Dominance.load(path)
 
 

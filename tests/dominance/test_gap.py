@@ -8,10 +8,11 @@ import torch
 
 from modalens.dominance import ModalityGap, modality_gap
 from modalens.errors import ModalensError
-from modalens.statistics.bootstrap import draw
+from modalens.statistics.buckets import Buckets
+from modalens.statistics.intervals import jackknife_interval
 from tests.dominance.naive import naive_gap
 
-DISTANCES = ("l2m", "l2i", "rmg")
+DISTANCES = ("l2m_unbiased", "l2m", "l2i", "rmg")
 
 
 def cones(
@@ -32,28 +33,74 @@ def test_distances_equal_the_sums_over_all_pairs_of_samples(offset, rng):
     assert (gap.n_pairs, gap.d) == (60, 8)
 
 
-def test_a_resample_leaves_out_a_sample_beside_its_own_copies(rng):
-    image, text = cones(rng, n=12)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_unbiased_gap_is_the_mean_product_of_two_groups(grouped, rng):
+    image, text = cones(rng, offset=0.1)
+    groups = np.repeat(np.arange(20), 3) if grouped else np.arange(60)
+    gap = modality_gap(image, text, resamples=0, groups=groups if grouped else None)
+    differences = np.array(
+        [a / np.linalg.norm(a) - b / np.linalg.norm(b) for a, b in zip(image, text, strict=True)]
+    )
+    apart = groups[:, None] != groups[None, :]
+    square = (differences @ differences.T)[apart].mean()
+    assert gap.l2m_unbiased == pytest.approx(np.sqrt(max(square, 0)), rel=1e-9)
+    within = np.mean([unit_distances(side)[apart].mean() for side in (image, text)])
+    paired = (differences**2).sum(axis=1).mean() / 4
+    assert gap.rmg == pytest.approx(paired / (paired + within), rel=1e-9)
+    assert (gap.groups, gap.effective_groups) == (len(set(groups)), len(set(groups)))
+
+
+def test_intervals_are_the_jackknifes(rng):
+    image, text = cones(rng, n=40)
+    groups = np.repeat(np.arange(10), 4)
+    gap = modality_gap(image, text, groups=groups)
+    left_out = [
+        modality_gap(
+            image[groups != group], text[groups != group], resamples=0, groups=groups[groups != group]
+        )
+        for group in range(10)
+    ]
+    for name in ("l2i", "rmg"):
+        expected = jackknife_interval(
+            getattr(gap, name), np.array([getattr(each, name) for each in left_out])
+        )
+        np.testing.assert_allclose(gap.intervals[name], expected, rtol=1e-9)
+    square = jackknife_interval(gap.l2m_unbiased**2, np.array([each.l2m_unbiased**2 for each in left_out]))
+    np.testing.assert_allclose(gap.intervals["l2m_unbiased"], np.sqrt(square), rtol=1e-9)
+
+
+def test_the_null_is_that_of_swapped_pairs(rng):
+    image, text = cones(rng, n=30)
     gap = modality_gap(image, text, resamples=50, seed=2)
-    weights, signs = draw(np.arange(12), 50, seed=2)
-    draws, swaps = [], []
-    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (image, text)]
-    for weight, sign in zip(weights.T.astype(int), signs.T, strict=True):
-        rows = np.repeat(np.arange(12), weight)
-        other = rows[:, None] != rows[None, :]
-        within = np.mean([((1 - side[rows] @ side[rows].T) / 2)[other].mean() for side in unit])
-        paired = ((1 - (unit[0] * unit[1])[rows].sum(axis=1)) / 2).mean()
-        distances = naive_gap(image[rows], text[rows])
-        draws.append([distances["l2m"], distances["l2i"], paired / (paired + within)])
+    swaps = []
+    for sign in Buckets.of(30).signs(50, 2).T:
         swap = (sign < 0)[:, None]
-        swapped = naive_gap(np.where(swap, text, image), np.where(swap, image, text))
-        swaps.append([swapped[name] for name in DISTANCES])
+        swapped = modality_gap(np.where(swap, text, image), np.where(swap, image, text), resamples=0)
+        swaps.append([getattr(swapped, name) for name in DISTANCES])
     for column, name in enumerate(DISTANCES):
-        low, high = np.percentile(np.array(draws)[:, column], [2.5, 97.5])
-        np.testing.assert_allclose(gap.intervals[name], (low, high), rtol=1e-10)
         values = np.array(swaps)[:, column]
         expected = (values.mean(), *np.percentile(values, [2.5, 97.5]))
-        np.testing.assert_allclose(gap.null[name], expected, rtol=1e-10)
+        np.testing.assert_allclose(gap.null[name], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_more_groups_than_buckets_give_the_same_gap(grouped, rng, monkeypatch):
+    image, text = cones(rng, n=600)
+    groups = np.repeat(np.arange(300), 2) if grouped else None
+    whole = modality_gap(image, text, groups=groups)
+    monkeypatch.setattr("modalens.statistics.buckets.MOST_BUCKETS", 128)
+    hashed = modality_gap(image, text, groups=groups)
+    for name in DISTANCES:
+        exact = 1e-12 if name in ("l2m", "l2i") or not grouped else 0.01
+        assert getattr(hashed, name) == pytest.approx(getattr(whole, name), rel=exact)
+        widths = [high - low for low, high in (whole.intervals[name], hashed.intervals[name])]
+        assert widths[1] == pytest.approx(widths[0], rel=0.25)
+        assert hashed.null[name][0] == pytest.approx(whole.null[name][0], rel=0.15, abs=0.03)
+
+
+def unit_distances(rows: np.ndarray) -> np.ndarray:
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return (1 - unit @ unit.T) / 2
 
 
 @pytest.mark.parametrize(
@@ -149,7 +196,7 @@ def test_a_gap_comes_back_bit_for_bit(rng, tmp_path):
         gap.save(tmp_path / "gap.json")
         back = ModalityGap.load(tmp_path / "gap.json")
         np.testing.assert_equal(back.to_dict(), gap.to_dict())
-        assert json.loads((tmp_path / "gap.json").read_text())["schema_version"] == 1
+        assert json.loads((tmp_path / "gap.json").read_text())["schema_version"] == 2
     assert back == gap
 
 
@@ -163,7 +210,7 @@ def test_files_that_hold_no_gap_are_refused(rng, tmp_path):
     gap.save(path)
     document = json.loads(path.read_text())
     for broken, sentence in (
-        ({**document, "schema_version": 99}, "schema version 99 and this modalens reads up to 1"),
+        ({**document, "schema_version": 99}, "schema version 99 and this modalens reads up to 2"),
         ({**document, "kind": "modalens.Dominance"}, r"does not hold what modalens\.ModalityGap saves"),
         ({name: value for name, value in document.items() if name != "rmg"}, "is damaged"),
         ({**document, "intervals": 3}, "is damaged"),

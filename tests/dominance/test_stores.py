@@ -39,7 +39,7 @@ def test_a_store_knows_its_groups(store: ml.EmbeddingStore) -> None:
     assert found == scores.retrieval
     assert found.n == 10
     assert repr(found).startswith("Retrieval(R@1/5/10 image to text ")
-    assert repr(gap).startswith("ModalityGap(l2m=")
+    assert repr(gap).startswith("ModalityGap(l2m_unbiased=")
 
 
 def test_a_store_holds_both_sides(store: ml.EmbeddingStore) -> None:

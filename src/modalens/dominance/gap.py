@@ -13,15 +13,17 @@ from modalens.arrays import Matrix, paired_shape
 from modalens.dominance.classes import check_modalities
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.errors import ModalensError
-from modalens.statistics.bootstrap import group_keys, percentile_interval
+from modalens.statistics.buckets import Buckets
+from modalens.statistics.groups import group_keys
+from modalens.statistics.intervals import percentile_interval
 from modalens.store.base import PairStore
 from modalens.store.documents import null_to_nan, read_document, write_document
 from modalens.store.paired import paired
 from modalens.version import __version__
 
 _KIND = "modalens.ModalityGap"
-_SCHEMA_VERSION = 1
-MEASURES = ("l2m", "l2i", "rmg", "separability")
+_SCHEMA_VERSION = 2
+MEASURES = ("l2m_unbiased", "l2m", "l2i", "rmg", "separability")
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,21 +32,28 @@ class ModalityGap:
 
     Attributes
     ----------
+    l2m_unbiased
+        Norm of the difference of the two modality means, in [0, 2], without what noise adds: the square root of
+        the mean product of differences of two groups, 0 where that is negative.
     l2m
-        Norm of the difference of the two modality means, in [0, 2] (Liang et al. 2022).
+        The same as published (Liang et al. 2022): the norm of the difference of the sample means, which noise
+        makes larger, by much where the gap is small and pairs are few.
     l2i
         Mean norm of the difference within a pair, in [0, 2].
     rmg
         Relative modality gap, paired / (paired + within), in [0, 1]; under 0.5 pairs lie closer than samples
-        of one modality do (Schrodi et al. 2025). NaN where all embeddings are one.
+        of one modality do (Schrodi et al. 2025). Samples of one group are not compared. NaN where all embeddings
+        are one.
     separability
         Held-out accuracy of a linear classifier that tells the modalities apart, 0.5 (chance) to 1.
     intervals
-        Bootstrap 95 % interval of each; NaN without resamples. Of a distance near 0 it lies a little above
-        the estimate, since resampling adds noise and a norm cannot be negative; hold it against ``null``.
+        95 % interval of each; NaN without resamples. Of distances by the jackknife over groups; that of ``l2m``
+        is the one of ``l2m_unbiased``, and so may lie under the published value. Of separability Wilson's, by group.
     null
         Each as (mean, low, high) where modality labels are swapped at random within pairs; empty without
         resamples. For separability, five draws and their range.
+    groups, effective_groups
+        As for :class:`modalens.dominance.Dominance`.
     n_pairs, d, resamples, seed, modalities
         How it was made.
     source
@@ -53,6 +62,7 @@ class ModalityGap:
         The modalens that made it.
     """
 
+    l2m_unbiased: float
     l2m: float
     l2i: float
     rmg: float
@@ -60,6 +70,8 @@ class ModalityGap:
     intervals: Mapping[str, tuple[float, float]]
     null: Mapping[str, tuple[float, float, float]]
     n_pairs: int
+    groups: int
+    effective_groups: float
     d: int
     resamples: int
     seed: int
@@ -118,7 +130,7 @@ def modality_gap(
         A store, whose matrices, groups and modalities are taken; or paired matrices (n, d): NumPy arrays, torch
         tensors, SciPy sparse matrices or lazy columns.
     resamples
-        Bootstrap resamples over pairs, and as many label-swap draws; 0 leaves both out.
+        Label-swap draws; 0 leaves them and the intervals out.
     seed
         Seed of all draws and of the split behind separability.
     groups
@@ -144,10 +156,18 @@ def modality_gap(
     """
     image, text, groups, modalities = paired(image, text, groups, modalities)
     n_pairs, d = paired_shape(image, text, check_modalities(modalities))
-    plan = Plan(
-        n_pairs, d, (), True, resamples=resamples, seed=seed, modalities=modalities, block_rows=block_rows
-    )
     keys = None if groups is None else group_keys(groups, n_pairs)
+    plan = Plan(
+        n_pairs,
+        d,
+        Buckets.of(n_pairs, keys, d),
+        (),
+        True,
+        resamples=resamples,
+        seed=seed,
+        modalities=modalities,
+        block_rows=block_rows,
+    )
     return gap_of(sum_all(image, text, plan, keys), plan, keys, source)
 
 
@@ -160,19 +180,21 @@ def gap_of(
     """The gap that sums over all pairs come to; see :func:`modality_gap`."""
     assert sums.gap is not None
     assert sums.sample is not None
-    accuracy, accuracy_resampled, accuracy_null = sums.sample.separability(keys, plan.resamples, plan.seed)
-    resampled = {**sums.gap.resampled(), "separability": accuracy_resampled}
-    intervals = {name: _interval(resampled[name]) for name in MEASURES}
-    null = {}
+    accuracy, accuracy_null = sums.sample.separability(keys, plan.resamples, plan.seed)
+    intervals, null = dict.fromkeys(MEASURES, (np.nan, np.nan)), {}
     if plan.resamples:
-        null = {name: (float(draws.mean()), *_interval(draws)) for name, draws in sums.gap.swapped().items()}
+        intervals = {**sums.gap.intervals(), "separability": (accuracy.low, accuracy.high)}
+        swapped = sums.gap.swapped(plan.resamples, plan.seed)
+        null = {name: (float(draws.mean()), *_interval(draws)) for name, draws in swapped.items()}
         null["separability"] = (float(np.mean(accuracy_null)), min(accuracy_null), max(accuracy_null))
     return ModalityGap(
         **sums.gap.measures(),
-        separability=accuracy,
+        separability=accuracy.value,
         intervals=intervals,
         null=null,
         n_pairs=plan.n_pairs,
+        groups=plan.buckets.n_groups,
+        effective_groups=plan.buckets.effective,
         d=plan.n_features,
         resamples=plan.resamples,
         seed=plan.seed,

@@ -20,7 +20,8 @@ from modalens.dominance.gap_sums import GapSums
 from modalens.dominance.separability import PairSample
 from modalens.dominance.sums import DominanceSums
 from modalens.errors import ModalensError
-from modalens.statistics.bootstrap import check_resampling, draw
+from modalens.statistics.buckets import Buckets
+from modalens.statistics.checks import check_resampling
 
 PART_ROWS = 65_536
 _MIN_PAIRS = 4
@@ -34,6 +35,8 @@ class Plan:
     ----------
     n_pairs, n_features
         Pairs that are summed in all, and their width.
+    buckets
+        Buckets of the groups that pairs are in.
     estimators
         Estimators of dominance.
     gap
@@ -42,7 +45,6 @@ class Plan:
         As for :func:`modalens.dominance.modality_dominance`.
     block_rows
         Pairs read at a time; None for as many as keep a block small.
-
     Raises
     ------
     ModalensError
@@ -51,6 +53,7 @@ class Plan:
 
     n_pairs: int
     n_features: int
+    buckets: Buckets
     estimators: Iterable[str]
     gap: bool
     normalize: bool = False
@@ -88,7 +91,7 @@ class Part:
     rows
         Where they lie in the matrices, if not at these very numbers.
     keys
-        Their draw keys, if not these very numbers.
+        Numbers of their groups, if not these very numbers.
     """
 
     start: int
@@ -128,13 +131,19 @@ class Sums:
     @classmethod
     def empty(cls, plan: Plan) -> Self:
         """The sums over no pairs."""
-        shared: Any = {"resamples": plan.resamples, "modalities": plan.modalities}
+        drawn_over = plan.buckets if plan.resamples else None
         return cls(
             {
-                name: DominanceSums(plan.n_features, name, normalize=plan.normalize, seed=plan.seed, **shared)
+                name: DominanceSums(
+                    plan.n_features,
+                    name,
+                    normalize=plan.normalize,
+                    buckets=drawn_over,
+                    modalities=plan.modalities,
+                )
                 for name in plan.estimators
             },
-            GapSums(plan.n_features, **shared) if plan.gap else None,
+            GapSums(plan.n_features, plan.buckets, plan.modalities) if plan.gap else None,
             PairSample(plan.n_pairs, plan.seed) if plan.gap else None,
         )
 
@@ -195,16 +204,15 @@ def sum_part(image: Matrix, text: Matrix, plan: Plan, part: Part) -> Sums:
                 if part.keys is None
                 else part.keys[start - part.start :][: stop - start]
             )
-            draws = draw(keys, plan.resamples, plan.seed)
             for name, each in sums.dominance.items():
                 if isinstance(each, str):
                     continue
                 try:
-                    each.update(start, a, b, draws)
+                    each.update(start, a, b, keys)
                 except ModalensError as error:  # not every estimator is defined for features that change sign
                     sums.dominance[name] = str(error)
             if sums.gap and sums.sample:
-                sums.sample.collect(start, *sums.gap.update(start, a, b, draws))
+                sums.sample.collect(start, *sums.gap.update(start, a, b, keys))
     return sums
 
 

@@ -18,13 +18,15 @@ from modalens.errors import ModalensError
 from modalens.store.documents import null_to_nan
 
 _KIND = "modalens.Dominance"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SETTINGS = (
     "estimator",
     "rule",
     "normalize",
     "modalities",
     "n_pairs",
+    "groups",
+    "effective_groups",
     "resamples",
     "seed",
     "source",
@@ -62,10 +64,12 @@ class Dominance:
         R in [0, 1], (d,): near 1 the first modality (image) drives the feature, near 0 the second (text).
         NaN for dead features. Neither end is better.
     low, high
-        Bootstrap 95 % interval of R, (d,); NaN without resamples. A feature with one pair has an interval of
-        no width, so look at ``pairs`` too.
+        Bootstrap 95 % interval of R, (d,); NaN without resamples. A feature that few groups show has a wide one.
     pairs
         Number of pairs in which either side is not 0, (d,).
+    groups, effective_groups
+        Number of groups, which are resampled whole, and their effective number, (sum m)^2 / sum m^2 over their
+        sizes m: a few large groups tell as much as so many of equal size.
     estimator, rule, normalize, modalities, n_pairs, resamples, seed
         How it was made. ``modalities`` is (image side, text side).
     class_shares
@@ -89,6 +93,8 @@ class Dominance:
     normalize: bool
     modalities: tuple[str, str]
     n_pairs: int
+    groups: int
+    effective_groups: float
     resamples: int
     seed: int
     class_shares: Mapping[str, Float[np.ndarray, "d 3"]] = field(repr=False)
@@ -150,8 +156,9 @@ class Dominance:
     def count_intervals(self, rule: str | None = None) -> dict[str, tuple[float, float]]:
         """Bootstrap 95 % interval of the number of features in each class.
 
-        A feature that no pair of a resample touches keeps its own class there, so dead features are the same
-        in every resample.
+        The hull of the percentile and the basic interval: noise in R moves features over a bound, in the sample and
+        again in each resample, so that counts are biased where pairs are few. Dead features are the same in every
+        resample.
         """
         rule = self._rule(rule)
         dead = float(self.counts(rule)[self.classes[DEAD]]) if self.resamples else np.nan

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from modalens.arrays import Matrix, paired_shape
-from modalens.dominance.classes import CROSS, DEAD, IMAGE, TEXT, check_modalities, class_names, moments
-from modalens.dominance.parts import Plan, sum_all
+from modalens.dominance.classes import CROSS, IMAGE, TEXT, check_modalities, class_names, moments
+from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
 from modalens.dominance.rules import RULES, check_rule, class_codes
-from modalens.dominance.sums import DominanceSums
 from modalens.options import DEFAULT_ESTIMATOR, DEFAULT_RULE
-from modalens.statistics.bootstrap import group_keys, percentile_interval
+from modalens.statistics.buckets import Buckets
+from modalens.statistics.groups import group_keys
+from modalens.statistics.intervals import hull_interval, percentile_interval
 from modalens.store.base import PairStore
 from modalens.store.paired import paired
 from modalens.version import __version__
@@ -78,35 +80,53 @@ def modality_dominance(
     check_rule(rule)
     image, text, groups, modalities = paired(image, text, groups, modalities)
     n_pairs, n_features = paired_shape(image, text, check_modalities(modalities))
-    plan = Plan(n_pairs, n_features, (estimator,), False, normalize, resamples, seed, modalities, block_rows)
     keys = None if groups is None else group_keys(groups, n_pairs)
-    return dominance_of(sum_all(image, text, plan, keys).of(estimator), rule, source)
+    buckets = Buckets.of(n_pairs, keys, n_features)
+    plan = Plan(
+        n_pairs, n_features, buckets, (estimator,), False, normalize, resamples, seed, modalities, block_rows
+    )
+    return dominance_of(sum_all(image, text, plan, keys), estimator, plan, rule, source)
 
 
 def dominance_of(
-    sums: DominanceSums, rule: str = DEFAULT_RULE, source: Mapping[str, Any] | None = None
+    sums: Sums,
+    estimator: str,
+    plan: Plan,
+    rule: str = DEFAULT_RULE,
+    source: Mapping[str, Any] | None = None,
 ) -> Dominance:
-    """The scores that sums over all pairs come to; see :func:`modality_dominance`."""
-    score = sums.scores()
-    resampled = sums.resampled_scores()
+    """The scores that sums over all pairs come to; see :func:`modality_dominance`.
+
+    Raises
+    ------
+    ModalensError
+        If the estimator is not defined on these pairs.
+    """
+    own = sums.of(estimator)
+    score = own.scores()
+    resampled, swapped = np.empty((2, len(score), 0))
+    if plan.resamples:
+        resampled = own.resampled_scores(plan.resamples, plan.seed)
+        swapped = own.swapped_scores(plan.resamples, plan.seed)
     low, high = percentile_interval(resampled)
     uncertainty = {each: _class_uncertainty(score, resampled, each) for each in RULES}
-    names = class_names(sums.modalities)
     return Dominance(
         score=score,
         low=low,
         high=high,
-        pairs=sums.pairs,
-        estimator=sums.estimator,
+        pairs=own.pairs,
+        estimator=estimator,
         rule=check_rule(rule),
-        normalize=sums.normalize,
-        modalities=sums.modalities,
-        n_pairs=sums.n_pairs,
-        resamples=sums.resamples,
-        seed=sums.seed,
+        normalize=plan.normalize,
+        modalities=plan.modalities,
+        n_pairs=own.n_pairs,
+        groups=plan.buckets.n_groups,
+        effective_groups=plan.buckets.effective,
+        resamples=plan.resamples,
+        seed=plan.seed,
         class_shares={each: shares for each, (shares, _) in uncertainty.items()},
         count_ranges={each: ranges for each, (_, ranges) in uncertainty.items()},
-        null=_label_swap_null(sums.swapped_scores(), names) if sums.resamples else None,
+        null=_label_swap_null(swapped, class_names(plan.modalities)) if plan.resamples else None,
         source=dict(source or {}),
         version=__version__,
     )
@@ -118,10 +138,15 @@ def _class_uncertainty(score: np.ndarray, resampled: np.ndarray, rule: str) -> t
     votes = np.stack([(codes == each).sum(axis=1) for each in (TEXT, CROSS, IMAGE)], axis=1)
     with np.errstate(invalid="ignore"):
         shares = votes / votes.sum(axis=1, keepdims=True)
-    own = class_codes(score, rule)
-    codes = np.where(codes == DEAD, own[:, None], codes)
-    counts = np.stack([(codes == each).sum(axis=0) for each in (TEXT, CROSS, IMAGE)])
-    return shares, np.stack(percentile_interval(counts.astype(np.float64)), axis=1)
+    own, drawn = (_counted(codes) for codes in (class_codes(score, rule)[:, None], codes))
+    low, high = hull_interval(own[:, 0], drawn)
+    live = (~np.isnan(score)).sum()
+    return shares, np.clip(np.stack([low, high], axis=1), 0, live)
+
+
+def _counted(codes: np.ndarray) -> Float[np.ndarray, "3 r"]:
+    """Number of features in each class, text, cross and image, in each set of scores."""
+    return np.stack([(codes == each).sum(axis=0) for each in (TEXT, CROSS, IMAGE)]).astype(np.float64)
 
 
 def _label_swap_null(swapped: np.ndarray, names: tuple[str, ...]) -> LabelSwapNull:

@@ -13,8 +13,8 @@ from modalens.errors import ModalensError
 from modalens.interpret.bridge_null import ChanceOfBest, shuffled_orders
 from modalens.interpret.bridge_result import Bridges
 from modalens.interpret.partners import OneSided, Partners, best_bridges, strongest_partners
-from modalens.statistics.bootstrap import group_keys
 from modalens.statistics.checks import check_whole
+from modalens.statistics.groups import group_keys
 from modalens.version import __version__
 
 LEAST_SHUFFLES = 100

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
 from modalens.interpret.scores import METRICS, Monosemanticity
-from modalens.statistics.bootstrap import percentile_interval
 from modalens.statistics.checks import check_whole
+from modalens.statistics.intervals import percentile_interval
 
 # Numbers drawn at a time, which bounds memory.
 _BLOCK = 2**21

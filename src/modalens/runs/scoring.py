@@ -23,7 +23,8 @@ from modalens.errors import ModalensError
 from modalens.options import DEFAULT_RULE, Options, option
 from modalens.progress import progress_bar
 from modalens.runs.inputs import scores_kept
-from modalens.statistics.bootstrap import group_keys
+from modalens.statistics.buckets import Buckets
+from modalens.statistics.groups import group_keys
 from modalens.store import CodeStore, EmbeddingStore
 from modalens.store.documents import read_document, write_document
 from modalens.store.kept import kept_or_made
@@ -202,6 +203,7 @@ def _score(
     plan = Plan(
         n_pairs,
         n_features,
+        Buckets.of(n_pairs, keys, n_features),
         ESTIMATORS,
         gap=True,
         normalize=config.normalize,
@@ -228,11 +230,12 @@ def _score(
             )
             sums = sum_all(replace(plan, gap=False), chosen.rows, keys)
             rows = np.flatnonzero(fires) if chosen.rows is None else chosen.rows[fires]
-            gap_plan = replace(plan, n_pairs=len(rows), estimators=(), normalize=False)
-            gap_keys = None if keys is None else keys[fires]
+            gap_keys = None if keys is None else np.unique(keys[fires], return_inverse=True)[1]
+            buckets = Buckets.of(len(rows), gap_keys, n_features)
+            gap_plan = replace(plan, n_pairs=len(rows), buckets=buckets, estimators=(), normalize=False)
             gap = gap_of(sum_all(gap_plan, rows, gap_keys), gap_plan, gap_keys, source)
     dominance = {
-        name: each if isinstance(each, str) else dominance_of(each, config.rule, source)
+        name: each if isinstance(each, str) else dominance_of(sums, name, plan, config.rule, source)
         for name, each in sums.dominance.items()
     }
     found = measure_retrieval(image, text, image_ids=chosen.image_ids, seed=config.seed)

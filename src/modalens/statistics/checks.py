@@ -14,6 +14,11 @@ def check_whole(name: str, value: int, least: int) -> int:
     return int(value)
 
 
+def check_resampling(resamples: int, seed: int) -> tuple[int, int]:
+    """Both as plain integers, if they are whole numbers of at least 0."""
+    return check_whole("resamples", resamples, 0), check_whole("seed", seed, 0)
+
+
 def check_ranking(by: str) -> str:
     """The ranking itself, if there is one of this name."""
     if by not in RANKINGS:

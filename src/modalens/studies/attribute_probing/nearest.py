@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from modalens.arrays import Block
 from modalens.edit import IndexSet, f_score_set, variance_set
 from modalens.errors import ModalensError
-from modalens.statistics.bootstrap import group_keys
+from modalens.statistics.groups import group_keys
 from modalens.studies.stats.heldout import LabelledPairs, Split, cross_validation, labelled_pairs
 
 

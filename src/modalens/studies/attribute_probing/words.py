@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
-from modalens.statistics.bootstrap import percentile_interval
+from modalens.statistics.intervals import percentile_interval
 
 BINS, TOP, SHUFFLES = 4, 8, 500
 _CHUNK = 50

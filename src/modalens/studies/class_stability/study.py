@@ -13,7 +13,8 @@ from modalens.dominance import DominanceSums, modality_dominance
 from modalens.dominance.classes import class_names
 from modalens.dominance.rules import class_codes
 from modalens.errors import ModalensError
-from modalens.statistics.bootstrap import draw, group_keys
+from modalens.statistics.buckets import Buckets
+from modalens.statistics.groups import group_keys
 from modalens.studies.class_stability.config import StabilityConfig
 from modalens.studies.class_stability.matching import match_features
 from modalens.studies.options import estimator_names, rule_names, settings_of
@@ -159,25 +160,26 @@ def _own_comparisons(
     """Everything that one walk over the pairs can compare."""
     n_features = int(image.shape[1])
 
-    def sums(estimator: str = config.estimator, resamples: int = 0, swap: bool = False) -> DominanceSums:
+    def sums(
+        estimator: str = config.estimator, buckets: Buckets | None = None, swap: bool = False
+    ) -> DominanceSums:
         normalize = config.normalize != swap
         return DominanceSums(
             n_features,
             estimator,
             normalize=normalize,
-            resamples=resamples,
-            seed=config.seed,
+            buckets=buckets,
             modalities=modalities,
         )
 
-    whole, by_scale = sums(resamples=config.resamples), sums(swap=True)
+    whole, by_scale = sums(buckets=Buckets.of(len(keys), keys, n_features)), sums(swap=True)
     by_estimator = {name: sums(name) for name in estimator_names() if name != config.estimator}
     halves = [(sums(), sums()) for _ in range(config.splits)]
     first_half = _halves(keys, config.splits, config.seed)
     rows = default_block_rows(image)
     for start, a, b in iter_paired_blocks(image, text, rows, modalities):
         here = slice(start, start + a.shape[0])
-        whole.update(start, a, b, draw(keys[here], config.resamples, config.seed))
+        whole.update(start, a, b, keys[here])
         for name in list(by_estimator):
             try:
                 by_estimator[name].update(start, a, b)
@@ -190,7 +192,7 @@ def _own_comparisons(
                 if inside.any():
                     half.update(start, a[inside], b[inside])
     own = whole.scores()[:, None]
-    resampled = whole.resampled_scores()
+    resampled = whole.resampled_scores(config.resamples, config.seed)
     firsts, seconds = (np.stack([couple[side].scores() for couple in halves], axis=1) for side in (0, 1))
     return [
         _Comparison(f"bootstrap of {unit}", np.broadcast_to(own, resampled.shape), resampled),

@@ -13,7 +13,7 @@ from modalens.dominance import modality_gap
 from modalens.dominance.gap import MEASURES as GAPS
 from modalens.dominance.retrieval import RANKS, measure_retrieval
 from modalens.errors import ModalensError
-from modalens.statistics.bootstrap import group_keys
+from modalens.statistics.groups import group_keys
 from modalens.studies.stats.controls import one_more_draw
 from modalens.studies.stats.heldout import (
     LabelledPairs,

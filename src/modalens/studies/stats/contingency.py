@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scipy.stats import random_table
 
 from modalens.dominance.classes import DEAD
-from modalens.statistics.bootstrap import percentile_interval
+from modalens.statistics.intervals import percentile_interval
 from modalens.studies.rater_agreement.study import kappas
 
 _DRAWS = 500

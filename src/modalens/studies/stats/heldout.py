@@ -17,7 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from modalens.arrays import Block, Matrix, iter_blocks
 from modalens.edit import zero
 from modalens.errors import ModalensError
-from modalens.statistics.bootstrap import draw, group_keys, percentile_interval
+from modalens.statistics.buckets import Buckets
+from modalens.statistics.groups import group_keys
+from modalens.statistics.intervals import percentile_interval
 
 # Measured on dense and on sparse features, 500 to 4,000 pairs and 9 labels: the penalty that predicts best of
 # 1, 0.1, 0.01 and 0.001, and a tolerance that leaves 97 to 99 % of predictions as at full convergence in a
@@ -186,9 +188,11 @@ def accuracy_draws(
     correct: Bool[np.ndarray, "s n"], keys: Int[np.ndarray, " n"], resamples: int, seed: int
 ) -> Float[np.ndarray, "s r"]:
     """Accuracy of several classifiers on the same bootstrap resamples of the test samples, by group."""
-    distinct, group = np.unique(keys, return_inverse=True)
-    weights, _ = draw(distinct, resamples, seed)
-    membership = sp.csr_array((np.ones(len(keys)), (np.arange(len(keys)), group)))
+    group = np.unique(keys, return_inverse=True)[1]
+    buckets = Buckets.of(len(keys), group)
+    samples = np.arange(len(keys))
+    membership = sp.csr_array((np.ones(len(keys)), (samples, buckets.numbers(group))))
+    weights = buckets.weights(resamples, seed)[: membership.shape[1]]
     with np.errstate(invalid="ignore"):
         accuracy: np.ndarray = (correct.astype(np.float64) @ membership @ weights) / (
             membership.sum(axis=0) @ weights

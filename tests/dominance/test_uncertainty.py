@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from modalens.dominance import modality_dominance
-from modalens.statistics.bootstrap import draw, group_keys, percentile_interval
+from modalens.statistics.buckets import Buckets
 from tests.dominance.naive import naive_classes, naive_scores
 
 CLASSES = ["text", "cross", "image"]
@@ -19,89 +19,75 @@ def codes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return image, text
 
 
-def test_weights_are_poisson_and_signs_are_fair():
-    weights, signs = draw(np.arange(5_000), 100, seed=3)
-    assert weights.mean() == pytest.approx(1, abs=0.01)
-    assert weights.var() == pytest.approx(1, abs=0.02)
-    assert (weights == 0).mean() == pytest.approx(np.exp(-1), abs=0.005)
-    assert set(np.unique(signs)) == {-1.0, 1.0}
-    assert signs.mean() == pytest.approx(0, abs=0.01)
-    # No two pairs and no two resamples go together.
-    for table in (weights[:300], weights[:300].T, signs[:300], signs[:300].T):
-        correlations = np.corrcoef(table)[np.triu_indices(len(table), 1)]
-        assert np.abs(correlations.mean()) < 0.005
-    assert np.corrcoef(weights.ravel(), signs.ravel())[0, 1] == pytest.approx(0, abs=0.01)
-
-
-def test_a_draw_belongs_to_its_key():
-    keys = np.array([700, 3, 64, 3, 63, 10**9])
-    weights, signs = draw(keys, 8, seed=1)
-    for row, key in enumerate(keys):
-        alone = draw(np.array([key]), 8, seed=1)
-        np.testing.assert_array_equal(weights[row], alone[0][0])
-        np.testing.assert_array_equal(signs[row], alone[1][0])
-    assert (weights[0] != weights[1]).any()
-    assert (draw(keys, 8, seed=2)[0] != weights).any()
-
-
-def test_groups_become_shared_keys():
-    keys = group_keys(["b", "a", "b", "c"], 4)
-    assert keys[0] == keys[2]
-    assert len(set(keys)) == 3
-
-
-def test_intervals_leave_nan_out(rng):
-    draws = rng.normal(size=(5, 40))
-    draws[1, 3:] = np.nan
-    draws[2] = np.nan
-    low, high = percentile_interval(draws)
-    for row in (0, 1, 3, 4):
-        kept = draws[row][~np.isnan(draws[row])]
-        np.testing.assert_allclose([low[row], high[row]], np.percentile(kept, [2.5, 97.5]), rtol=1e-12)
-    assert np.isnan([low[2], high[2]]).all()
-
-
 @pytest.mark.parametrize("estimator", ["mean_ratio", "energy_ratio", "signed_ratio"])
 @pytest.mark.parametrize("rule", ["mu_sigma", "twofold"])
 def test_uncertainty_equals_scoring_every_resample_anew(rule, estimator, codes):
     image, text = codes
     result = modality_dominance(image, text, estimator, rule, resamples=60, seed=5, block_rows=32)
-    weights, signs = draw(np.arange(80), 60, seed=5)
-    resampled, swapped = [], []
-    for weight, sign in zip(weights.T.astype(int), signs.T, strict=True):
-        rows = np.repeat(np.arange(80), weight)
-        resampled.append(naive_scores(image[rows], text[rows], estimator)[0])
+    buckets = Buckets.of(80)
+    weights, signs = buckets.weights(60, 5), buckets.signs(60, 5)
+    prior = naive_prior_weight(image, text, estimator)
+    generator = np.random.default_rng(np.random.SeedSequence(5, spawn_key=(2, 0)))
+    first, second = generator.gamma(0.5, size=(10, 60)), generator.gamma(0.5, size=(10, 60))
+    resampled, swapped = np.full((10, 60), np.nan), []
+    for draw, (weight, sign) in enumerate(zip(weights.T, signs.T, strict=True)):
+        for feature in (0, 1, 3, 4, 5, 6, 7, 8, 9):
+            share, count = naive_parts(image[:, feature], text[:, feature], estimator)
+            a, b = prior[feature] * first[feature, draw], prior[feature] * second[feature, draw]
+            resampled[feature, draw] = (weight @ share + a) / (weight @ count + a + b)
         swap = (sign < 0)[:, None]
         swapped.append(naive_scores(np.where(swap, text, image), np.where(swap, image, text), estimator)[0])
 
-    for feature in range(10):
-        values = np.array([scores[feature] for scores in resampled])
-        values = values[~np.isnan(values)]
-        if feature == 2:
-            assert len(values) == 0
-            assert np.isnan([result.low[2], result.high[2]]).all()
-            continue
-        interval = [result.low[feature], result.high[feature]]
-        np.testing.assert_allclose(interval, np.percentile(values, [2.5, 97.5]), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result.low, np.percentile(resampled, 2.5, axis=1), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(result.high, np.percentile(resampled, 97.5, axis=1), rtol=0, atol=1e-9)
+    assert np.isnan([result.low[2], result.high[2]]).all()
 
-    classes = np.array([naive_classes(scores, rule) for scores in resampled]).T
+    classes = np.array([naive_classes(scores, rule) for scores in resampled.T]).T
     own = naive_classes(naive_scores(image, text, estimator)[0], rule)
-    assert (classes[5] == "dead").any(), "some resample must miss the single pair of feature 5"
     for feature in (0, 1, 3, 5, 9):
-        live = classes[feature][classes[feature] != "dead"]
-        shares = [(live == name).mean() for name in CLASSES]
+        shares = [(classes[feature] == name).mean() for name in CLASSES]
         np.testing.assert_allclose(result.class_probability()[feature], shares, rtol=0, atol=1e-12)
         assert result.probability[feature] == pytest.approx(shares[CLASSES.index(own[feature])])
-    kept = np.where(classes == "dead", np.array(own)[:, None], classes)
     for name in CLASSES:
-        expected = np.percentile((kept == name).sum(axis=0), [2.5, 97.5])
-        np.testing.assert_allclose(result.count_intervals()[name], expected, rtol=0, atol=1e-12)
+        low, high = np.percentile((classes == name).sum(axis=0), [2.5, 97.5])
+        mine = own.count(name)
+        hull = np.clip([min(low, 2 * mine - high), max(high, 2 * mine - low)], 0, 9)
+        np.testing.assert_allclose(result.count_intervals()[name], hull, rtol=0, atol=1e-12)
 
     np.testing.assert_allclose(result.null.scores, swapped[0], rtol=0, atol=1e-12)
     np.testing.assert_allclose(result.null.stds, np.nanstd(swapped, axis=1), rtol=0, atol=1e-12)
     drawn = np.array([naive_classes(scores, rule) for scores in swapped])
     for name in [*CLASSES, "dead"]:
         assert result.null.class_counts[rule][name] == pytest.approx((drawn == name).sum(axis=1).mean())
+
+
+def naive_parts(a: np.ndarray, b: np.ndarray, estimator: str) -> tuple[np.ndarray, np.ndarray]:
+    """What each pair adds to a feature's score, from the definition."""
+    if estimator == "energy_ratio":
+        return a**2, a**2 + b**2
+    counted = (a != 0) | (b != 0)
+    return np.where(counted, a / np.where(counted, a + b, 1), 0), counted.astype(float)
+
+
+def naive_prior_weight(image: np.ndarray, text: np.ndarray, estimator: str) -> list[float]:
+    """Weight of the prior's group for each feature, pair by pair."""
+    found = []
+    for feature in range(image.shape[1]):
+        u, c = naive_parts(image[:, feature], text[:, feature], estimator)
+        total, fires = c.sum(), (c > 0).sum()
+        if not total:
+            found.append((0.0, 0.0, 0.0, 0))
+            continue
+        score = u.sum() / total
+        spread = sum((u - score * c) ** 2) * (1 + 1 / max(fires - 1, 1))
+        bernoulli = score * (1 - score) + spread / total**2
+        found.append((sum((c - c.mean()) ** 2) / total, bernoulli, spread / sum(c**2), fires - 1))
+    pooled = sum(n * spread for _, _, spread, n in found) / sum(n * own for _, own, _, n in found)
+    weights = []
+    for size, bernoulli, spread, n in found:
+        phi = (6 * pooled * bernoulli + n * spread) / ((6 + n) * bernoulli) if bernoulli else pooled
+        weights.append(size * np.sqrt(np.clip(phi, 1e-4, 1)))
+    return weights
 
 
 def test_intervals_are_those_of_the_usual_bootstrap(rng):

@@ -1,0 +1,102 @@
+"""Intervals from few or unequal observations."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Real
+from scipy import stats
+
+# A share of which fewer groups than this are on the rarer side is judged by its number of groups alone.
+_FEWEST = 5
+
+
+class Estimate(NamedTuple):
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def percentile_interval(
+    draws: Float[np.ndarray, "... r"],
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """The middle 95 % of the draws along the last axis, by linear interpolation, NaN left out.
+
+    NaN where no draw is left.
+    """
+    if draws.shape[-1] == 0:
+        return np.full(draws.shape[:-1], np.nan), np.full(draws.shape[:-1], np.nan)
+    ordered = np.sort(draws, axis=-1)  # NaN last
+    last = np.maximum((~np.isnan(ordered)).sum(axis=-1, keepdims=True) - 1, 0)
+
+    def quantile(share: float) -> np.ndarray:
+        position = share * last
+        below = np.floor(position).astype(np.int64)
+        lower = np.take_along_axis(ordered, below, axis=-1)
+        upper = np.take_along_axis(ordered, np.minimum(below + 1, last), axis=-1)
+        between: np.ndarray = lower + (position - below) * (upper - lower)
+        return between[..., 0]
+
+    return quantile(0.025), quantile(0.975)
+
+
+def hull_interval(
+    value: Real[np.ndarray, "..."], draws: Float[np.ndarray, "... r"]
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """The hull of the percentile and of the basic bootstrap interval.
+
+    For a value that noise pushes one way, in the sample and again in each resample, such as a number of features
+    beyond a bound: the percentile interval lies too far that way, the basic one, 2 value - draws, mirrors it.
+    """
+    low, high = percentile_interval(draws)
+    return np.minimum(low, 2 * value - high), np.maximum(high, 2 * value - low)
+
+
+def jackknife_interval(value: float, left_out: Float[np.ndarray, " g"]) -> tuple[float, float]:
+    """Student's interval of a smooth statistic, from its values with one of g groups left out (Tukey 1958).
+
+    NaN where there are fewer than two groups.
+    """
+    g = len(left_out)
+    if g < 2:
+        return np.nan, np.nan
+    spread = np.sqrt((g - 1) / g * ((left_out - left_out.mean()) ** 2).sum())
+    reach = float(stats.t.ppf(0.975, g - 1) * spread)
+    return value - reach, value + reach
+
+
+def share_interval(right: Real[np.ndarray, " n"], keys: Int[np.ndarray, " n"] | None = None) -> Estimate:
+    """Share of observations that are right, with its Wilson interval at the effective number of observations.
+
+    Observations of one group are not independent: the interval has the width of n_eff = p (1 - p) / v independent
+    ones, v the variance of p over groups. Where fewer than 5 groups hold an observation of the rarer kind v cannot
+    be told, and n_eff is the effective number of groups; so an interval at 1 follows the rule of three.
+
+    Parameters
+    ----------
+    right
+        1 (right) or 0 (wrong), or shares between, (n,).
+    keys
+        Observations that share a key are of one group; by default each is its own.
+    """
+    n = len(right)
+    if n == 0:
+        return Estimate(np.nan, np.nan, np.nan)
+    right = np.asarray(right, dtype=np.float64)
+    group = np.arange(n) if keys is None else np.unique(keys, return_inverse=True)[1]
+    sizes, hits = np.bincount(group).astype(np.float64), np.bincount(group, weights=right)
+    share = float(hits.sum() / n)
+    groups = len(sizes)
+    number = float(n**2 / (sizes**2).sum())
+    rarer = min(int((hits > 0).sum()), int((hits < sizes).sum()))
+    if rarer >= _FEWEST:
+        variance = groups / (groups - 1) * ((hits - share * sizes) ** 2).sum() / n**2
+        number = min(share * (1 - share) / variance, float(n)) if variance else number
+    if groups < 2:
+        return Estimate(share, 0.0, 1.0)
+    z = stats.t.ppf(0.975, groups - 1) if rarer >= _FEWEST else stats.norm.ppf(0.975)
+    widened = 1 + z**2 / number
+    middle = (share + z**2 / (2 * number)) / widened
+    reach = z * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / widened
+    return Estimate(share, max(0.0, float(middle - reach)), min(1.0, float(middle + reach)))
