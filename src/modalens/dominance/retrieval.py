@@ -5,29 +5,45 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from jaxtyping import Int
 
 from modalens.arrays import Matrix, paired_shape, read_rows
 from modalens.errors import ModalensError
+from modalens.statistics.groups import group_keys, repeated_rows
+from modalens.statistics.intervals import share_interval
 from modalens.store.base import PairStore
 from modalens.store.paired import paired
 
 RANKS = (1, 5, 10)
 _QUERY_ROWS = 1024
+# Cosines of single-precision embeddings that differ by less differ by rounding.
+_TIE = 1e-6
 
 
 @dataclass(frozen=True, repr=False)
 class Retrieval:
-    """Recall at 1, 5 and 10 in both directions, each as (value, low, high) with a 95 % Wilson interval.
+    """Recall at 1, 5 and 10 in both directions, each as (value, low, high) with a 95 % interval by group.
 
-    All values are shares in [0, 1]; higher is better. ``chance`` is what a blind guess reaches among the
-    ``n`` candidate images.
+    All values are shares in [0, 1]; higher is better.
+
+    Attributes
+    ----------
+    image_to_text, text_to_image
+        Recall by rank.
+    chance
+        What a blind guess reaches among the candidate images, by rank.
+    n, texts
+        Number of images and of texts.
+    ties
+        Queries, of both directions, for which a wrong candidate is as near as the right one; they count as missed.
     """
 
     image_to_text: Mapping[int, tuple[float, float, float]]
     text_to_image: Mapping[int, tuple[float, float, float]]
     chance: Mapping[int, float]
     n: int
+    texts: int
+    ties: int
 
     def __repr__(self) -> str:
         ways = (("image to text", self.image_to_text), ("text to image", self.text_to_image))
@@ -41,6 +57,8 @@ class Retrieval:
             "text_to_image": {str(k): list(v) for k, v in self.text_to_image.items()},
             "chance": {str(k): v for k, v in self.chance.items()},
             "n": self.n,
+            "texts": self.texts,
+            "ties": self.ties,
         }
 
     @classmethod
@@ -55,6 +73,8 @@ class Retrieval:
             text_to_image=recalls("text_to_image"),
             chance={int(k): v for k, v in values["chance"].items()},
             n=values["n"],
+            texts=values["texts"],
+            ties=values["ties"],
         )
 
 
@@ -62,8 +82,8 @@ def measure_retrieval(
     image: PairStore | Matrix,
     text: Matrix | None = None,
     *,
-    groups: Sequence[Any] | np.ndarray | None = None,
     image_ids: Sequence[Any] | np.ndarray | None = None,
+    groups: Sequence[Any] | np.ndarray | None = None,
     max_pairs: int = 5000,
     seed: int = 0,
 ) -> Retrieval:
@@ -73,46 +93,79 @@ def measure_retrieval(
     ----------
     image, text
         A store, whose matrices and images are taken; or paired matrices of shape (n, d).
-    groups
-        The image of each row: rows that share one show one image, which then counts once, and any of its
-        texts is right. By default that of the store, or every row is an image of its own.
     image_ids
-        The same by another name.
+        The image of each row: rows that share one show one image, which then counts once, and any of its texts is
+        right. By default the store's; else ``groups``; else rows with equal embeddings are of one image, unless
+        all are equal.
+    groups
+        What is drawn together in the intervals, such as concepts; one label a row, the same for all rows of an
+        image. By default the image.
     max_pairs
-        Recall falls with the number of candidates, so it is measured on at most this many pairs, drawn
-        by ``seed``; the number of images it came to stands in the result.
+        Recall falls with the number of candidates, so it is measured on at most this many pairs: those of whole
+        images, drawn by ``seed``, so that an image keeps all its texts.
 
     Raises
     ------
     ModalensError
-        If the shapes do not fit or a value is NaN or infinite.
+        If the shapes do not fit, or a value is NaN or infinite.
 
     Notes
     -----
-    A wrong candidate that ties with the right one counts against it, so constant embeddings score at
-    or under chance.
+    A wrong candidate that ties with the right one (cosines within 1e-6) counts against it, so constant embeddings
+    score at or under chance.
     """
-    image, text, image_ids, _ = paired(image, text, groups if image_ids is None else image_ids)
+    if image_ids is None and text is not None:
+        image_ids = groups
+    image, text, image_ids, modalities = paired(image, text, image_ids)
     total, _ = paired_shape(image, text)
-    labels = (
-        np.arange(total) if image_ids is None else np.unique(np.asarray(image_ids), return_inverse=True)[1]
-    )
-    if len(labels) != total:
-        raise ModalensError(f"image_ids has {len(labels)} entries for {total} pairs; give one a pair.")
-    rows = np.arange(total)
-    if total > max_pairs:
-        rows = np.sort(np.random.default_rng(seed).choice(total, max_pairs, replace=False))
-        labels = labels[rows]
-    texts = _unit_rows(text, rows, "text")
+    labels = _labels(image_ids, total, "image_ids") if image_ids is not None else _distinct_images(image)
+    keys = labels if groups is None else _labels(groups, total, "groups")
+    rows = _whole_images(labels, max_pairs, seed)
+    labels, keys = labels[rows], keys[rows]
+    texts = _unit_rows(text, rows, modalities[1])
     first = np.sort(np.unique(labels, return_index=True)[1])
-    images, image_labels = _unit_rows(image, rows[first], "image"), labels[first]
-
+    images, image_labels = _unit_rows(image, rows[first], modalities[0]), labels[first]
+    found, ties = {}, 0
+    for way, queries, candidates, own, of_candidates, groups_of in (
+        ("image_to_text", images, texts, image_labels, labels, keys[first]),
+        ("text_to_image", texts, images, labels, image_labels, keys),
+    ):
+        ranks, tied = _ranks(queries, candidates, own, of_candidates)
+        found[way] = {k: tuple(share_interval(ranks <= k, groups_of)) for k in RANKS}
+        ties += tied
     return Retrieval(
-        image_to_text=_recalls(_ranks(images, texts, image_labels, labels)),
-        text_to_image=_recalls(_ranks(texts, images, labels, image_labels)),
+        **found,
         chance={k: min(1.0, k / len(images)) for k in RANKS},
         n=len(images),
+        texts=len(texts),
+        ties=ties,
     )
+
+
+def _labels(values: Sequence[Any] | np.ndarray, total: int, name: str) -> Int[np.ndarray, " n"]:
+    """Labels as numbers."""
+    if len(values) != total:
+        raise ModalensError(f"{name} has {len(values)} entries for {total} pairs; give one a pair.")
+    return group_keys(values, total)
+
+
+def _distinct_images(image: Matrix) -> Int[np.ndarray, " n"]:
+    """The image of each row where nobody says it: equal rows are one image with several texts.
+
+    If all rows are equal the embeddings have collapsed, and every row stays an image.
+    """
+    labels = repeated_rows(image)
+    return labels if labels.max() > 0 else np.arange(len(labels))
+
+
+def _whole_images(labels: Int[np.ndarray, " n"], max_pairs: int, seed: int) -> Int[np.ndarray, " m"]:
+    """Rows of images drawn at random, at most so many but those of one image at least, in order."""
+    if len(labels) <= max_pairs:
+        return np.arange(len(labels))
+    order = np.random.default_rng(seed).permutation(labels.max() + 1)
+    texts = np.cumsum(np.bincount(labels)[order])
+    drawn = order[: max(1, int((texts <= max_pairs).sum()))]
+    return np.flatnonzero(np.isin(labels, drawn))
 
 
 def _unit_rows(matrix: Matrix, rows: np.ndarray, name: str) -> np.ndarray:
@@ -122,28 +175,21 @@ def _unit_rows(matrix: Matrix, rows: np.ndarray, name: str) -> np.ndarray:
         block = read_rows(matrix[wanted], 0, len(wanted), name)
         block = block.toarray() if hasattr(block, "toarray") else block
         norms = np.linalg.norm(block, axis=1, keepdims=True)
-        blocks.append((block / np.where(norms == 0, 1, norms)).astype(np.float32))
+        blocks.append(block / np.where(norms == 0, 1, norms))
     return np.concatenate(blocks)
 
 
 def _ranks(
     queries: np.ndarray, keys: np.ndarray, query_labels: np.ndarray, key_labels: np.ndarray
-) -> np.ndarray:
-    """Rank (1 is best) of the nearest right key of each query."""
-    ranks = np.empty(len(queries), dtype=np.int64)
+) -> tuple[Int[np.ndarray, " n"], int]:
+    """Rank (1 is best) of the nearest right key of each query; and how many queries a wrong key ties for."""
+    ranks, ties = np.empty(len(queries), dtype=np.int64), 0
     for start in range(0, len(queries), _QUERY_ROWS):
         stop = start + _QUERY_ROWS
         similar = queries[start:stop] @ keys.T
         right = query_labels[start:stop, None] == key_labels[None, :]
         best = np.where(right, similar, -np.inf).max(axis=1, keepdims=True)
-        ranks[start:stop] = 1 + ((similar >= best) & ~right).sum(axis=1)
-    return ranks
-
-
-def _recalls(ranks: np.ndarray) -> dict[int, tuple[float, float, float]]:
-    recalls = {}
-    for k in RANKS:
-        hits = int((ranks <= k).sum())
-        interval = stats.binomtest(hits, len(ranks)).proportion_ci(0.95, method="wilson")
-        recalls[k] = (hits / len(ranks), float(interval.low), float(interval.high))
-    return recalls
+        similar[right] = -np.inf
+        ranks[start:stop] = 1 + (similar >= best - _TIE).sum(axis=1)
+        ties += int((np.abs(similar - best) < _TIE).any(axis=1).sum())
+    return ranks, ties
