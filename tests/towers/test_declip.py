@@ -13,6 +13,7 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.towers import load_vlm
+from modalens.towers.differentiable import differentiable_images
 from tests.openclip import open_clip_or_skip
 
 open_clip = open_clip_or_skip()
@@ -271,6 +272,18 @@ def test_card(file: Path) -> None:
     assert card["architecture"]["text_cfg"]["vocab_size"] == 49408
     image = card["preprocessing"]["image"]
     assert (image["resize"], image["crop"], image["mean"]) == (256, 224, [0.485, 0.456, 0.406])
+
+
+def test_gradients_reach_the_pixels(file: Path, photos: list[Image.Image]) -> None:
+    vlm = load_vlm(f"declip:{file}", device="cpu")
+    tower = differentiable_images(vlm)
+    assert tower.side == 224
+    for photo in photos:
+        pixels = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float().div(255).requires_grad_()
+        embedded = tower.embed(pixels)
+        np.testing.assert_allclose(embedded.detach().numpy(), vlm.embed_images([photo]), rtol=1e-3, atol=1e-3)
+        (gradient,) = torch.autograd.grad(embedded.square().sum(), pixels)
+        assert (gradient != 0).any()
 
 
 def test_slip_and_half_precision(tmp_path: Path, file: Path, photos: list[Image.Image]) -> None:

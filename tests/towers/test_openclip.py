@@ -11,6 +11,8 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.towers import load_vlm
+from modalens.towers.differentiable import DifferentiableImages, differentiable_images
+from modalens.towers.openclip_pixels import PixelSteps
 from tests.openclip import open_clip_or_skip
 
 open_clip = open_clip_or_skip()
@@ -131,6 +133,66 @@ def test_weights_of_the_other_activation_are_refused() -> None:
         match=r"weights quick were trained with QuickGELU, .* name open_clip:tiny-quickgelu/quick\.$",
     ):
         load_vlm("open_clip:tiny/quick")
+
+
+SIZES = [(40, 30), (30, 51), (33, 33), (5, 20), (33, 300), (224, 225), (32, 32)]
+
+
+def noise(width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng(width * height)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def pixels_of(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_differentiable_pixels_are_the_librarys_own(mode: str, interpolation: str) -> None:
+    settings = {
+        "size": (32, 32), "mode": "RGB", "mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4),
+        "interpolation": interpolation, "resize_mode": mode, "fill_color": 7,
+    }  # fmt: skip
+    transform = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**settings), is_train=False
+    )
+    steps = PixelSteps.of_open_clip(settings)
+    assert steps is not None
+    for size in SIZES:
+        image = noise(*size)
+        assert (steps(pixels_of(image))[0] - transform(image)).abs().max() < 1e-4
+    assert PixelSteps.of_open_clip({**settings, "size": 32}) == steps
+    assert PixelSteps.of_open_clip({**settings, "size": (32, 40)}) is None
+
+
+@pytest.mark.parametrize("name", ["tiny-quickgelu", "tiny-coca"])
+def test_gradients_reach_the_pixels(name: str) -> None:
+    vlm = load_vlm(f"open_clip:{name}/plain", device="cpu")
+    tower = differentiable_images(vlm)
+    assert vlm.differentiable
+    assert isinstance(tower, DifferentiableImages)
+    assert tower.side == 32
+    for size in SIZES:
+        pixels = pixels_of(noise(*size)).requires_grad_()
+        embedded = tower.embed(pixels)
+        np.testing.assert_allclose(
+            embedded.detach().numpy(), vlm.embed_images([noise(*size)]), rtol=1e-3, atol=1e-4
+        )
+        (gradient,) = torch.autograd.grad(embedded.square().sum(), pixels)
+        assert torch.isfinite(gradient).all()
+        assert (gradient != 0).float().mean() > 0.05
+
+
+def test_an_attack_nears_its_target() -> None:
+    from modalens.studies.adversarial_images.attack import attack
+    from modalens.studies.adversarial_images.config import Optimisation
+
+    vlm = load_vlm("open_clip:tiny-quickgelu/plain", device="cpu")
+    image, target = noise(32, 32), noise(32, 31)
+    (found,) = attack(differentiable_images(vlm), [image], [target], Optimisation(60, rate=0.05))
+    goal, before, after = (vlm.embed_images([each])[0] for each in (target, image, found.image))
+    assert np.linalg.norm(after - goal) < np.linalg.norm(before - goal) / 3
 
 
 class ReachedFetchError(Exception):

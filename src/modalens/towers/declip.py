@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from modalens.errors import InputError
 from modalens.hashing import sha256_of
 from modalens.towers.compute import pick_device
 from modalens.towers.openclip import OpenClipVLM, describe_tokenizer, import_open_clip
+from modalens.towers.openclip_pixels import PixelSteps
 from modalens.towers.reading import readable
 
 logger = logging.getLogger(__name__)
@@ -101,8 +103,9 @@ def load_declip(
             "text": describe_tokenizer(tokenizer),
         },
     }
+    steps = PixelSteps(size, _MEAN, _STD, "shortest", resized, Image.Resampling.BILINEAR)
     return OpenClipVLM(
-        name, model, _transform(resized, size), tokenizer, architecture["embed_dim"], description
+        name, model, _transform(resized, size), tokenizer, architecture["embed_dim"], description, steps
     )
 
 

@@ -9,6 +9,11 @@ from torch import Tensor
 from modalens.errors import InputError
 from modalens.towers.base import VLM
 
+# Which models have them, as sentences say it.
+DIFFERENTIABLE = (
+    "the demo encoder, a CLIP, SigLIP, BLIP or ALIGN of transformers, or a model of open_clip or DeCLIP"
+)
+
 
 @runtime_checkable
 class DifferentiableImages(Protocol):
@@ -38,8 +43,5 @@ def differentiable_images(vlm: VLM) -> DifferentiableImages:
     if isinstance(vlm, DifferentiableImages):
         return vlm
     if not vlm.differentiable:
-        raise InputError(
-            f"No gradients reach the pixels of {vlm.name}; take the demo encoder, or a CLIP, SigLIP, BLIP or ALIGN of "
-            "transformers."
-        )
+        raise InputError(f"No gradients reach the pixels of {vlm.name}; take {DIFFERENTIABLE}.")
     return vlm.differentiable_images()

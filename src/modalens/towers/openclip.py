@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from modalens.hashing import sha256_of
 from modalens.towers.base import VLM
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
+from modalens.towers.openclip_pixels import OpenClipImages, PixelSteps
 from modalens.towers.reading import readable
 from modalens.towers.torchvision_check import check_torchvision
 
@@ -42,6 +43,8 @@ class OpenClipVLM(VLM):
         Features of the shared space.
     description
         What the card says besides.
+    steps
+        What ``transform`` does, for gradients to the pixels; None where that is not known.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class OpenClipVLM(VLM):
         tokenizer: Any,
         dim: int,
         description: Mapping[str, Any],
+        steps: PixelSteps | None = None,
     ) -> None:
         self.name = name
         self.model = model
@@ -59,6 +63,12 @@ class OpenClipVLM(VLM):
         self.dim = dim
         self._tokenizer = tokenizer
         self._description = dict(description)
+        self._steps = steps
+
+    @property
+    def differentiable(self) -> bool:
+        """For towers of square images."""
+        return self._steps is not None
 
     @property
     def device(self) -> torch.device:
@@ -66,19 +76,36 @@ class OpenClipVLM(VLM):
         found: torch.device = next(self.model.parameters()).device
         return found
 
+    def differentiable_images(self) -> OpenClipImages:
+        """The image tower behind its transforms, with gradients to the pixels."""
+        if self._steps is None:
+            raise NotImplementedError(f"{self.name} is not differentiable.")
+        return OpenClipImages(self, self._steps)
+
+    def image_features(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """The model's own embedding of transformed images, with gradients where they are asked for."""
+        # Told outright, since CoCa normalises unless told not to.
+        found: Tensor = self.model.encode_image(pixels, normalize=False)
+        return found
+
+    def text_features(self, tokens: Int[Tensor, "n t"]) -> Float[Tensor, "n d"]:
+        """The model's own embedding of tokens."""
+        found: Tensor = self.model.encode_text(tokens, normalize=False)
+        return found
+
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
         """Embed RGB images as one batch."""
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
-        return self._numpy(self.model.encode_image, torch.stack([self.transform(image) for image in images]))
+        return self._numpy(self.image_features, torch.stack([self.transform(image) for image in images]))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """Embed texts as one batch; what is longer than the model's context is cut."""
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
-        return self._numpy(self.model.encode_text, self._tokenizer(list(texts)))
+        return self._numpy(self.text_features, self._tokenizer(list(texts)))
 
     def card(self) -> dict[str, Any]:
         """Where the weights come from, the class, the preprocessing and the versions."""
@@ -96,8 +123,7 @@ class OpenClipVLM(VLM):
 
     def _numpy(self, encode: Callable[..., Tensor], inputs: Tensor) -> Float[np.ndarray, "n d"]:
         with full_precision(self.device):
-            # Told outright, since CoCa normalises unless told not to.
-            return encode(inputs.to(self.device), normalize=False).float().cpu().numpy()
+            return encode(inputs.to(self.device)).float().cpu().numpy()
 
 
 def load_open_clip(
@@ -172,7 +198,8 @@ def load_open_clip(
         "quick_gelu": bool(config.get("quick_gelu")),
         "preprocessing": {"image": preprocessing, "text": describe_tokenizer(tokenizer)},
     }
-    return OpenClipVLM(name, model, transform, tokenizer, int(config["embed_dim"]), description)
+    steps = PixelSteps.of_open_clip(preprocessing)
+    return OpenClipVLM(name, model, transform, tokenizer, int(config["embed_dim"]), description, steps)
 
 
 def import_open_clip() -> Any:
