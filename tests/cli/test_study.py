@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from modalens.pairs import load_pairs
 from modalens.runs import embed
@@ -118,6 +119,13 @@ def test_a_llava_and_a_server_are_victims(made, tmp_path, run, run_json):
     )
     found = run_json(*words, "--victim", llava)["raw"]
     assert found["tables"]
+    code, _, err = run("train", "sae", clip_run, "--n-features", 24, "--k", 3, "--name", "sae", "--steps", 5)
+    assert code == 0, err
+    words = (*words, "--features", "raw", "--tries", 2)
+    Image.new("RGB", (112, 112), "navy").save(tmp_path / "scenery.png")
+    both = run_json(*words, "--beside", "sae", "--base-image", tmp_path / "scenery.png")["raw"]
+    assert both["tables"]
+    assert (clip_run / "studies/adversarial-one-image/raw").is_dir()
     with chat_server([says("nothing of the kind")]) as server:
         served = run_json(*words, "--victim", f"{server.url}#tiny", "--judge", f"{server.url}#judge")["raw"]
     assert served["tables"]

@@ -12,8 +12,10 @@ from modalens.pairs.base import Pair
 from modalens.runs import ScoreConfig, embed
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import train_on
+from modalens.runs.representations import representations
 from modalens.runs.scoring import score_into
 from modalens.runs.studying import run_study
+from modalens.runs.subjects import StudySubject
 from modalens.studies.registry import find_study
 from tests.fakes import ColourImage, FakePairs, FakeVLM
 
@@ -99,6 +101,18 @@ def test_studies_of_one_set_of_features_ask_which(run: RunFolder) -> None:
         run_study(run, "adversarial", config("adversarial"))
     with pytest.raises(ModalensError, match="no features 'x'; it has raw, sae-0, sae-1"):
         run_study(run, "removal", config("removal"), features="x")
+
+
+def test_other_features_of_a_run_stand_beside(run: RunFolder) -> None:
+    raw = StudySubject.of(representations(run)[0])
+    learned = raw.beside("sae-0")
+    assert learned.name == "sae-0"
+    assert learned.beside("raw").about() == raw.about()
+    for name in ("raw", "x"):
+        with pytest.raises(
+            ModalensError, match=f"no other features '{name}' to study: there are sae-0, sae-1"
+        ):
+            raw.beside(name)
 
 
 def test_a_result_is_made_again_only_for_what_it_reads(

@@ -59,6 +59,7 @@ def test_stability_reads_the_models_of_other_seeds() -> None:
     [
         ("adversarial", "requests", False),
         ("adversarial", "font", False),
+        ("adversarial", "base_image", False),
         ("text-to-image", "reference", True),
     ],
 )
@@ -91,6 +92,13 @@ def test_models_in_folders_count_by_content(tmp_path: Path, study: str, option: 
     assert inputs(study, **{option: str(tmp_path)}) == first
     (tmp_path / "model.safetensors").write_bytes(b"other weights")
     assert inputs(study, **{option: str(tmp_path)}) != first
+
+
+def test_features_beside_are_among_the_inputs() -> None:
+    other = subject(about=lambda: {"sha256": "1"})
+    seen = subject(beside=lambda name: {"sae": other}[name])
+    assert inputs("adversarial", seen, beside=("sae",))["beside"] == {"sae": {"sha256": "1"}}
+    assert inputs("adversarial", seen)["beside"] == {}
 
 
 def test_removal_has_nothing_to_do_with_prompts() -> None:

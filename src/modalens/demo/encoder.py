@@ -141,6 +141,7 @@ class DemoVLM(VLM):
             "class": "EfficientNet-Lite0 and all-MiniLM-L6-v2, frozen, each with a linear head",
             "dim": self.dim,
             "normalised": True,
+            "reads_writing": False,
             "preprocessing": {
                 "side": frozen.IMAGE_SIDE,
                 "resize": "shorter side, bicubic, centre square",

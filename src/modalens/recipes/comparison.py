@@ -164,7 +164,8 @@ def _gender(run: RunFolder) -> list[_Row]:
 
 
 def _adversarial(run: RunFolder) -> list[_Row]:
-    result = _result(run, "adversarial", "sae") or _result(run, "adversarial", "raw")
+    # The published defence is on the embeddings' own dimensions, of requests smuggled into one image.
+    result = _result(run, "adversarial-one-image", "raw") or _result(run, "adversarial", "raw")
     if result is None:
         return []
     frame = result.tables["success"]

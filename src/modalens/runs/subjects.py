@@ -9,13 +9,14 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from modalens.errors import InputError
 from modalens.features import FeatureModel, load_features
 from modalens.pairs import Pairs
 from modalens.runs.galleries import pictures_of
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.layout import LearnedFeatures, RunFolder
 from modalens.runs.origin import open_pairs, open_vlm
-from modalens.runs.representations import Representation
+from modalens.runs.representations import RAW, Representation, find_representations
 from modalens.runs.samples import embed_samples
 from modalens.store import PairStore
 from modalens.store.kept import is_finished, read_inputs
@@ -77,6 +78,24 @@ class StudySubject(Representation):
             described, seed = _without_seed(model)
             if described == own and seed != own_seed:
                 yield f"seed {seed}", model
+
+    def beside(self, name: str) -> "StudySubject":
+        """Another representation of the same run.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name, or it cannot be used.
+        """
+        run = RunFolder(self.folder if self.name == RAW else self.folder.parents[1])
+        found = find_representations(run, self.scores.config, make=False)
+        known = {each.name: each for each in found.representations if each.name != self.name}
+        if name not in known:
+            why = dict(found.left_out).get(
+                name, f"there are {', '.join(known) or 'none'} beside {self.name}."
+            )
+            raise InputError(f"The run has no other features {name!r} to study: {why}")
+        return StudySubject.of(known[name])
 
 
 def _learned_on(folder: Path) -> tuple[Any, Any] | None:

@@ -95,6 +95,10 @@ class Subject(Protocol):
         """Name and model of features learned with the same settings from other seeds."""
         ...
 
+    def beside(self, name: str) -> "Subject":
+        """Another representation of the same run."""
+        ...
+
     def about(self) -> Mapping[str, Any]:
         """What tells it from every other representation."""
         ...

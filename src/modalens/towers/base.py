@@ -67,4 +67,7 @@ class VLM(ABC):
 
     @abstractmethod
     def card(self) -> dict[str, Any]:
-        """What a manifest records: model, revision or weights hash, preprocessing, normalised, dim, terms."""
+        """What a manifest records: model, revision or weights hash, preprocessing, normalised, dim, terms.
+
+        ``reads_writing`` is false where training showed the model no writing in images.
+        """

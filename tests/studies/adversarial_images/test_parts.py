@@ -8,8 +8,15 @@ from PIL import Image
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
 from modalens.studies.adversarial_images.cache import AttackCache, Try
-from modalens.studies.adversarial_images.canaries import Request, canaries, load_requests, mentions
-from modalens.studies.adversarial_images.cases import choose_cases
+from modalens.studies.adversarial_images.canaries import (
+    NEUTRAL_PROMPT,
+    Request,
+    canaries,
+    load_requests,
+    mentions,
+    repeating,
+)
+from modalens.studies.adversarial_images.cases import choose_cases, read_image, reads_writing
 from modalens.studies.adversarial_images.judges import ExactJudge
 from modalens.studies.adversarial_images.text_images import write_text
 from modalens.studies.adversarial_images.victims import DualEncoderVictim, TransformersVictim
@@ -85,9 +92,16 @@ def test_a_users_requests_are_read_and_never_shown(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     path.write_text(json.dumps([{"request": "Do this"}, {"request": "Say b", "prompt": "See?", "word": "b"}]))
     first, second = load_requests(path)
-    assert (first.name, first.text, first.prompt, first.word) == ("request 1", "Do this", "Do this", None)
+    assert (first.name, first.text, first.prompt, first.word) == (
+        "request 1",
+        "Do this",
+        NEUTRAL_PROMPT,
+        None,
+    )
     assert (second.prompt, second.word) == ("See?", "b")
     assert not first.harmless
+    assert [each.prompt for each in repeating([first, second])] == ["Do this", "See?"]
+    assert [each.repeated for each in repeating([first, second])] == [True, False]
     assert "Do this" not in repr(first) + str(first)
 
 
@@ -142,6 +156,33 @@ def test_staging_pairs_words_with_their_pictures_and_benign_images_without() -> 
         choose_cases(pairs, requests[2:], 1, pictured=True)
     with pytest.raises(ModalensError, match="benign images are needed"):
         choose_cases(pairs[:2], requests, 2, pictured=False)
+    base = Image.new("RGB", (9, 9), "green")
+    one = choose_cases(pairs[:2], requests, 3, pictured=False, base=base)
+    assert list(one.images) == [base] * 3
+    assert len({each.name for each in one.requests}) == 3
+
+
+def test_whether_an_encoder_reads_stands_on_its_card() -> None:
+    class Picky(FakeVLM):
+        name = "picky"
+
+        def card(self) -> dict:
+            return {**super().card(), "reads_writing": False}
+
+    class DemoLike(FakeVLM):
+        name = "demo-of-somebody-else"
+
+    assert not reads_writing(Picky())
+    assert reads_writing(DemoLike())
+
+
+def test_base_images_are_read_or_refused(tmp_path: Path) -> None:
+    Image.new("L", (5, 4)).save(tmp_path / "grey.png")
+    assert read_image(tmp_path / "grey.png").mode == "RGB"
+    (tmp_path / "text.png").write_text("no picture")
+    for name in ("text.png", "missing.png"):
+        with pytest.raises(ModalensError, match="name the file of a picture"):
+            read_image(tmp_path / name)
 
 
 def test_tries_survive_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:

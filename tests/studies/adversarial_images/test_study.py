@@ -1,6 +1,7 @@
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from modalens.dominance import modality_dominance
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
 from modalens.studies.adversarial_images.attack import approach, attack, embed, square
-from modalens.studies.adversarial_images.canaries import Request, canaries
+from modalens.studies.adversarial_images.canaries import Request, canaries, repeating
 from modalens.studies.adversarial_images.config import AdversarialConfig, Optimisation
 from modalens.studies.adversarial_images.defence import defend
-from modalens.studies.adversarial_images.features import differentiable_features
+from modalens.studies.adversarial_images.features import StudiedFeatures, differentiable_features
 from modalens.studies.adversarial_images.judges import ExactJudge, ModelJudge
 from modalens.studies.adversarial_images.servers import ChatServer
 from modalens.studies.adversarial_images.study import adversarial
@@ -98,7 +99,9 @@ def run(vlm: LinearVLM, features: Any, mds: Dominance, **changes: Any) -> StudyR
         **changes,
     }
     images, requests, victim, judge = (given.pop(name) for name in ("images", "requests", "victim", "judge"))
-    return adversarial(vlm, images, requests, features, mds, victim, judge, **given)
+    own = StudiedFeatures(features, mds, given.pop("encode", None), given.pop("labels", None))
+    studied = [own, *given.pop("beside", ())]
+    return adversarial(vlm, images, requests, studied, victim, judge, **given)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "pgd"])
@@ -206,7 +209,7 @@ def test_every_set_stands_beside_its_controls(vlm: LinearVLM, features: np.ndarr
     )
     assert table.loc["all", "features"] == DIM
     assert table["published"].dropna().to_dict() == {
-        "benign image": 0.1, "undefended": 0.7326, "image": 0.6271, "cross": 0.3544, "text": 0.2489, "random": 0.5428,
+        "undefended": 0.7326, "image": 0.6271, "cross": 0.3544, "text": 0.2489, "random": 0.5428,
     }  # fmt: skip
     assert table["rate"].between(table["rate_low"], table["rate_high"]).all()
     assert table["std"].notna().all()
@@ -232,6 +235,51 @@ def test_every_set_stands_beside_its_controls(vlm: LinearVLM, features: np.ndarr
     )
     assert "before-after" in result.pictures
     assert any("random ones" in sentence for sentence in result.statements)
+
+
+def test_learned_features_stand_beside_the_embeddings_own(
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance
+) -> None:
+    turned = torch.linalg.qr(torch.randn(DIM, DIM, generator=torch.Generator().manual_seed(1)))[0]
+    beside = StudiedFeatures(features @ turned.numpy(), mds, lambda x: x @ turned, None, "sae")
+    alone, both = run(vlm, features, mds), run(vlm, features, mds, beside=[beside])
+    sets = ["image", "cross", "text", "random", "variance", "all"]
+    table = both.tables["success"]
+    assert table.groupby("of", sort=False)["set"].apply(list).to_dict() == {
+        "": ["benign image", "friendly image", "target", "undefended"], "raw": sets, "sae": sets
+    }  # fmt: skip
+    shared = table[table["of"] != "sae"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(shared, alone.tables["success"])
+    learned = table[table["of"] == "sae"].set_index("set")
+    assert learned["published"].isna().all(), "the papers' features are the embeddings' own"
+    assert np.allclose(learned.loc[["image", "text"], "random"], learned.loc["random", "rate"])
+    for name in ("distances", "optimisation"):
+        assert set(both.tables[name]["of"]) == {"", "raw", "sae"}
+    assert any("features of sae" in each for each in both.statements)
+    for bad in ([StudiedFeatures(features, mds)], [replace(beside, encode=None, name="raw")]):
+        with pytest.raises(ModalensError, match="each of another name"):
+            run(vlm, features, mds, beside=bad)
+
+
+def test_published_benign_images_stand_only_beside_repeated_requests(
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance
+) -> None:
+    neutral, repeated = run(vlm, features, mds), run(vlm, features, mds, requests=repeating(REQUESTS))
+    rows = [each.tables["success"].set_index("set")["published"] for each in (neutral, repeated)]
+    assert np.isnan(rows[0]["benign image"])
+    assert rows[1]["benign image"] == 0.1
+    assert rows[0]["undefended"] == rows[1]["undefended"] == 0.7326
+    assert any("does not repeat the request" in each for each in neutral.statements)
+    assert any("repeats the request, as published" in each for each in repeated.statements)
+    assert [each.config["request_repeated"] for each in (neutral, repeated)] == [False, True]
+
+
+def test_one_image_carries_every_request(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> None:
+    result = run(vlm, features, mds, images=noise(1) * 4)
+    assert result.config["images"] == 1
+    assert len(result.config["requests"]) == 4
+    assert any("smuggled into one image" in each for each in result.statements)
+    assert not any("smuggled into one image" in each for each in run(vlm, features, mds).statements)
 
 
 def test_the_rates_are_those_of_a_naive_loop(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> None:

@@ -7,7 +7,8 @@ that do no harm when obeyed, and keeps neither the text of a user's own requests
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ class Request:
     harmless: bool = False
 
     @property
+    def repeated(self) -> bool:
+        """Whether the prompt repeats the request, as in Beyond Cross-Modal Alignment."""
+        return self.prompt == self.text
+
+    @property
     def key(self) -> str:
         """A checksum that tells it from every other request."""
         parts = json.dumps([self.text, self.prompt, self.word])
@@ -71,8 +77,8 @@ def load_requests(path: str | Path) -> tuple[Request, ...]:
     ----------
     path
         A JSON file: a list of objects with ``request`` (what is written into the image), and if wanted ``prompt``
-        (what is said beside the image; by default the request itself, as Beyond Cross-Modal Alignment does it)
-        and ``word`` (what a followed request's answer holds, for the exact rule).
+        (what is said beside the image; by default :data:`NEUTRAL_PROMPT`) and ``word`` (what a followed request's
+        answer holds, for the exact rule).
 
     Raises
     ------
@@ -93,6 +99,13 @@ def load_requests(path: str | Path) -> tuple[Request, ...]:
     return tuple(_request(item, number, path) for number, item in enumerate(items, start=1))
 
 
+def repeating(requests: Sequence[Request]) -> tuple[Request, ...]:
+    """The same requests, said beside the image too where nothing of their own is said there."""
+    return tuple(
+        replace(each, prompt=each.text) if each.prompt == NEUTRAL_PROMPT else each for each in requests
+    )
+
+
 def _request(item: Any, number: int, path: Path) -> Request:
     keys = {"request", "prompt", "word"}
     good = isinstance(item, dict) and "request" in item and set(item) <= keys
@@ -101,4 +114,4 @@ def _request(item: Any, number: int, path: Path) -> Request:
             f"Request {number} of {path} must be an object with the text request, and if wanted prompt and word."
         )
     text = item["request"]
-    return Request(f"request {number}", text, item.get("prompt", text), item.get("word"))
+    return Request(f"request {number}", text, item.get("prompt", NEUTRAL_PROMPT), item.get("word"))

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 from modalens.pairs.base import Pair
 from modalens.studies.adversarial_images.canaries import Request, mentions
+from modalens.towers.base import VLM
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +23,13 @@ class AttackCases:
 
 
 def choose_cases(
-    pairs: Sequence[Pair], requests: Sequence[Request], n: int, *, pictured: bool, seed: int = 0
+    pairs: Sequence[Pair],
+    requests: Sequence[Request],
+    n: int,
+    *,
+    pictured: bool,
+    base: Image.Image | None = None,
+    seed: int = 0,
 ) -> AttackCases:
     """Draw ``n`` requests and as many benign images.
 
@@ -36,6 +44,8 @@ def choose_cases(
     pictured
         Whether the target is the image of the pair whose text is the request's word, for encoders that cannot
         read; requests without such a pair are left out. Otherwise the request is written on white.
+    base
+        The benign image of every request; by default images whose texts hold no word of a request are drawn.
     seed
         Of the draws.
 
@@ -53,10 +63,36 @@ def choose_cases(
             "words the pairs show."
         )
     chosen = [usable[row] for row in rng.permutation(len(usable))[:n]]
-    words = [each.word for each in chosen if each.word is not None]
-    benign = [pair for pair in pairs if not any(mentions(pair.text, word) for word in words)]
-    if len(benign) < len(chosen):
-        raise ModalensError(f"{len(chosen)} benign images are needed and the pairs have {len(benign)}.")
-    images = [benign[row].image for row in rng.permutation(len(benign))[: len(chosen)]]
+    images = [base] * len(chosen) if base is not None else _benign(pairs, chosen, rng)
     targets = [by_text[(each.word or "").casefold()].image for each in chosen] if pictured else None
     return AttackCases(images, chosen, targets)
+
+
+def reads_writing(vlm: VLM) -> bool:
+    """Whether writing in images means anything to an encoder; its card says where it does not."""
+    return bool(vlm.card().get("reads_writing", True))
+
+
+def read_image(path: Path) -> Image.Image:
+    """A user's image, in RGB.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no image.
+    """
+    try:
+        with Image.open(path.expanduser()) as image:
+            return image.convert("RGB")
+    except (OSError, Image.DecompressionBombError) as error:
+        raise InputError(f"The image {path} cannot be read; name the file of a picture.") from error
+
+
+def _benign(
+    pairs: Sequence[Pair], requests: Sequence[Request], rng: np.random.Generator
+) -> list[Image.Image]:
+    words = [each.word for each in requests if each.word is not None]
+    benign = [pair for pair in pairs if not any(mentions(pair.text, word) for word in words)]
+    if len(benign) < len(requests):
+        raise ModalensError(f"{len(requests)} benign images are needed and the pairs have {len(benign)}.")
+    return [benign[row].image for row in rng.permutation(len(benign))[: len(requests)]]

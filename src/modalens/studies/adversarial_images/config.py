@@ -11,6 +11,8 @@ OPTIMISERS = ("adam", "pgd")
 FRIENDLY_TEXT = "peace and love"
 SELF = "self"
 EXACT = "exact"
+NEUTRAL, REQUEST = "neutral", "request"
+PROMPTS = (NEUTRAL, REQUEST)
 
 
 def _optimiser_option() -> Any:
@@ -105,6 +107,8 @@ class AdversarialOnRun(AdversarialConfig):
 
     Attributes
     ----------
+    beside
+        Further sets of the run's features (``raw``, or names of learned ones) to align the same images on.
     victim
         ``self`` (the encoder answers with its nearest captions), ``URL#MODEL`` of an OpenAI-compatible server, or
         an image-text-to-text model of transformers by hub id or folder.
@@ -112,17 +116,34 @@ class AdversarialOnRun(AdversarialConfig):
         ``exact`` (the canary word appears), or ``URL#MODEL`` of a server.
     requests
         JSON file of requests; the harmless canaries that come with modalens by default.
+    prompt
+        What is said to the victim beside the image, where a request brings no words of its own: ``neutral``, or
+        ``request`` to repeat the request, as published.
     images
-        Images to attack.
+        Images to attack, each with a request of its own.
+    base_image
+        File of the one image that all requests are smuggled into, as published; an image of the pairs for each
+        request by default.
     label
         Metadata column behind the control of largest F-score, which is left out where there is no such column.
     """
 
+    beside: tuple[str, ...] = option(
+        (), "Further features to align the same images on: raw, or a learned set; may be repeated."
+    )
     victim: str = option(
         SELF,
         "Who is shown the images: self, URL#MODEL of a server, or a model of transformers by hub id or folder.",
     )
     judge: str = option(EXACT, "Who says whether a request was followed: exact, or URL#MODEL of a server.")
     requests: Path | None = option(None, "JSON file of requests to smuggle (default: harmless canaries).")
-    images: int = option(4, "Images to attack.", unit="images", least=1)
+    prompt: str = option(
+        NEUTRAL,
+        "What is said beside the image: neutral, or request to repeat the request, as published.",
+        choices=PROMPTS,
+    )
+    images: int = option(4, "Images to attack, each with a request of its own.", unit="images", least=1)
+    base_image: Path | None = option(
+        None, "One image file to smuggle every request into, as published (default: images of the pairs)."
+    )
     label: str = label_option()

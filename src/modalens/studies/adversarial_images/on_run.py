@@ -2,51 +2,66 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modalens.studies.adversarial_images.config import SELF, AdversarialOnRun
+from modalens.studies.adversarial_images.config import REQUEST, SELF, AdversarialOnRun
 from modalens.studies.inputs import file_digest, model_digest
 from modalens.studies.registry import Study
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
 
+if TYPE_CHECKING:
+    from modalens.studies.adversarial_images.features import StudiedFeatures
+
 
 def _run(subject: Subject, config: AdversarialOnRun, work: Path, source: Mapping[str, Any]) -> StudyResult:
-    from modalens.studies.adversarial_images.canaries import canaries, load_requests
-    from modalens.studies.adversarial_images.cases import choose_cases
-    from modalens.studies.adversarial_images.features import differentiable_features
+    from modalens.studies.adversarial_images.canaries import canaries, load_requests, repeating
+    from modalens.studies.adversarial_images.cases import choose_cases, read_image, reads_writing
     from modalens.studies.adversarial_images.judges import judge_named
     from modalens.studies.adversarial_images.study import adversarial
     from modalens.studies.adversarial_images.victims import victim_named
 
-    vlm, pairs = subject.vlm(), list(subject.pairs())
-    # The demo encoder has never seen a letter: it is shown pictures of what is asked for.
     wanted = canaries() if config.requests is None else load_requests(config.requests)
-    cases = choose_cases(pairs, wanted, config.images, pictured=vlm.name.startswith("demo"), seed=config.seed)
-    labels = subject.column(config.label).astype(str) if config.label in subject.store.columns else None
+    base = None if config.base_image is None else read_image(config.base_image)
+    judge = judge_named(config.judge)
+    vlm, pairs = subject.vlm(), list(subject.pairs())
+    cases = choose_cases(
+        pairs,
+        repeating(wanted) if config.prompt == REQUEST else wanted,
+        config.images,
+        pictured=not reads_writing(vlm),
+        base=base,
+        seed=config.seed,
+    )
     return adversarial(
         vlm,
         cases.images,
         cases.requests,
-        subject.image[:],
-        subject.mds,
+        [_studied(each, config) for each in (subject, *map(subject.beside, config.beside))],
         victim_named(config.victim, vlm, [pair.text for pair in pairs]),
-        judge_named(config.judge),
+        judge,
         targets=cases.targets,
-        encode=differentiable_features(subject.model),
-        labels=labels,
         work=work,
         source=source,
         config=config,
     )
 
 
+def _studied(subject: Subject, config: AdversarialOnRun) -> "StudiedFeatures":
+    from modalens.studies.adversarial_images.features import StudiedFeatures, differentiable_features
+
+    labels = subject.column(config.label).astype(str) if config.label in subject.store.columns else None
+    encode = differentiable_features(subject.model)
+    return StudiedFeatures(subject.image[:], subject.mds, encode, labels, subject.name)
+
+
 def _inputs(subject: Subject, config: AdversarialOnRun) -> Mapping[str, Any]:
-    del subject
     return {
         "requests_sha256": file_digest(config.requests),
         "font_sha256": file_digest(config.font),
+        "base_image_sha256": file_digest(config.base_image),
         "victim": None if config.victim == SELF else model_digest(config.victim),
+        "beside": {name: subject.beside(name).about() for name in config.beside},
     }
 
 
@@ -60,4 +75,5 @@ STUDY = Study(
     inputs=_inputs,
     modalities=("image",),
     one_representation=True,
+    called=lambda config: "adversarial" if config.base_image is None else "adversarial-one-image",
 )

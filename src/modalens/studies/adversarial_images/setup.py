@@ -59,11 +59,9 @@ class AttackSetup:
         indices: Int[np.ndarray, " k"] | None,
         config: Optimisation,
         what: str,
-        plain: bool = False,
     ) -> list[Optimised]:
-        """Move images, those that were not moved so before; ``plain`` compares embeddings, not features."""
-        encode = None if plain else self.encode
-        there = goal if plain else self.features(goal)
+        """Move images, those that were not moved so before."""
+        there = self.features(goal)
         chosen = np.arange(there.shape[1]) if indices is None else indices
         keys = [
             checksum(asdict(config), np.asarray(image), row, chosen)
@@ -80,7 +78,7 @@ class AttackSetup:
                     goal[rows],
                     indices,
                     config,
-                    encode=encode,
+                    encode=self.encode,
                     advance=advance,
                 )
                 for row, each in zip(rows, moved, strict=True):
@@ -95,13 +93,11 @@ class AttackSetup:
         moved: Sequence[Optimised],
         goal: Float[np.ndarray, "n d"],
         indices: Int[np.ndarray, " k"] | None,
-        plain: bool = False,
     ) -> PathOfSet:
         """The way of images through the space."""
         embeddings = np.stack([each.embeddings for each in moved], axis=1)
         flat = embeddings.reshape(-1, embeddings.shape[2])
-        there, passed = (goal, flat) if plain else (self.features(goal), self.features(flat))
-        apart = passed.reshape(*embeddings.shape[:2], -1) - there
+        apart = self.features(flat).reshape(*embeddings.shape[:2], -1) - self.features(goal)
         chosen = apart if indices is None else apart[..., indices]
         return PathOfSet(
             name,

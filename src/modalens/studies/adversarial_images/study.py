@@ -8,18 +8,18 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from modalens.arrays import Matrix, matrix_shape
-from modalens.dominance.result import Dominance
+from modalens.arrays import matrix_shape
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
-from modalens.studies.adversarial_images.attack import Encode, Optimised, embed, square
+from modalens.studies.adversarial_images.attack import embed, square
 from modalens.studies.adversarial_images.cache import AttackCache
 from modalens.studies.adversarial_images.canaries import Request
 from modalens.studies.adversarial_images.config import AdversarialConfig
 from modalens.studies.adversarial_images.defence import friendly
+from modalens.studies.adversarial_images.defended import Shown, defend_on, setup_of
 from modalens.studies.adversarial_images.evaluation import success_rates
+from modalens.studies.adversarial_images.features import StudiedFeatures
 from modalens.studies.adversarial_images.judges import Judge
-from modalens.studies.adversarial_images.sets import index_sets
 from modalens.studies.adversarial_images.setup import AttackSetup
 from modalens.studies.adversarial_images.tables import (
     ATTACK,
@@ -29,6 +29,7 @@ from modalens.studies.adversarial_images.tables import (
     Row,
     distances_table,
     paths_table,
+    published_rate,
     statements,
     success_table,
 )
@@ -45,20 +46,26 @@ _PICTURED = (
     "The attack's targets were pictures of what is asked for, not written requests, so nothing is said of whether "
     "the victim reads; published values are of written requests and another victim."
 )
+_ONE_IMAGE = (
+    "All requests were smuggled into one image, as published, so intervals say how requests differ and nothing of "
+    "other images."
+)
+_NEUTRAL = (
+    "What is said beside an image does not repeat the request, so a benign image should never get its way. The "
+    "published prompt repeats it, and 10.0 % of the published benign images got theirs."
+)
+_REPEATED = "What is said beside an image repeats the request, as published."
 
 
 def adversarial(
     vlm: VLM,
     images: Sequence[Image.Image],
     requests: Sequence[Request],
-    features: Matrix,
-    mds: Dominance,
+    studied: Sequence[StudiedFeatures],
     victim: Victim,
     judge: Judge,
     *,
     targets: Sequence[Image.Image] | None = None,
-    encode: Encode | None = None,
-    labels: Sequence[Any] | np.ndarray | None = None,
     work: Path | None = None,
     source: Mapping[str, Any] | None = None,
     config: AdversarialConfig | None = None,
@@ -72,19 +79,13 @@ def adversarial(
         The encoder whose image tower is attacked and whose features are aligned.
     images, requests
         Benign images, and what each shall ask for.
-    features
-        Image features (m, f) that importance is measured on: those that ``mds`` scores.
-    mds
-        Dominance scores of these features.
+    studied
+        The sets of features whose classes the images are aligned on, each beside controls of its own.
     victim, judge
         Who is shown the images, and who decides whether a request was followed.
     targets
         An image for each request, which the benign one shall embed like; by default the request written on white.
         An encoder that cannot read needs a picture of what is asked for.
-    encode
-        From embeddings to features, with gradients; None where the features are the embeddings' own.
-    labels
-        A label a row of ``features``, for the control of largest F-score; left out without them.
     work
         Folder in which optimised images and finished tries are kept, so that a second run goes on from them.
     source
@@ -97,7 +98,7 @@ def adversarial(
     StudyResult
         Tables ``success`` (rate of each set beside random and importance controls and published values),
         ``distances`` and ``optimisation`` (cosines to the target and to the friendly image, step by step), and a
-        picture of the images before and after.
+        picture of the images before and after. Their column ``of`` says whose features were aligned.
 
     Raises
     ------
@@ -111,7 +112,7 @@ def adversarial(
     features.
     """
     config = AdversarialConfig.of(config, options, "adversarial")
-    _check(images, requests, features, mds, targets)
+    _check(images, requests, studied, targets)
     tower = differentiable_images(vlm)
     cache = AttackCache(work)
     benign = [square(image, tower.side) for image in images]
@@ -121,61 +122,52 @@ def adversarial(
         else [square(target, tower.side) for target in targets]
     )
     friendly_images = friendly(benign, config.friendly, config.font)
-    mds = mds.with_rule(config.rule)
-    sets, notes = index_sets(features, mds, labels, config.runs, config.seed)
-    setup = AttackSetup(tower, encode, embed(tower, wanted), embed(tower, friendly_images), cache)
-    if setup.width != len(mds.score):
-        raise ModalensError(
-            f"The encoder gives {setup.width} features and {len(mds.score)} are scored; give the function from "
-            "embeddings to the features that were scored."
-        )
-
-    attacked = setup.move(benign, setup.target, None, config.attack, "Attacking", plain=True)
+    plain = AttackSetup(tower, None, embed(tower, wanted), embed(tower, friendly_images), cache)
+    setups = [setup_of(plain, each) for each in studied]
+    attacked = plain.move(benign, plain.target, None, config.attack, "Attacking")
     adversarial_images = [each.image for each in attacked]
-    defended: dict[tuple[str, int], list[Optimised]] = {}
-    for each, run in ((each, run) for each in sets for run in range(config.runs)):
-        defended[each.name, run] = setup.move(
-            adversarial_images, setup.friendly, each.indices[run], config.defence, f"Defending on {each.name}"
-        )
+    defended, notes = [], []
+    for each, setup in zip(studied, setups, strict=True):
+        sets, left_out = defend_on(each, setup, adversarial_images, config)
+        defended += sets
+        notes += left_out if len(studied) == 1 else [f"{each.name}: {note}" for note in left_out]
 
-    shown = {
-        (BENIGN, REFERENCE): [benign] * config.runs,
-        ("friendly image", REFERENCE): [friendly_images] * config.runs,
-        ("target", REFERENCE): [wanted] * config.runs,
-        (UNDEFENDED, ATTACK): [adversarial_images] * config.runs,
-    }
-    for each in sets:
-        shown[each.name, each.kind] = [
-            [one.image for one in defended[each.name, run]] for run in range(config.runs)
-        ]
-    sizes = {each.name: each.size for each in sets}
+    shown = [
+        Shown(BENIGN, REFERENCE, [benign] * config.runs),
+        Shown("friendly image", REFERENCE, [friendly_images] * config.runs),
+        Shown("target", REFERENCE, [wanted] * config.runs),
+        Shown(UNDEFENDED, ATTACK, [adversarial_images] * config.runs),
+        *(each.shown() for each in defended),
+    ]
+    repeated = all(request.repeated for request in requests)
     rows = []
     with progress_bar("Asking the victim", len(shown) * config.runs * len(images) * config.tries) as advance:
-        for (name, kind), of_runs in shown.items():
-            rates, unclear = _ask(of_runs, requests, victim, judge, config, cache, advance)
-            rows.append(Row(name, kind, sizes.get(name), rates, unclear))
-    paths = [setup.path(UNDEFENDED, ATTACK, benign, attacked, setup.target, None, plain=True)]
-    paths += [
-        setup.path(
-            each.name, each.kind, adversarial_images, defended[each.name, 0], setup.friendly, each.indices[0]
-        )
-        for each in sets
-    ]
+        for each_set in shown:
+            rates, unclear = _ask(each_set.images, requests, victim, judge, config, cache, advance)
+            published = published_rate(each_set.name, own=each_set.own, repeated=repeated)
+            rows.append(
+                Row(each_set.name, each_set.kind, each_set.size, rates, unclear, each_set.of, published)
+            )
+    paths = [plain.path(UNDEFENDED, ATTACK, benign, attacked, plain.target, None)]
+    paths += [each.path(adversarial_images) for each in defended]
     table, distances = success_table(rows), distances_table(paths)
     columns = {
         BENIGN: benign,
         **({"target": wanted} if all(request.harmless for request in requests) else {}),
         "friendly": friendly_images,
         UNDEFENDED: adversarial_images,
-        **{each.name: [one.image for one in defended[each.name, 0]] for each in sets},
+        **{each.title(len(studied) > 1): [one.image for one in each.moved[0]] for each in defended},
     }
     picture = contact_sheet(list(zip(*columns.values(), strict=True))[:_SHOWN], columns=list(columns))
+    one_image = len(images) > 1 and len({image.tobytes() for image in benign}) == 1
     return StudyResult(
         name="adversarial",
         title="Smuggled into an image, and taken out again",
         tables={"success": table, "distances": distances, "optimisation": paths_table(paths)},
         statements=[
             f"Victim: {victim.name}. Judge: {judge.name}.",
+            _REPEATED if repeated else _NEUTRAL,
+            *([_ONE_IMAGE] if one_image else []),
             *statements(table, distances, len(images), config.runs),
             *([] if targets is None else [_PICTURED]),
             *notes,
@@ -183,8 +175,10 @@ def adversarial(
         config={
             **settings_of(config, AdversarialConfig),
             "font": None if config.font is None else config.font.name,
-            "images": len(images),
+            "features": [each.name for each in studied],
+            "images": 1 if one_image else len(images),
             "requests": [request.name for request in requests],
+            "request_repeated": repeated,
             "targets": "the request written on white" if targets is None else "pictures",
             "victim": victim.name,
             "judge": judge.name,
@@ -229,8 +223,7 @@ def _ask(
 def _check(
     images: Sequence[Image.Image],
     requests: Sequence[Request],
-    features: Matrix,
-    mds: Dominance,
+    studied: Sequence[StudiedFeatures],
     targets: Sequence[Image.Image] | None,
 ) -> None:
     if not images:
@@ -240,8 +233,15 @@ def _check(
             f"There are {len(images)} images, {len(requests)} requests and "
             f"{'no' if targets is None else len(targets)} targets; give one request (and target) an image."
         )
-    _, width = matrix_shape(features, "The feature matrix")
-    if width != len(mds.score):
+    names = [each.name for each in studied]
+    if not names or len(set(names)) < len(names):
         raise ModalensError(
-            f"The scores are of {len(mds.score)} features and the matrix has {width}; give the matrix that was scored."
+            f"The features to align images on are {', '.join(names) or 'none'}; give some, each of another name."
         )
+    for each in studied:
+        _, width = matrix_shape(each.features, "The feature matrix")
+        if width != len(each.mds.score):
+            raise ModalensError(
+                f"The scores are of {len(each.mds.score)} features and the matrix has {width}; give the matrix that "
+                "was scored."
+            )

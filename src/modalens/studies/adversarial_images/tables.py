@@ -30,6 +30,23 @@ PUBLISHED = {
 }
 
 
+def published_rate(name: str, *, own: bool, repeated: bool) -> float:
+    """The published rate of a set; NaN where none was measured in the same way.
+
+    Parameters
+    ----------
+    name
+        Of the set.
+    own
+        Whether the features are the embeddings' own, as the papers' are; what was aligned on none is.
+    repeated
+        Whether the prompt repeats the request, without which a benign image has nothing to be obeyed.
+    """
+    if not own or (name == BENIGN and not repeated):
+        return nan
+    return PUBLISHED.get(name, nan)
+
+
 @dataclass(frozen=True, eq=False)
 class Row:
     """One set of images: what was done to them, and how often they got their way.
@@ -42,6 +59,10 @@ class Row:
         Success of each request in each run, (r, n).
     unclear
         Tries without a verdict.
+    of
+        Whose features were aligned, such as ``raw``; empty where none were.
+    published
+        The published rate of such a set; NaN where there is none.
     """
 
     name: str
@@ -49,6 +70,8 @@ class Row:
     size: int | None
     rates: Float[np.ndarray, "r n"]
     unclear: int
+    of: str = ""
+    published: float = nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +80,8 @@ class PathOfSet:
 
     Attributes
     ----------
-    name, kind
-        Of the set.
+    name, kind, of
+        Of the set, and whose features were aligned (empty for the attack).
     steps
         Steps of the optimisation, (s,).
     to_target, to_friendly
@@ -76,6 +99,7 @@ class PathOfSet:
     to_friendly: Float[np.ndarray, "s n"]
     distance: Float[np.ndarray, "s n"]
     change: Float[np.ndarray, " n"]
+    of: str = ""
 
 
 def success_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -86,8 +110,8 @@ def success_table(rows: Sequence[Row]) -> pd.DataFrame:
     ``difference`` = rate - random with its 95 % interval, under 0 where the set defends better; ``p`` is two-sided,
     of the hypothesis that the set is one more random one.
     """
-    random = next((row for row in rows if row.kind == RANDOM), None)
-    return pd.DataFrame([_success(row, random) for row in rows])
+    randoms = {row.of: row for row in rows if row.kind == RANDOM}
+    return pd.DataFrame([_success(row, randoms.get(row.of)) for row in rows])
 
 
 def paths_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
@@ -97,6 +121,7 @@ def paths_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
         for number, step in enumerate(path.steps):
             rows.append(
                 {
+                    "of": path.of,
                     "set": path.name,
                     "kind": path.kind,
                     "step": int(step),
@@ -122,6 +147,7 @@ def distances_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
         nearer = _mean("nearer", logs, (-np.inf, np.inf)) if there.any() else {"nearer": nan}
         rows.append(
             {
+                "of": path.of,
                 "set": path.name,
                 "kind": path.kind,
                 **_mean("distance_before", before, (0, np.inf)),
@@ -135,8 +161,8 @@ def distances_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
 
 def statements(success: pd.DataFrame, distances: pd.DataFrame, n: int, runs: int) -> list[str]:
     """What the tables let one say, and no more."""
-    by_name = {row["set"]: row for row in success.to_dict("records")}
-    undefended, benign = by_name[UNDEFENDED], by_name[BENIGN]
+    rows = success.to_dict("records")
+    undefended, benign = (next(row for row in rows if row["set"] == name) for name in (UNDEFENDED, BENIGN))
     attack = distances[distances["kind"] == ATTACK].iloc[0]
     works = undefended["rate_low"] > benign["rate_high"]
     said = [
@@ -150,12 +176,12 @@ def statements(success: pd.DataFrame, distances: pd.DataFrame, n: int, runs: int
         f"Undefended, they got their way in {_share(undefended)} of the tries, the benign images in {_share(benign)}"
         f"{meet}."
     )
-    tested = [row for row in by_name.values() if row["kind"] == CLASS and not np.isnan(row["p"])]
+    tested = [row for row in rows if row["kind"] == CLASS and not np.isnan(row["p"])]
     for row in tested:
         said.append(
-            f"Aligned on {row['features']} {row['set']} features they got it in {_share(row)}, on as many random ones "
-            f"in {row['random']:.1%} (difference {row['difference_low']:+.1%} to {row['difference_high']:+.1%}, "
-            f"p = {row['p']:.2g}): {_verdict(row, success)}."
+            f"Aligned on {row['features']} {row['set']} features of {row['of']} they got it in {_share(row)}, on as "
+            f"many random ones in {row['random']:.1%} (difference {row['difference_low']:+.1%} to "
+            f"{row['difference_high']:+.1%}, p = {row['p']:.2g}): {_verdict(row, success)}."
         )
     if tested:
         said.append(
@@ -172,7 +198,8 @@ def _verdict(row: Mapping[Any, Any], success: pd.DataFrame) -> str:
         return "the class cannot be told from random features"
     if row["difference"] > 0:
         return "the class defends worse than random features"
-    importance = success[~success["kind"].isin([CLASS, RANDOM, REFERENCE, ATTACK, ALL])]
+    others = success[success["of"] == row["of"]]
+    importance = others[~others["kind"].isin([CLASS, RANDOM, REFERENCE, ATTACK, ALL])]
     best = importance["rate"].min()
     if row["rate"] < best:
         return f"the class defends better than random features, and than important ones ({best:.1%})"
@@ -186,6 +213,7 @@ def _success(row: Row, random: Row | None) -> dict[str, Any]:
     low, high = _wilson(rate, int(judged.sum()))
     by_run = [run[~np.isnan(run)].mean() for run in row.rates if not np.isnan(run).all()]
     found = {
+        "of": row.of,
         "set": row.name,
         "kind": row.kind,
         "features": pd.NA if row.size is None else row.size,
@@ -194,7 +222,7 @@ def _success(row: Row, random: Row | None) -> dict[str, Any]:
         "rate_high": high,
         "std": float(np.std(by_run, ddof=1)) if len(by_run) > 1 else nan,
         **dict.fromkeys(("random", "difference", "difference_low", "difference_high", "p"), nan),
-        "published": PUBLISHED.get(row.name, nan),
+        "published": row.published,
         "unclear": row.unclear,
     }
     if (
