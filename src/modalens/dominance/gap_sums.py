@@ -181,7 +181,8 @@ class _Norms(NamedTuple):
 
 
 def _norms(vectors: Float[np.ndarray, "d ..."]) -> Numbers:
-    return (vectors**2).sum(axis=0)
+    squares: Numbers = (vectors**2).sum(axis=0)
+    return squares
 
 
 def _clipped(interval: tuple[float, float], most: float) -> tuple[float, float]:

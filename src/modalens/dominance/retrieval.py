@@ -125,7 +125,8 @@ def measure_retrieval(
     texts = _unit_rows(text, rows, modalities[1])
     first = np.sort(np.unique(labels, return_index=True)[1])
     images, image_labels = _unit_rows(image, rows[first], modalities[0]), labels[first]
-    found, ties = {}, 0
+    found: dict[str, Any] = {}
+    ties = 0
     for way, queries, candidates, own, of_candidates, groups_of in (
         ("image_to_text", images, texts, image_labels, labels, keys[first]),
         ("text_to_image", texts, images, labels, image_labels, keys),
