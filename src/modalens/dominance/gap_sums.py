@@ -121,7 +121,8 @@ class GapSums:
 
         def without(side: np.ndarray) -> np.ndarray:
             left: np.ndarray = side.sum(axis=0) - side
-            return _norms(left.T)
+            squares: np.ndarray = _norms(left.T)
+            return squares
 
         rest = pairs.sum(axis=0) - pairs
         own = own.sum(axis=1, keepdims=True) - own
@@ -181,8 +182,7 @@ class _Norms(NamedTuple):
 
 
 def _norms(vectors: Float[np.ndarray, "d ..."]) -> Numbers:
-    squares: Numbers = (vectors**2).sum(axis=0)
-    return squares
+    return (vectors**2).sum(axis=0)
 
 
 def _clipped(interval: tuple[float, float], most: float) -> tuple[float, float]:
