@@ -77,7 +77,7 @@ def test_small_multiples_share_axes_and_sum_to_one(data: ReportData) -> None:
 def test_gap_dots_stand_at_the_values(data: ReportData) -> None:
     with drawing():
         figure = gap(data.encoders)
-    for axes, metric in zip(figure.axes, ("l2m", "l2i", "rmg", "separability"), strict=True):
+    for axes, metric in zip(figure.axes, ("l2m_unbiased", "l2i", "rmg", "separability"), strict=True):
         dots = {
             (float(line.get_xdata()[0]), int(line.get_ydata()[0]))
             for line in axes.lines

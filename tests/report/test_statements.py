@@ -13,7 +13,7 @@ from modalens.report.keys import key_numbers
 from modalens.report.naming import Naming, count, interval, listing, number, percent
 from modalens.report.sections.classes.sentences import count_statements
 from modalens.report.sections.estimators.sentences import estimator_statements
-from modalens.report.sections.gap.sentences import retrieval_statements
+from modalens.report.sections.gap.sentences import gap_statements, retrieval_statements
 from modalens.report.sections.scores.sentences import spread_statements
 
 NAMING = Naming("image", "text")
@@ -27,9 +27,9 @@ def with_gap(
 ) -> EncoderResult:
     gap = replace(
         encoder.gap,
-        l2m=l2m,
-        intervals={**encoder.gap.intervals, "l2m": (l2m - half, l2m + half)},
-        null={**encoder.gap.null, "l2m": null},
+        l2m_unbiased=l2m,
+        intervals={**encoder.gap.intervals, "l2m_unbiased": (l2m - half, l2m + half)},
+        null={**encoder.gap.null, "l2m_unbiased": null},
     )
     return replace(encoder, gap=gap)
 
@@ -57,8 +57,41 @@ def told(data: ReportData):
 
 def test_gap_that_the_untrained_twin_has_too(told) -> None:
     sentence = told(("Untrained", 0.80, "training"))
-    assert "86 times what swapped labels give (0.010)" in sentence
+    assert "larger than swapped labels make it (97.5 % of draws stay under 0.020)" in sentence
     assert "Untrained has 93\u00a0% of it (0.800), so its size cannot be credited to training." in sentence
+
+
+def test_the_headline_is_of_the_unbiased_gap(told, data: ReportData) -> None:
+    noisy = replace(data.main, gap=replace(data.main.gap, l2m=1.9, l2m_unbiased=0.001))
+    assert "1.900" not in " ".join(headline(replace(data, main=noisy)))
+    assert key_numbers(replace(data, main=noisy))[0].value == "0.001"
+
+
+def test_noise_in_the_published_gap_is_told_where_it_matters(data: ReportData) -> None:
+    def told(published: float) -> str:
+        gap = replace(with_gap(data.main, 0.3, half=0.05).gap, l2m=published)
+        return " ".join(gap_statements(replace(data, main=replace(data.main, gap=gap), baselines=[])))
+
+    assert "L2M as published is larger: 0.320 against 0.300 (0.250 to 0.350) for Main." in told(0.32)
+    assert "as published" not in told(0.305)  # a twentieth of the interval
+
+
+def test_ties_are_told(data: ReportData) -> None:
+    assert data.main.retrieval is not None
+    tied = replace(data.main, retrieval=replace(data.main.retrieval, ties=3))
+    said = retrieval_statements(replace(data, main=tied))
+    assert "In Main, 3 of 160 queries have a wrong candidate as near as the right one" in " ".join(said)
+    assert "as near" not in " ".join(retrieval_statements(data))
+
+
+def test_counts_name_the_groups_they_rest_on(data: ReportData) -> None:
+    def told(**changes: float) -> str:
+        grouped = replace(data.scores, **changes)
+        main = replace(data.main, dominance={"mean_ratio": grouped})
+        return " ".join(count_statements(replace(data, main=main), NAMING))
+
+    assert "these rest on 80 pairs." in told()
+    assert "80 pairs in 20 groups (as good as 8 of equal size)." in told(groups=20, effective_groups=7.9)
 
 
 def test_gap_that_is_the_same_within_error(told) -> None:
@@ -81,7 +114,7 @@ def test_gap_clearly_larger_than_the_baseline_is_not_talked_down(told) -> None:
     sentence = told(("Untrained", 0.40, "training"))
     assert "cannot be credited" not in sentence
     assert "closes" not in sentence
-    assert "Untrained has 46\u00a0% of it (0.400), so at most the rest can be owed to training." in sentence
+    assert "Untrained has 47\u00a0% of it (0.400), so at most the rest can be owed to training." in sentence
     closed = told(("Untrained", 0.05, "training"))
     assert "cannot be credited" not in closed
     assert "hangs on training" in closed
@@ -89,7 +122,8 @@ def test_gap_clearly_larger_than_the_baseline_is_not_talked_down(told) -> None:
 
 def test_no_gap_beyond_chance(told) -> None:
     sentence = told(("Untrained", 0.80, "training"), main=0.015)
-    assert "no larger than swapping labels at random can make it" in sentence
+    assert "cannot be told from what swapping labels at random makes of it" in sentence
+    assert "hardly larger than 0.020" in sentence
     assert "training" not in sentence
 
 
@@ -203,7 +237,7 @@ def test_key_numbers_stand_beside_every_baseline(data: ReportData) -> None:
     assert [key.name for key in keys] == ["Gap L2M", "Spread of R, σ", "One-sided features", "Retrieval R@1"]
     for key in keys[:3]:
         assert [name for name, _ in key.beside] == ["labels swapped", "Untrained twin", "Closed twin"]
-    assert keys[0].value == number(data.main.gap.l2m)
+    assert keys[0].value == number(data.main.gap.l2m_unbiased)
     counts = data.scores.counts("twofold")
     assert keys[2].value == f"{counts['image'] + counts['text']} of 48"
 

@@ -32,7 +32,7 @@ def test_gap_and_classes_hold_every_encoder(data: ReportData) -> None:
     gap = found["gap"].set_index(["encoder", "metric"])
     classes = found["classes"].set_index(["encoder", "rule", "class"])
     for encoder in data.encoders:
-        for metric in ("l2m", "l2i", "rmg", "separability"):
+        for metric in ("l2m_unbiased", "l2m", "l2i", "rmg", "separability"):
             row = gap.loc[(encoder.name, metric)]
             assert row["value"] == getattr(encoder.gap, metric)
             assert (row["low"], row["high"]) == encoder.gap.intervals[metric]

@@ -14,7 +14,7 @@ from modalens.dominance import RULES
 from modalens.errors import InputError
 from modalens.runs.scoring import Scores
 
-_GAP_NAMES = {"l2m": "L2M", "l2i": "L2I", "rmg": "RMG", "separability": "Separability"}
+_GAP_NAMES = {"l2m_unbiased": "L2M", "l2m": "L2M, as published", "l2i": "L2I", "rmg": "RMG", "separability": "Separability"}
 
 
 def print_json(values: Mapping[str, Any]) -> None:
@@ -37,6 +37,8 @@ def summarise(scores: Scores, estimator: str) -> dict[str, Any]:
     live = bool(np.isfinite(dominance.score).any())
     return {
         "pairs": dominance.n_pairs,
+        "groups": dominance.groups,
+        "effective_groups": dominance.effective_groups,
         "features": len(dominance.score),
         "estimator": dominance.estimator,
         "rule": dominance.rule,
@@ -71,7 +73,9 @@ def summarise(scores: Scores, estimator: str) -> dict[str, Any]:
 def print_scores(summary: Mapping[str, Any], title: str) -> None:
     """Print a summary as tables."""
     console = Console()
-    console.print(f"[bold]{title}[/bold]: {summary['pairs']} pairs, {summary['features']} features")
+    console.print(
+        f"[bold]{title}[/bold]: {summary['pairs']} pairs{_grouped(summary)}, {summary['features']} features"
+    )
     spread = summary["std_label_swap"]
     beside = "" if spread is None else f" (labels swapped at random: {spread:.4f})"
     if summary["min"] is not None:
@@ -89,6 +93,7 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
             cells += [str(found["counts"][label]), _interval(found["count_intervals"].get(label), 0)]
         classes.add_row(label, *cells)
     console.print(classes)
+    console.print("Noise moves features across the bounds: counts of few pairs are biased.")
     stranded = sum(summary["cross_in_the_tails"].values())
     if stranded:
         console.print(
@@ -106,11 +111,15 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
         )
     console.print(gap)
     found, (first, second) = summary["retrieval"], summary["modalities"]
-    recall = Table("retrieval", *(f"R@{k}" for k in found["chance"]), title=f"Among {found['n']} {first}s")
+    recall = Table("retrieval", *(f"R@{k}" for k in found["chance"]), title=f"Among {found['n']} {first}s and {found['texts']} {second}s")
     for name, label in (("image_to_text", f"{first} to {second}"), ("text_to_image", f"{second} to {first}")):
         recall.add_row(label, *(f"{values[0]:.1%}" for values in found[name].values()))
     recall.add_row("chance", *(f"{value:.1%}" for value in found["chance"].values()))
     console.print(recall)
+    if found["ties"]:
+        console.print(
+            f"{found['ties']} queries have a wrong candidate as near as the right one; these count as missed."
+        )
 
 
 def frame_table(frame: pd.DataFrame, title: str) -> Table:
@@ -119,6 +128,13 @@ def frame_table(frame: pd.DataFrame, title: str) -> Table:
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
     return table
+
+
+def _grouped(summary: Mapping[str, Any]) -> str:
+    """How many groups the pairs fall into, where they do."""
+    if summary["groups"] == summary["pairs"]:
+        return ""
+    return f" in {summary['groups']} groups (as good as {summary['effective_groups']:.0f} of equal size)"
 
 
 def _interval(bounds: Any, digits: int) -> str:

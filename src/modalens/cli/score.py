@@ -41,10 +41,11 @@ def score(
 ) -> None:
     """Score every feature by the modality that drives it, and measure the gap.
 
-    --json prints "data" and "scores" (paths), "pairs", "features", "estimator", "mean", "std", "min", "max" and
-    "std_label_swap" of the scores, "rule" with its "counts", "count_intervals" and "cross_in_the_tails",
-    "other_rules" (counts and intervals by every other rule), "gap" (value, interval and label_swap of l2m, l2i, rmg
-    and separability), "modalities", "retrieval", "seed", "resamples" and "retried" (parts begun again).
+    --json prints "data" and "scores" (paths), "pairs", "groups" (which are resampled whole), "effective_groups",
+    "features", "estimator", "mean", "std", "min", "max" and "std_label_swap" of the scores, "rule" with its "counts",
+    "count_intervals" and "cross_in_the_tails", "other_rules" (counts and intervals by every other rule), "gap"
+    (value, interval and label_swap of l2m_unbiased, l2m as published, l2i, rmg and separability), "modalities",
+    "retrieval", "seed", "resamples" and "retried" (parts begun again).
     """
     from modalens.cli.output import print_json, print_scores, summarise
     from modalens.runs.layout import RunFolder

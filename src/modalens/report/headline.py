@@ -20,8 +20,8 @@ MOST, _HARDLY = 0.8, 0.2
 class GapShare:
     """How much of the main encoder's L2M a baseline has as well.
 
-    ``share`` is counted from each encoder's own label-swap floor: 1 is all of it. ``verdict`` is "larger",
-    "same" (inside the sampling error of the difference), "most", "part" or "hardly any".
+    ``share`` is that of the unbiased values, which are 0 where there is no gap: 1 is all of it. ``verdict`` is
+    "larger", "same" (inside the sampling error of the difference), "most", "part" or "hardly any".
     """
 
     baseline: EncoderResult
@@ -32,10 +32,10 @@ class GapShare:
 def gap_share(main: ModalityGap, baseline: EncoderResult) -> GapShare:
     """Hold a baseline's L2M against the main encoder's."""
     gap = baseline.gap
-    share = max(0.0, gap.l2m - _floor(gap)) / max(main.l2m - _floor(main), 1e-12)
-    if abs(gap.l2m - main.l2m) <= math.hypot(_half_width(main), _half_width(gap)):
+    share = gap.l2m_unbiased / max(main.l2m_unbiased, 1e-12)
+    if abs(gap.l2m_unbiased - main.l2m_unbiased) <= math.hypot(_half_width(main), _half_width(gap)):
         verdict = "same"
-    elif gap.l2m > main.l2m:
+    elif gap.l2m_unbiased > main.l2m_unbiased:
         verdict = "larger"
     elif share >= MOST:
         verdict = "most"
@@ -47,20 +47,20 @@ def gap_share(main: ModalityGap, baseline: EncoderResult) -> GapShare:
 def headline(data: ReportData) -> list[str]:
     """What the baselines leave over of the gap, in one to four short sentences."""
     gap = data.main.gap
-    floor = gap.null.get("l2m")
+    value, floor = number(gap.l2m_unbiased), gap.null.get("l2m_unbiased")
     if floor is None:
-        opening = f"The gap (L2M {number(gap.l2m)}) was measured without resampling: it has no interval."
-    elif not _beyond_null(gap):
-        chance = interval(*floor[1:])
+        opening = f"The gap (L2M {value}) was measured without resampling: it has no interval."
+    elif not gap.intervals["l2m_unbiased"][0] > floor[2]:
+        low, high = gap.intervals["l2m_unbiased"]
         return [
-            f"The gap (L2M {number(gap.l2m)}) is no larger than swapping labels at random can make it ({chance}).",
-            "So there is no gap here to explain.",
+            f"The gap (L2M {value}, {interval(low, high)}) cannot be told from what swapping labels at random makes of "
+            f"it (97.5 % of draws stay under {number(floor[2])}).",
+            f"If there is one, it is hardly larger than {number(high)}.",
         ]
     else:
-        times = f"{gap.l2m / floor[0]:.0f} times" if gap.l2m > 2 * floor[0] > 0 else "more than"
         opening = (
-            f"The gap (L2M {number(gap.l2m)}) is {times} what swapped labels give ({number(floor[0])}): "
-            f"{' and '.join(data.modalities)} do lie apart."
+            f"The gap (L2M {value}) is larger than swapped labels make it (97.5 % of draws stay under "
+            f"{number(floor[2])}): {' and '.join(data.modalities)} do lie apart."
         )
     if not data.baselines:
         return [opening, "No untrained model stands beside it, so nothing here says that training made it."]
@@ -79,32 +79,23 @@ def headline(data: ReportData) -> list[str]:
         rest = f", so at most the rest can be owed to {owed}" if owed else ""
         sentences.append(f"{begun(listing([_part(each) for each in part]))}{rest}.")
     if closed:
-        names = [f"{each.baseline.spoken} ({number(each.baseline.gap.l2m)})" for each in closed]
+        names = [f"{each.baseline.spoken} ({number(each.baseline.gap.l2m_unbiased)})" for each in closed]
         owed = _isolated(closed, "and on")
         rest = f", so it hangs on {owed}" if owed else ""
         sentences.append(f"In {listing(names)} it all but closes{rest}.")
     return sentences
 
 
-def _floor(gap: ModalityGap) -> float:
-    mean = gap.null.get("l2m", (0.0,))[0]
-    return 0.0 if math.isnan(mean) else mean
-
-
 def _half_width(gap: ModalityGap) -> float:
-    low, high = gap.intervals.get("l2m", (0.0, 0.0))
+    low, high = gap.intervals.get("l2m_unbiased", (0.0, 0.0))
     return 0.0 if math.isnan(high - low) else (high - low) / 2
-
-
-def _beyond_null(gap: ModalityGap) -> bool:
-    return gap.l2m - _half_width(gap) > gap.null["l2m"][2]
 
 
 def _as_much(shares: Sequence[GapShare]) -> str:
     clauses = []
     for verdict, words in (("larger", "a larger one"), ("same", "the same within sampling error")):
         names = [
-            f"{each.baseline.spoken} ({number(each.baseline.gap.l2m)})"
+            f"{each.baseline.spoken} ({number(each.baseline.gap.l2m_unbiased)})"
             for each in shares
             if each.verdict == verdict
         ]
@@ -114,7 +105,7 @@ def _as_much(shares: Sequence[GapShare]) -> str:
 
 
 def _part(each: GapShare) -> str:
-    return f"{each.baseline.spoken} has {percent(each.share)} of it ({number(each.baseline.gap.l2m)})"
+    return f"{each.baseline.spoken} has {percent(each.share)} of it ({number(each.baseline.gap.l2m_unbiased)})"
 
 
 def _isolated(shares: Sequence[GapShare], joint: str) -> str:

@@ -34,7 +34,7 @@ def key_numbers(data: ReportData) -> list[KeyNumber]:
         counts = found.counts("twofold")
         return counts[first] + counts[second]
 
-    null_gap = gap.null.get("l2m")
+    null_gap = gap.null.get("l2m_unbiased")
     null_spread = [] if scores.null is None else [("labels swapped", number(float(scores.null.stds.mean())))]
     null_count = (
         []
@@ -49,10 +49,10 @@ def key_numbers(data: ReportData) -> list[KeyNumber]:
     numbers = [
         KeyNumber(
             "Gap L2M",
-            number(gap.l2m),
-            interval(*gap.intervals.get("l2m", (math.nan, math.nan))),
-            ([("labels swapped", number(null_gap[0]))] if null_gap else [])
-            + [(each.name, number(each.gap.l2m)) for each in data.baselines],
+            number(gap.l2m_unbiased),
+            interval(*gap.intervals.get("l2m_unbiased", (math.nan, math.nan))),
+            ([("labels swapped", f"under {number(null_gap[2])}")] if null_gap else [])
+            + [(each.name, number(each.gap.l2m_unbiased)) for each in data.baselines],
             f"distance between the mean {first} and the mean {second} embedding, 0 to 2",
         ),
         KeyNumber(

@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modalens.dominance.result import Dominance
 from modalens.pairs.modality import MODALITIES
 
 METRICS = {
-    "l2m": "L2M",
+    "l2m_unbiased": "L2M",
+    "l2m": "L2M, as published",
     "l2i": "L2I",
     "rmg": "RMG",
     "separability": "Separability",
@@ -102,6 +104,13 @@ def count(value: float) -> str:
     if value != round(value) and value < 10:
         return f"{value:.1f}"
     return f"{round(value):,}"
+
+
+def counted_groups(found: Dominance) -> str:
+    """The groups of the pairs in words, as in "in 3 groups (as good as 2 of equal size)"; empty without groups."""
+    if found.groups == found.n_pairs:
+        return ""
+    return f"in {count(found.groups)} groups (as good as {count(round(found.effective_groups))} of equal size)"
 
 
 def number_word(value: int) -> str:

@@ -24,7 +24,7 @@ from modalens.report import (
     write_report,
 )
 from modalens.report.cards import Gallery
-from modalens.report.naming import Naming
+from modalens.report.naming import Naming, counted_groups
 from modalens.runs.galleries import MOST, collect_previews, make_gallery
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation
@@ -242,6 +242,8 @@ def _summary(name: str, source: Mapping[str, Any], scores: Scores, stored: int) 
     pairs = f"{measured:,} {kind} pairs"
     if scores.config.split is not None:
         pairs = f"{measured:,} of {stored:,} {kind} pairs, those of the {scores.config.split} split,"
+    found = next(each for each in scores.dominance.values() if not isinstance(each, str))
+    pairs = f"{pairs} {counted_groups(found)}".strip()
     origin = source.get("source")
     return f"{name}: {scores.gap.d} features, measured on {pairs}" + (f" from {origin}." if origin else ".")
 

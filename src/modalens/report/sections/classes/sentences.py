@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from modalens.dominance.classes import moments
 from modalens.report.data import ReportData
-from modalens.report.naming import ROLES, Naming, count, number, percent
+from modalens.report.naming import ROLES, Naming, count, counted_groups, number, percent
 from modalens.report.tails import live
 
 _SETTLED = 0.95
@@ -43,6 +43,12 @@ def count_statements(data: ReportData, naming: Naming) -> list[str]:
             f"Mind that mu_sigma leaves {count(tails[first])} features over 0.9 and {count(tails[second])} under "
             f"0.1 in {naming.short('cross')}, since its bounds are {number(mean - std)} and {number(mean + std)}; "
             f"read twofold here."
+        )
+    if alive:
+        groups = counted_groups(scores)
+        sentences.append(
+            f"Noise moves features across the bounds, so counts of few pairs are biased; these rest on "
+            f"{count(scores.n_pairs)} pairs{' ' + groups if groups else ''}."
         )
     if scores.resamples and alive:
         settled = int((scores.probability >= _SETTLED).sum())
