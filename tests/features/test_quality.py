@@ -42,6 +42,13 @@ def test_pairs_of_one_group_widen_the_interval(sae):
     assert together[2] - together[1] > 1.5 * (alone[2] - alone[1])
 
 
+def test_retrieval_before_is_what_scores_give(sae):
+    images = np.repeat(np.arange(40), 3)  # three texts an image
+    found = measure_quality(sae, IMAGE, TEXT, image_ids=images, max_pairs=60, seed=2)
+    assert found.before == measure_retrieval(IMAGE, TEXT, image_ids=images, max_pairs=60, seed=2)
+    assert (found.before.n, found.before.texts) == (20, 60)
+
+
 def test_a_projector_does_not_reconstruct():
     ncl = NCL.fit((IMAGE, TEXT), n_features=16, train=QUICK)
     found = measure_quality(ncl, IMAGE, TEXT, max_pairs=50)

@@ -50,7 +50,8 @@ def make_encoder(
     few = slice(0, 256)  # the classifier behind separability is slow on many features
     gap = modality_gap(image[:, few], text[:, few], resamples=resamples, modalities=modalities)
     found = measure_retrieval(image, text) if with_retrieval else None
-    return EncoderResult(name, note, dominance, gap, found, isolates)
+    said = f"the {name[0].lower()}{name[1:]}" if name.endswith(" twin") else ""
+    return EncoderResult(name, note, dominance, gap, found, isolates, said=said)
 
 
 def thumbnail(kind: str = "PNG") -> bytes:

@@ -9,7 +9,7 @@ from modalens.dominance import modality_dominance
 from modalens.dominance.retrieval import measure_retrieval
 from modalens.features.quality import Quality
 from modalens.report import LearnedResult, ReportData, write_report
-from modalens.report.sections.learned.sentences import learned_statements
+from modalens.report.sections.learned.sentences import beside_statements, learned_statements
 from modalens.report.sections.learned.tables import learned_tables
 
 
@@ -50,6 +50,9 @@ def features(name: str, one_sided: float, seed: int, fvu: float | None = 0.2) ->
         {"mean_ratio": modality_dominance(image, text, resamples=20)},
         {"train": quality(60, seed, fvu), "held-out": quality(40, seed + 1, held)},
         log,
+        command="sae",
+        options="--n-features 30 --k 4",
+        trained_on=["train"],
     )
 
 
@@ -89,9 +92,51 @@ def test_sentences_credit_nothing_that_a_baseline_shows_as_well(learned_data: Re
     assert "of the live SAE features" in tails
     assert "45\u00a0% in the untrained twin" in tails
     assert "cannot be credited to training" in tails
-    assert "On held-out pairs SAE leaves 30.0\u00a0% for images and 30.0\u00a0% for texts" in kept
-    assert "20.0\u00a0% for images and 20.0\u00a0% for texts on the train pairs" in kept
-    assert "falls from 100.0\u00a0%" in found
+    assert "On held-out pairs (held-out) SAE leaves 30.0\u00a0% for images and 30.0\u00a0% for texts" in kept
+    assert "20.0\u00a0% for images and 20.0\u00a0% for texts on the training pairs (train)" in kept
+    assert "On held-out pairs (held-out) retrieval R@1 falls from 100.0\u00a0%" in found
+
+
+def test_what_was_measured_on_the_training_pairs_says_so(learned_data: ReportData) -> None:
+    (learned, *_) = learned_data.main.learned
+    everything = dataclasses.replace(learned, quality={"all": learned.quality["train"]}, trained_on=["all"])
+    main = dataclasses.replace(learned_data.main, learned=[everything])
+    _, kept, found = learned_statements(dataclasses.replace(learned_data, main=main))
+    assert kept.startswith("On the training pairs SAE leaves")
+    assert found.startswith("On the training pairs retrieval R@1 falls from 100.0")
+
+
+def test_a_baseline_that_lacks_the_features_is_named_with_the_command(learned_data: ReportData) -> None:
+    sae, *_ = learned_data.main.learned
+    untrained, closed = learned_data.baselines
+    none = dataclasses.replace(untrained, learned=[], place="baselines/untrained")
+    other = dataclasses.replace(closed, learned=[dataclasses.replace(closed.learned[0], options="--k 8")])
+    main = dataclasses.replace(learned_data.main, learned=[sae])
+
+    def told(*baselines) -> list[str]:
+        return beside_statements(dataclasses.replace(learned_data, main=main, baselines=baselines))
+
+    assert told(untrained, closed) == [
+        "SAE was learned with the same settings on the untrained twin and the closed twin."
+    ]
+    assert told(none, other) == [
+        "SAE was learned with other settings on the closed twin.",
+        (
+            "SAE was not learned on the untrained twin, so it lacks this baseline: modalens train sae "
+            "RUN/baselines/untrained --n-features 30 --k 4 (RUN is the folder of this run)."
+        ),
+    ]
+
+
+def test_a_name_keeps_its_case(learned_data: ReportData) -> None:
+    main = dataclasses.replace(learned_data.main, name="MyClip twin", said="")
+    assert main.spoken == "MyClip twin"
+    small = dataclasses.replace(learned_data.main.learned[0], name="topk-n256")
+    said = learned_statements(
+        dataclasses.replace(learned_data, main=dataclasses.replace(main, learned=[small]))
+    )
+    assert any("topk-n256 leaves" in sentence for sentence in said)
+    assert not any("Topk" in sentence for sentence in said)
 
 
 def test_a_baseline_without_tails_leaves_them_to_the_encoder(learned_data: ReportData) -> None:

@@ -45,7 +45,7 @@ def told(data: ReportData):
                     data,
                     main=with_gap(data.main, main, half),
                     baselines=[
-                        with_gap(replace(data.baselines[0], name=name, isolates=isolates), gap, half)
+                        with_gap(replace(data.baselines[0], name=name, said="", isolates=isolates), gap, half)
                         for name, gap, isolates in baselines
                     ],
                 )

@@ -14,7 +14,13 @@ from modalens.dominance import RULES
 from modalens.errors import InputError
 from modalens.runs.scoring import Scores
 
-_GAP_NAMES = {"l2m_unbiased": "L2M", "l2m": "L2M, as published", "l2i": "L2I", "rmg": "RMG", "separability": "Separability"}
+_GAP_NAMES = {
+    "l2m_unbiased": "L2M",
+    "l2m": "L2M, as published",
+    "l2i": "L2I",
+    "rmg": "RMG",
+    "separability": "Separability",
+}
 
 
 def print_json(values: Mapping[str, Any]) -> None:
@@ -111,7 +117,11 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
         )
     console.print(gap)
     found, (first, second) = summary["retrieval"], summary["modalities"]
-    recall = Table("retrieval", *(f"R@{k}" for k in found["chance"]), title=f"Among {found['n']} {first}s and {found['texts']} {second}s")
+    recall = Table(
+        "retrieval",
+        *(f"R@{k}" for k in found["chance"]),
+        title=f"Among {found['n']} {first}s and {found['texts']} {second}s",
+    )
     for name, label in (("image_to_text", f"{first} to {second}"), ("text_to_image", f"{second} to {first}")):
         recall.add_row(label, *(f"{values[0]:.1%}" for values in found[name].values()))
     recall.add_row("chance", *(f"{value:.1%}" for value in found["chance"].values()))

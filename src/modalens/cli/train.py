@@ -82,7 +82,7 @@ def _train(config: Any, pairs: Any, training: Any, folder: Path, how: LearnConfi
     if json:
         print_json({"model": str(folder), **last})
         return
-    found = last["train"]
+    found, on = last["train"], "train" if "held_out" not in last else "held_out"
     print(f"{trained.model!r} after {last['step']} steps")
     for name, words in (("train", ""), ("held_out", " of held-out pairs")):
         if "fvu_image" in last.get(name, ()):
@@ -93,18 +93,19 @@ def _train(config: Any, pairs: Any, training: Any, folder: Path, how: LearnConfi
     print(
         f"Active features: images {found['active_image']}, texts {found['active_text']}; dead {found['dead']}"
     )
-    print(_recalls("before", found["retrieval_before"]))
-    print(_recalls("after", found["retrieval"]))
+    where = "the training pairs" if on == "train" else "held-out pairs"
+    print(_recalls(f"before, on {where}", last[on]["retrieval_before"]))
+    print(_recalls(f"after, on {where}", last[on]["retrieval"]))
     print(f"Model: {folder}")
 
 
 def _recalls(when: str, retrieval: dict[str, Any]) -> str:
-    """One line on retrieval R@1, 5 and 10."""
+    """One line on retrieval R@1, 5 and 10, and among how many."""
     ways = []
     for way in ("image_to_text", "text_to_image"):
         shares = " / ".join(f"{retrieval[way][k][0]:.3f}" for k in ("1", "5", "10"))
         ways.append(f"{way.replace('_', ' ')} {shares}")
-    return f"Retrieval R@1/5/10 {when}: {', '.join(ways)}"
+    return f"Retrieval R@1/5/10 {when} ({retrieval['n']} images): {', '.join(ways)}"
 
 
 train = group_of(

@@ -15,6 +15,7 @@ from modalens.store.base import PairStore
 from modalens.store.paired import paired
 
 RANKS = (1, 5, 10)
+MAX_PAIRS = 5000
 _QUERY_ROWS = 1024
 # Cosines of single-precision embeddings that differ by less differ by rounding.
 _TIE = 1e-6
@@ -84,7 +85,7 @@ def measure_retrieval(
     *,
     image_ids: Sequence[Any] | np.ndarray | None = None,
     groups: Sequence[Any] | np.ndarray | None = None,
-    max_pairs: int = 5000,
+    max_pairs: int = MAX_PAIRS,
     seed: int = 0,
 ) -> Retrieval:
     """Recall at 1, 5 and 10 by cosine, image to text and text to image.
@@ -141,6 +142,19 @@ def measure_retrieval(
         texts=len(texts),
         ties=ties,
     )
+
+
+def retrieval_rows(
+    image: Matrix,
+    image_ids: Sequence[Any] | np.ndarray | None = None,
+    *,
+    max_pairs: int = MAX_PAIRS,
+    seed: int = 0,
+) -> Int[np.ndarray, " m"]:
+    """The rows, in order, on which :func:`measure_retrieval` measures; see there for the arguments."""
+    total = image.shape[0]
+    labels = _distinct_images(image) if image_ids is None else _labels(image_ids, total, "image_ids")
+    return _whole_images(labels, max_pairs, seed)
 
 
 def _labels(values: Sequence[Any] | np.ndarray, total: int, name: str) -> Int[np.ndarray, " n"]:

@@ -8,13 +8,12 @@ import numpy as np
 from jaxtyping import Float
 
 from modalens.arrays import Matrix, paired_shape
-from modalens.dominance.retrieval import Retrieval, measure_retrieval
+from modalens.dominance.retrieval import MAX_PAIRS, Retrieval, measure_retrieval, retrieval_rows
 from modalens.features.base import MODALITIES, FeatureModel
 from modalens.features.evaluation import Sample
 
 Interval = tuple[float, float, float]
 
-_MAX_PAIRS = 5000
 _RESAMPLES = 1000
 
 
@@ -81,7 +80,7 @@ def measure_quality(
     *,
     groups: Sequence[Any] | np.ndarray | None = None,
     image_ids: Sequence[Any] | np.ndarray | None = None,
-    max_pairs: int = _MAX_PAIRS,
+    max_pairs: int = MAX_PAIRS,
     seed: int = 0,
 ) -> Quality:
     """Reconstruction, active features and retrieval before and after, on at most ``max_pairs`` pairs.
@@ -97,7 +96,8 @@ def measure_quality(
     image_ids
         One label a pair; pairs that share it show one image, which retrieval counts once.
     max_pairs, seed
-        How many pairs are drawn at most, and the seed of the draws.
+        How many pairs are drawn at most, whole images of them, and the seed of the draws: the pairs on which
+        :func:`modalens.measure_retrieval` measures, so that ``before`` is the recall that scores give.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def measure_quality(
         If widths do not fit or a value is NaN or infinite.
     """
     n, _ = paired_shape(image, text)
-    rows = Sample.rows(n, max_pairs, seed)
+    rows = retrieval_rows(image, image_ids, max_pairs=max_pairs, seed=seed)
     sample = Sample.take(image, text, rows)
     labels = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     ids = None if image_ids is None else np.asarray(image_ids)[rows]

@@ -48,6 +48,10 @@ class LearnedResult:
         scored.
     log
         Evaluations of the training, oldest first, as :func:`modalens.features.train` gives them.
+    command, options
+        The learner as ``modalens train`` calls it, and its options that are no defaults; empty where nothing says so.
+    trained_on
+        Those splits of ``quality`` that the features were trained on.
     """
 
     name: str
@@ -55,6 +59,9 @@ class LearnedResult:
     dominance: Mapping[str, Dominance | str]
     quality: Mapping[str, "Quality"] = field(default_factory=dict)
     log: Sequence[Mapping[str, Any]] = ()
+    command: str = ""
+    options: str = ""
+    trained_on: Sequence[str] = ()
 
     def scores(self, estimator: str) -> Dominance | None:
         """Scores under ``estimator``, or None where they are not defined."""
@@ -124,6 +131,10 @@ class EncoderResult:
         Features learned on its embeddings.
     interpreted
         How interpretable its own features and the learned ones are.
+    said
+        How a sentence speaks of it, such as "the untrained twin"; empty for its name as it is written.
+    place
+        For a baseline: its folder in the run, such as "baselines/untrained".
     """
 
     name: str
@@ -134,15 +145,13 @@ class EncoderResult:
     isolates: str = ""
     learned: Sequence[LearnedResult] = ()
     interpreted: Sequence[InterpretedResult] = ()
+    said: str = ""
+    place: str = ""
 
     @property
     def spoken(self) -> str:
-        """How a sentence speaks of it: "the untrained twin", but a model by its own name."""
-        first, *rest = self.name.split(" ")
-        if not rest or rest[-1] not in ("twin", "encoder"):
-            return self.name
-        # Only a plain word is written small: "the demo encoder", "the MyCLIP encoder".
-        return f"the {' '.join([first.lower() if first[1:].islower() else first, *rest])}"
+        """How a sentence speaks of it; a name keeps its case."""
+        return self.said or self.name
 
     def scores(self, estimator: str) -> Dominance | None:
         """Scores under ``estimator``, or None where they are not defined."""

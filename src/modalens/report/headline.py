@@ -53,8 +53,10 @@ def headline(data: ReportData) -> list[str]:
     elif not gap.intervals["l2m_unbiased"][0] > floor[2]:
         low, high = gap.intervals["l2m_unbiased"]
         return [
-            f"The gap (L2M {value}, {interval(low, high)}) cannot be told from what swapping labels at random makes of "
-            f"it (97.5 % of draws stay under {number(floor[2])}).",
+            (
+                f"The gap (L2M {value}, {interval(low, high)}) cannot be told from what swapping labels at random "
+                f"makes of it (97.5 % of draws stay under {number(floor[2])})."
+            ),
             f"If there is one, it is hardly larger than {number(high)}.",
         ]
     else:
@@ -105,7 +107,9 @@ def _as_much(shares: Sequence[GapShare]) -> str:
 
 
 def _part(each: GapShare) -> str:
-    return f"{each.baseline.spoken} has {percent(each.share)} of it ({number(each.baseline.gap.l2m_unbiased)})"
+    return (
+        f"{each.baseline.spoken} has {percent(each.share)} of it ({number(each.baseline.gap.l2m_unbiased)})"
+    )
 
 
 def _isolated(shares: Sequence[GapShare], joint: str) -> str:

@@ -110,7 +110,9 @@ def counted_groups(found: Dominance) -> str:
     """The groups of the pairs in words, as in "in 3 groups (as good as 2 of equal size)"; empty without groups."""
     if found.groups == found.n_pairs:
         return ""
-    return f"in {count(found.groups)} groups (as good as {count(round(found.effective_groups))} of equal size)"
+    return (
+        f"in {count(found.groups)} groups (as good as {count(round(found.effective_groups))} of equal size)"
+    )
 
 
 def number_word(value: int) -> str:

@@ -35,7 +35,7 @@ from modalens.store.lock import alone_in
 from modalens.version import __version__
 
 _KIND = "modalens feature quality"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 ALL = "all"
 
 

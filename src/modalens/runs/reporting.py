@@ -1,7 +1,7 @@
 """Build the report of a run from its store, its scores and its baselines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,15 @@ from modalens.report import (
 from modalens.report.cards import Gallery
 from modalens.report.naming import Naming, counted_groups
 from modalens.runs.galleries import MOST, collect_previews, make_gallery
-from modalens.runs.layout import RunFolder
+from modalens.runs.layout import LearnedFeatures, RunFolder
 from modalens.runs.representations import Representation
 from modalens.runs.scoring import Scores
 from modalens.runs.shown import Shown, find_shown, written
+from modalens.runs.training_record import TrainingRecord
 from modalens.store.lock import alone_in
 from modalens.version import __version__
 
+_DEMO = "Demo encoder"
 # What each kind of baseline is called, what it is, and what the main encoder has that it lacks.
 _BASELINES = {
     "untrained": ("Untrained twin", "The same encoder with random weights, before any training.", "training"),
@@ -102,6 +104,8 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
     skipped = [] if manifest is None else manifest.skipped
     name = _encoder_name(model)
     main = _result(name, str(model.get("class", "The encoder under study.")), shown)
+    if name == _DEMO:
+        main = replace(main, said="the demo encoder")
     beside = _baselines(run, scores)
     galleries = _galleries(shown, config)
     data = ReportData(
@@ -141,11 +145,13 @@ def _baselines(run: RunFolder, scores: Scores) -> list[tuple[EncoderResult, Show
     found = sorted(run.baselines(), key=lambda item: known.index(item[0]) if item[0] in known else len(known))
     results = []
     for kind, baseline in found:
-        label, note, isolates = kind, f"The run in baselines/{kind}.", ""
+        label, note, isolates, said = kind, f"The run in baselines/{kind}.", "", ""
         if kind in _BASELINES:
             label, note, isolates = (each.format(first=samples) for each in _BASELINES[kind])
+            said = f"the {kind.replace('shuffled', 'shuffled-pair')} twin"
         shown = find_shown(baseline, scores.config)
-        results.append((_result(label, note, shown, isolates), shown))
+        result = replace(_result(label, note, shown, isolates), said=said, place=f"baselines/{kind}")
+        results.append((result, shown))
     return results
 
 
@@ -171,8 +177,25 @@ def _learned(shown: Shown) -> list[LearnedResult]:
     results = []
     for each in shown.representations:
         if each.learned is not None:
-            dominance, log = each.scores.dominance, each.learned.log
-            results.append(LearnedResult(written(each.name), _note(each), dominance, _quality(each), log))
+            quality = _quality(each)
+            record = (
+                None
+                if each.embeddings is None
+                else TrainingRecord.of(LearnedFeatures(each.folder), each.embeddings)
+            )
+            results.append(
+                LearnedResult(
+                    written(each.name),
+                    _note(each),
+                    each.scores.dominance,
+                    quality,
+                    each.learned.log,
+                    command="" if record is None else record.command,
+                    options="" if record is None else record.options,
+                    # Without a record nothing says that a pair was held out.
+                    trained_on=list(quality) if record is None else record.trained(quality),
+                )
+            )
     return results
 
 
@@ -231,7 +254,7 @@ def _result(name: str, note: str, shown: Shown, isolates: str = "") -> EncoderRe
 def _encoder_name(model: Mapping[str, Any]) -> str:
     name = str(model.get("model", "The encoder"))
     if name == "demo":
-        return "Demo encoder"
+        return _DEMO
     # Where a model lies stands under provenance.
     return Path(name).name if Path(name).is_absolute() else name
 

@@ -77,8 +77,10 @@ def _noise_sentences(data: ReportData) -> list[str]:
         for each in noisy
     ]
     return [
-        f"L2M as published is larger: {listing(told)}. It is the distance of two sample means, and the noise of the "
-        f"means, which falls with the number of {_unit(data.main.gap)}, adds to it; L2M itself leaves that out."
+        (
+            f"L2M as published is larger: {listing(told)}. It is the distance of two sample means, and the noise of "
+            f"the means, which falls with the number of {_unit(data.main.gap)}, adds to it; L2M itself leaves that out."
+        )
     ]
 
 

@@ -6,7 +6,7 @@ from modalens.report.data import ReportData
 from modalens.report.naming import Naming
 from modalens.report.section import Drawing, Section
 from modalens.report.sections.learned.figures import score_grid, training
-from modalens.report.sections.learned.sentences import learned_statements
+from modalens.report.sections.learned.sentences import beside_statements, learned_statements, said_pairs
 from modalens.report.sections.learned.tables import (
     learned_tables,
     names,
@@ -37,7 +37,8 @@ def sections(data: ReportData) -> Sequence[Section]:
             )
         )
     values = {
-        "statements": learned_statements(data),
+        "statements": [*beside_statements(data), *learned_statements(data)],
+        "said_pairs": said_pairs,
         "rows": list(score_rows(data)),
         "quality": shown_quality(data),
         "retrieval": shown_retrieval(data),

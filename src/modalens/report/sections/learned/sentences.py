@@ -1,10 +1,10 @@
 """What learned features show that those of the baselines do not, in sentences computed from the numbers."""
 
 from modalens.dominance import Dominance
-from modalens.report.data import LearnedResult, ReportData
+from modalens.report.data import EncoderResult, LearnedResult, ReportData
 from modalens.report.headline import MOST
 from modalens.report.naming import Naming, listing, number, percent
-from modalens.report.sections.learned.tables import scores_of
+from modalens.report.sections.learned.tables import find, scores_of
 from modalens.report.tails import OUTER, outer_share
 
 
@@ -19,6 +19,38 @@ def learned_statements(data: ReportData) -> list[str]:
         if learned.quality:
             sentences += _quality_sentences(learned, naming)
     return sentences
+
+
+def beside_statements(data: ReportData) -> list[str]:
+    """Which encoders beside the main one had the same features learned on them, and how to learn those that lack."""
+    sentences = []
+    for learned in data.main.learned:
+        same, other, without = [], [], []
+        for baseline in data.baselines:
+            found = find(baseline, learned.name)
+            if found is None:
+                without.append(baseline)
+            elif (found.command, found.options) == (learned.command, learned.options):
+                same.append(baseline.spoken)
+            else:
+                other.append(baseline.spoken)
+        if same:
+            sentences.append(f"{learned.name} was learned with the same settings on {listing(same)}.")
+        if other:
+            sentences.append(f"{learned.name} was learned with other settings on {listing(other)}.")
+        for baseline in without:
+            sentences.append(
+                f"{learned.name} was not learned on {baseline.spoken}, so it lacks this baseline"
+                f"{_how_to_learn(learned, baseline)}."
+            )
+    return sentences
+
+
+def _how_to_learn(learned: LearnedResult, baseline: EncoderResult) -> str:
+    if not (learned.command and baseline.place):
+        return ""
+    command = f"modalens train {learned.command} RUN/{baseline.place} {learned.options}".strip()
+    return f": {command} (RUN is the folder of this run)"
 
 
 def _tails_sentence(data: ReportData, name: str, scores: Dominance) -> str:
@@ -55,9 +87,10 @@ def _quality_sentences(learned: LearnedResult, naming: Naming) -> list[str]:
             )
             for each in (last, first)
         )
-        beside = f", and {here} on the {first_name} pairs" if first_name != last_name else ""
-        where = f"On {last_name} pairs " if first_name != last_name else ""
-        sentences.append(f"{where}{learned.name} leaves {there} of the variance unexplained{beside}.")
+        beside = f", and {here} on {said_pairs(learned, first_name)}" if first_name != last_name else ""
+        sentences.append(
+            f"On {said_pairs(learned, last_name)} {learned.name} leaves {there} of the variance unexplained{beside}."
+        )
     k = min(last.before.image_to_text)
     before, after = (found.image_to_text[k] for found in (last.before, last.after))
     clear = before[1] > after[2] or after[1] > before[2]
@@ -65,7 +98,13 @@ def _quality_sentences(learned: LearnedResult, naming: Naming) -> list[str]:
     verdict = f"{way} from" if clear else "goes, inside the sampling error, from"
     kept = "reconstructions" if last.fvu else "projections"
     sentences.append(
-        f"Retrieval R@{k} {verdict} {percent(before[0], 1)} with the embeddings to {percent(after[0], 1)} with the "
-        f"{kept} of {learned.name}."
+        f"On {said_pairs(learned, last_name)} retrieval R@{k} {verdict} {percent(before[0], 1)} with the embeddings to "
+        f"{percent(after[0], 1)} with the {kept} of {learned.name}."
     )
     return sentences
+
+
+def said_pairs(learned: LearnedResult, split: str) -> str:
+    """The pairs of a split, and whether the features were trained on them."""
+    name = f" ({split})" if len(learned.quality) > 1 else ""
+    return f"the training pairs{name}" if split in learned.trained_on else f"held-out pairs{name}"
