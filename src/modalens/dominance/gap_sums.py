@@ -119,7 +119,7 @@ class GapSums:
         filled = pairs[:, 0] > 0
         image, text, pairs, own = image[filled], text[filled], pairs[filled], self._own()[:, filled]
 
-        def without(side: np.ndarray) -> np.ndarray:
+        def without(side: np.ndarray) -> Numbers:
             left: np.ndarray = side.sum(axis=0) - side
             squares: np.ndarray = _norms(left.T)
             return squares

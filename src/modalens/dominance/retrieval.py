@@ -126,17 +126,19 @@ def measure_retrieval(
     texts = _unit_rows(text, rows, modalities[1])
     first = np.sort(np.unique(labels, return_index=True)[1])
     images, image_labels = _unit_rows(image, rows[first], modalities[0]), labels[first]
-    found: dict[str, Any] = {}
+    found: dict[str, dict[int, tuple[float, float, float]]] = {}
     ties = 0
     for way, queries, candidates, own, of_candidates, groups_of in (
         ("image_to_text", images, texts, image_labels, labels, keys[first]),
         ("text_to_image", texts, images, labels, image_labels, keys),
     ):
         ranks, tied = _ranks(queries, candidates, own, of_candidates)
-        found[way] = {k: tuple(share_interval(ranks <= k, groups_of)) for k in RANKS}
+        recalls = {k: share_interval(ranks <= k, groups_of) for k in RANKS}
+        found[way] = {k: (each.value, each.low, each.high) for k, each in recalls.items()}
         ties += tied
     return Retrieval(
-        **found,
+        found["image_to_text"],
+        found["text_to_image"],
         chance={k: min(1.0, k / len(images)) for k in RANKS},
         n=len(images),
         texts=len(texts),
