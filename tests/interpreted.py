@@ -49,7 +49,7 @@ def make_interpreted(
     return InterpretedResult(
         name,
         "twofold",
-        measure_fidelity(*mono, mds, resamples=50, seed=seed),
+        measure_fidelity(*mono, mds, permutations=50, seed=seed),
         linked.counts(),
         linked.shuffled_counts(),
         pd.DataFrame(rows, columns=columns),

@@ -11,7 +11,9 @@ from scipy import stats
 
 from modalens.errors import ModalensError
 from modalens.interpret import METRICS, Monosemanticity, monosemanticity, top_samples
-from modalens.interpret.monosemanticity import distinct_rows, random_samples
+from modalens.interpret.draws import distinct_numbers, random_samples
+from modalens.statistics.groups import random_blocks
+from modalens.store import EmbeddingStore
 from modalens.store.columns import ShardedColumn
 
 
@@ -24,54 +26,65 @@ def sparse_features(rng: np.random.Generator, n: int, f: int) -> np.ndarray:
     return codes
 
 
-def naive(codes: np.ndarray, embeddings: np.ndarray, m: int, seed: int, draws: int) -> dict[str, np.ndarray]:
-    n, f = codes.shape
+def naive_metrics(plus: np.ndarray, minus: np.ndarray, chance: float) -> dict[str, float]:
+    """Every metric from the cosines of as many strongest and random samples."""
+    off = ~np.eye(len(plus), dtype=bool)
+    plus, minus = plus[off], minus[off]
+    embsim, winrate = (plus.mean() - chance) / abs(chance), (plus > minus).mean()
+    return {
+        "embsim": embsim,
+        "winrate": winrate,
+        "mono": (embsim + winrate) / 2,
+        "embsim_elementwise": ((plus - minus) / minus).mean(),
+        "small": (abs(minus) < 1e-3).sum(),
+        "similarity": plus.mean(),
+    }
+
+
+def naive(codes, embeddings, keys, m, seed, draws, without=None) -> dict[str, np.ndarray]:
+    """By plain loops; ``without`` a block, if told, of the groups."""
+    f = codes.shape[1]
+    groups = np.unique(keys)
+    block_of = random_blocks(len(groups), 20, seed)
+    there = groups if without is None else groups[block_of != without]
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    results = {name: np.full((f, draws), np.nan) for name in (*METRICS, "small", "similarity", "baseline")}
-    for features, drawn in random_samples(f, n, min(m, n), draws + 1, seed):
+    cosine = unit @ unit.T
+    between = [cosine[np.ix_(keys == a, keys == b)].mean() for a in there for b in there if a != b]
+    names = (*METRICS, "small", "similarity")
+    results = {name: np.full((f, draws), np.nan) for name in names}
+    for features, drawn in random_samples(f, keys, min(2 * m, len(groups)), draws + 1, seed):
         for place, feature in enumerate(features):
-            firing = np.flatnonzero(codes[:, feature])
-            rows = sorted(firing, key=lambda i: (-codes[i, feature], i))[:m]
+            firing = sorted(
+                np.flatnonzero(codes[:, feature]), key=lambda i, j=feature: (-abs(codes[i, j]), i)
+            )
+            rows = [row for place, row in enumerate(firing) if keys[row] not in keys[firing[:place]]]
+            rows = [row for row in rows if keys[row] in there][: min(m, len(groups))]
             if len(rows) < 2 or len(set(codes[:, feature])) == 1:
                 continue
             for draw in range(draws):
-                random = drawn[draw + 1][place]
-                ratios, wins, strong, small = [], [], [], 0
-                for i in range(len(rows)):
-                    for j in range(len(rows)):
-                        if i != j:
-                            plus = unit[rows[i]] @ unit[rows[j]]
-                            minus = unit[random[i]] @ unit[random[j]]
-                            ratios.append((plus - minus) / minus)
-                            wins.append(plus > minus)
-                            strong.append(plus)
-                            small += abs(minus) < 1e-3
-                weak = [unit[a] @ unit[b] for a in random for b in random if a != b]
-                embsim = (np.mean(strong) - np.mean(weak)) / abs(np.mean(weak))
-                row = {
-                    "embsim": embsim,
-                    "winrate": np.mean(wins),
-                    "mono": (embsim + np.mean(wins)) / 2,
-                    "embsim_elementwise": np.mean(ratios),
-                    "small": small,
-                    "similarity": np.mean(strong),
-                    "baseline": np.mean(weak),
-                }
-                for name, value in row.items():
+                others = [row for row in drawn[draw + 1][place] if keys[row] in there][: min(m, len(groups))]
+                size = min(len(rows), len(others))
+                plus, minus = (cosine[np.ix_(each[:size], each[:size])] for each in (rows, others))
+                for name, value in naive_metrics(plus, minus, np.mean(between)).items():
                     results[name][feature, draw] = value
     return results
 
 
 @pytest.mark.parametrize(("n", "m", "draws"), [(60, 6, 3), (9, 20, 4), (60, 2, 1)])
-def test_equals_the_naive_loops(n, m, draws, rng):
+@pytest.mark.parametrize("copies", [1, 4])
+def test_equals_the_naive_loops(n, m, draws, copies, rng):
     codes, embeddings = sparse_features(rng, n, 14), rng.normal(0.2, 1, size=(n, 5))
-    wanted = naive(codes, embeddings, m, 7, draws)
-    result = monosemanticity(sp.csr_array(codes), embeddings, m, 7, draws=draws)
-    for name in (*METRICS, "similarity", "baseline"):
+    codes[:, 9] *= rng.choice([-1, 1], n)
+    keys = np.arange(n) // copies
+    wanted = naive(codes, embeddings, keys, m, 7, draws)
+    result = monosemanticity(
+        sp.csr_array(codes), embeddings, m, 7, draws=draws, groups=[f"group {key}" for key in keys]
+    )
+    for name in (*METRICS, "similarity"):
         mean = wanted[name].mean(axis=1)
         np.testing.assert_allclose(getattr(result, name), mean, rtol=1e-9, atol=1e-12, err_msg=name)
     np.testing.assert_array_equal(result.small_denominators, np.nansum(wanted["small"], axis=1))
-    firing = np.minimum((codes > 0).sum(axis=0), m)
+    firing = np.array([len(np.unique(keys[column != 0])) for column in codes.T]).clip(None, m)
     np.testing.assert_array_equal(result.samples, firing)
     np.testing.assert_array_equal(result.scored, (firing >= 2) & (np.arange(14) != 2))
     np.testing.assert_allclose(result.mono_elementwise, (result.embsim_elementwise + result.winrate) / 2)
@@ -85,11 +98,58 @@ def test_equals_the_naive_loops(n, m, draws, rng):
         np.testing.assert_allclose(interval, scores.mean(axis=1)[:, None] + reach, rtol=1e-8, atol=1e-12)
 
 
+def test_without_a_block_the_next_strongest_take_its_place(rng):
+    codes, embeddings = sparse_features(rng, 90, 8), rng.normal(0.2, 1, size=(90, 5))
+    keys = np.arange(90) // 2
+    result = monosemanticity(codes, embeddings, 6, 3, draws=2, groups=keys)
+    for block in (0, 7, 19):
+        wanted = naive(codes, embeddings, keys, 6, 3, 2, without=block)
+        for name in METRICS:
+            np.testing.assert_allclose(
+                result.left_out[name][:, block], wanted[name].mean(axis=1), rtol=1e-9, atol=1e-12
+            )
+
+
+def test_four_copies_do_not_make_a_meaningless_feature_mean_something(rng):
+    """A feature that fires for the four copies of a few random samples."""
+    originals = rng.normal(0.8, 1, size=(200, 16))
+    keys = np.repeat(np.arange(200), 4)
+    embeddings = originals[keys] + 0.1 * rng.normal(size=(800, 16))
+    codes = np.where((rng.random((200, 400)) < 0.025)[keys], 1 + rng.random((800, 400)), 0)
+    with pytest.warns(UserWarning, match="groups="):
+        monosemanticity(codes, originals[keys])
+    apart = monosemanticity(codes, embeddings)
+    together = monosemanticity(codes, embeddings, groups=keys)
+    assert apart.mono[apart.scored].mean() > apart.chance["mono"][apart.scored].mean() + 0.2
+    scored = together.scored
+    assert abs(together.mono[scored].mean() - together.chance["mono"][scored].mean()) < 0.08
+    assert (together.samples <= apart.samples).all()
+    assert together.n_groups == 200
+
+
+def test_columns_of_a_store_bring_their_groups(rng, tmp_path):
+    embeddings = np.repeat(rng.normal(size=(20, 3)), 3, axis=0)
+    (tmp_path / "img_emb").mkdir()
+    (tmp_path / "text_emb").mkdir()
+    (tmp_path / "metadata").mkdir()
+    np.save(tmp_path / "img_emb" / "img_emb_0000.npy", embeddings)
+    np.save(tmp_path / "text_emb" / "text_emb_0000.npy", rng.normal(size=(60, 3)))
+    pictures = [f"{row // 3}.png" for row in range(60)]
+    pd.DataFrame({"image_path": pictures}).to_parquet(tmp_path / "metadata" / "metadata_0000.parquet")
+    store = EmbeddingStore.open(tmp_path)
+    codes = np.abs(rng.normal(size=(60, 4)))
+    expected = monosemanticity(codes, embeddings, m=5, groups=pictures).to_frame()
+    assert monosemanticity(codes, store.image, m=5).n_groups == 20
+    pd.testing.assert_frame_equal(monosemanticity(codes, store.image, m=5).to_frame(), expected)
+    picked = store.image.pick(np.arange(30))
+    assert monosemanticity(codes[:30], picked, m=5).n_groups == 10
+
+
 def test_small_denominators_are_counted(rng):
     embeddings = np.abs(np.eye(12)[rng.integers(0, 12, 40)]) + 1e-5
     codes = np.abs(rng.normal(size=(40, 5)))
     result = monosemanticity(codes, embeddings, m=8, draws=3)
-    wanted = naive(codes, embeddings, 8, 0, 3)["small"].sum(axis=1)
+    wanted = naive(codes, embeddings, np.arange(40), 8, 0, 3)["small"].sum(axis=1)
     assert (wanted > 50).all()
     np.testing.assert_array_equal(result.small_denominators, wanted)
 
@@ -124,8 +184,7 @@ def test_a_feature_scores_the_same_beside_any_others(rng):
     pd.testing.assert_frame_equal(again.to_frame(), whole.to_frame())
     other = monosemanticity(codes, embeddings, m=4, seed=4)
     assert (other.winrate != whole.winrate).mean() > 0.9
-    # The baseline is drawn anew for every feature.
-    assert len(set(whole.baseline.tolist())) == 600
+    np.testing.assert_allclose(fewer.embsim, whole.embsim)  # nothing is drawn for it
 
 
 def test_planted_concepts_stand_out_and_noise_scores_by_chance(rng):
@@ -148,10 +207,10 @@ def test_planted_concepts_stand_out_and_noise_scores_by_chance(rng):
 def test_chance_scores_a_random_set_of_as_many_samples(rng):
     codes, embeddings = np.abs(rng.normal(size=(100, 3))), rng.normal(0.5, 1, size=(100, 4))
     result = monosemanticity(codes, embeddings, m=5, draws=2, seed=1)
-    (_, (stand_in, *_)) = next(random_samples(3, 100, 5, 3, 1))
+    (_, (stand_in, *_)) = next(random_samples(3, np.arange(100), 10, 3, 1))
     swapped = np.zeros((100, 3))
     for feature, rows in enumerate(stand_in):
-        swapped[rows, feature] = np.arange(5, 0, -1)
+        swapped[rows[:5], feature] = np.arange(5, 0, -1)
     as_top = monosemanticity(swapped, embeddings, m=5, draws=2, seed=1)
     for name in METRICS:
         np.testing.assert_allclose(result.chance[name], getattr(as_top, name))
@@ -168,14 +227,26 @@ def test_few_firing_samples_do_not_blow_up_the_ratio(rng):
     assert abs(result.embsim.mean()) < 0.25
 
 
-def test_random_rows_are_distinct_and_every_order_is_equally_likely():
+def test_random_samples_are_members_of_different_groups():
+    keys = np.repeat(np.arange(8), [1, 2, 3, 1, 5, 4, 1, 1])[np.random.default_rng(1).permutation(18)]
+    drawn = np.concatenate([rows for _, each in random_samples(2000, keys, 6, 2, 0) for rows in each])
+    assert (np.diff(np.sort(keys[drawn], axis=1), axis=1) > 0).all()
+    taken = np.bincount(drawn.ravel(), minlength=18)
+    groups = np.bincount(keys[drawn.ravel()])
+    assert groups / groups.mean() == pytest.approx(
+        1, abs=0.05
+    )  # groups are equally likely, and members of one
+    assert taken == pytest.approx((groups / np.bincount(keys))[keys], rel=0.1)
+
+
+def test_random_numbers_are_distinct_and_every_order_is_equally_likely():
     generator = np.random.default_rng(0)
-    rows = distinct_rows(generator, 24_000, 4, 3)
+    rows = distinct_numbers(generator, 24_000, 4, 3)
     orders, counts = np.unique(rows, axis=0, return_counts=True)
     assert len(orders) == 24
     assert all(len(set(order)) == 3 for order in orders.tolist())
     assert stats.chisquare(counts).pvalue > 1e-3
-    assert (np.sort(distinct_rows(generator, 5, 7, 7)) == np.arange(7)).all()
+    assert (np.sort(distinct_numbers(generator, 5, 7, 7)) == np.arange(7)).all()
 
 
 def test_orthogonal_samples_leave_no_division_by_zero():
@@ -199,7 +270,8 @@ def test_saved_scores_come_back_bit_for_bit(rng, tmp_path):
     for name in METRICS:
         np.testing.assert_array_equal(back.intervals[name], result.intervals[name])
         np.testing.assert_array_equal(back.chance[name], result.chance[name])
-    for name in ("m", "by", "draws", "seed", "n_samples", "source", "version"):
+        np.testing.assert_array_equal(back.left_out[name], result.left_out[name])
+    for name in ("baseline", "m", "by", "draws", "seed", "n_samples", "n_groups", "source", "version"):
         assert getattr(back, name) == getattr(result, name), name
     frame = pd.read_parquet(tmp_path / "made" / "mono.parquet")
     np.testing.assert_array_equal(frame["mono"], result.mono)
@@ -238,7 +310,12 @@ def nan_row(codes, embeddings):
         (lambda c, e: monosemanticity(c, e, draws=0), "draws"),
         (lambda c, e: monosemanticity(c, e, seed=-1), "seed"),
         (lambda c, e: monosemanticity(c, e, by="size"), "choose one of"),
-        (lambda c, e: monosemanticity(c, e, top=top_samples(c, 20, "magnitude")), "by='magnitude'"),
+        (lambda c, e: monosemanticity(c, e, top=top_samples(c, 20, "value")), "by='value'"),
+        (lambda c, e: monosemanticity(c, e, groups=[0, 1]), "groups has 2 labels"),
+        (
+            lambda c, e: monosemanticity(c, e, groups=np.arange(30) // 2, top=top_samples(c)),
+            "several samples",
+        ),
         (lambda c, e: monosemanticity(c, e, top=top_samples(c, 5)), "at least m=20"),
         (lambda c, e: monosemanticity(c, e, top=top_samples(c[:, :3])), "does not belong"),
         (lambda c, e: monosemanticity(c[:9], e[:9], top=top_samples(c)), "does not belong"),

@@ -148,6 +148,7 @@ def test_strongest_samples_equal_a_search_through_the_held_out_pairs(interpreted
     run, found, _ = interpreted
     store = own(run, name).store
     place = {pair: row for row, pair in enumerate(store.ids)}
+    picture = dict(zip(store.ids, store.metadata["image_path"], strict=True))
     for side in SIDES:
         codes = dense(getattr(store, side))
         for feature, (rows, values) in enumerate(
@@ -155,10 +156,14 @@ def test_strongest_samples_equal_a_search_through_the_held_out_pairs(interpreted
         ):
             own_ids = found[name].ids[side]
             strength = {pair: codes[place[pair], feature] for pair in own_ids}
-            signed = name == "raw" and min(strength.values()) < 0
-            naive = sorted((-value, at) for at, value in enumerate(strength.values()) if value > 0 or signed)
-            assert own_ids[rows[rows >= 0]].tolist() == [own_ids[at] for _, at in naive[: CONFIG.m]]
-            np.testing.assert_array_equal(values[rows >= 0], [-value for value, _ in naive[: CONFIG.m]])
+            ranked = sorted((-abs(value), at) for at, value in enumerate(strength.values()) if value)
+            named = list(strength)
+            shown = [picture[named[at]] for _, at in ranked]
+            naive = [at for place, (_, at) in enumerate(ranked) if shown[place] not in shown[:place]]
+            assert own_ids[rows[rows >= 0]].tolist() == [own_ids[at] for at in naive[: CONFIG.m]]
+            np.testing.assert_array_equal(
+                values[rows >= 0], [strength[named[at]] for at in naive[: CONFIG.m]]
+            )
 
 
 def test_samples_are_judged_by_the_other_models_embeddings(interpreted) -> None:
@@ -174,7 +179,10 @@ def test_samples_are_judged_by_the_other_models_embeddings(interpreted) -> None:
     for side in SIDES:
         rows = np.array([place[pair] for pair in found["sae"].ids[side]])
         codes = getattr(each.store, side).pick(rows)
-        expected = monosemanticity(codes, by_hand[side], CONFIG.m, CONFIG.seed, draws=CONFIG.draws)
+        groups = each.store.metadata["image_path"].to_numpy()[rows]
+        expected = monosemanticity(
+            codes, by_hand[side], CONFIG.m, CONFIG.seed, draws=CONFIG.draws, groups=groups
+        )
         np.testing.assert_allclose(found["sae"].mono[side].mono, expected.mono, rtol=1e-5)
         np.testing.assert_array_equal(found["sae"].mono[side].samples, expected.samples)
 
@@ -230,7 +238,10 @@ def test_mono_along_training_ends_with_that_of_the_model(interpreted) -> None:
         rows = np.array([place[pair] for pair in found["sae"].ids[side]])
         (kept,) = run.samples.glob(f"*/{side}.npy")
         samples = np.load(kept)[np.searchsorted(each.rows, rows)]
-        once = monosemanticity(getattr(each.store, side).pick(rows), samples, CONFIG.m, CONFIG.seed, draws=1)
+        groups = each.store.metadata["image_path"].to_numpy()[rows]
+        once = monosemanticity(
+            getattr(each.store, side).pick(rows), samples, CONFIG.m, CONFIG.seed, draws=1, groups=groups
+        )
         last = along.query("step == 20 and modality == @side").iloc[0]
         assert last["features"] == once.scored.sum()
         assert last["mono"] == pytest.approx(once.mono[once.scored].mean())

@@ -2,7 +2,13 @@
 
 from modalens.interpret.bridge_result import VERDICTS, Bridges
 from modalens.interpret.bridges import bridges
-from modalens.interpret.fidelity import ClassAverage, Fidelity, ModalityFidelity, measure_fidelity
+from modalens.interpret.fidelity import (
+    ClassAverage,
+    Fidelity,
+    ModalityFidelity,
+    average_of_features,
+    measure_fidelity,
+)
 from modalens.interpret.histograms import ActivationHistograms, activation_histograms
 from modalens.interpret.monosemanticity import monosemanticity
 from modalens.interpret.neighbours import nearest_features
@@ -24,6 +30,7 @@ __all__ = [
     "PublishedInterpretability",
     "TopSamples",
     "activation_histograms",
+    "average_of_features",
     "bridges",
     "measure_fidelity",
     "monosemanticity",

@@ -1,12 +1,18 @@
 """How alike samples are to the model that judges them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 from scipy.sparse.linalg import norm as sparse_norms
 
 from modalens.arrays import Matrix, default_block_rows, iter_blocks, read_rows
 from modalens.errors import ModalensError
+from modalens.statistics.buckets import add_by_cell
+
+# Rows read together where they are averaged by group.
+_ROWS = 4096
 
 
 class SampleCosines:
@@ -45,3 +51,55 @@ class SampleCosines:
         norms = self._norms[rows]
         cosines: np.ndarray = products / (norms[:, first] * norms[:, second])
         return cosines
+
+    def by_chance(
+        self, keys: Int[np.ndarray, " n"], blocks: Int[np.ndarray, " g"]
+    ) -> tuple[float, Float[np.ndarray, " b"]]:
+        """Mean cosine of two random samples of different groups, exactly.
+
+        A random sample is a random member of a random group. With v the mean of the unit embeddings of each of G
+        groups the mean cosine is (``|sum v|^2 - sum |v|^2``) / (G (G - 1)).
+
+        Parameters
+        ----------
+        keys
+            Group of each sample, numbers from 0 without gaps.
+        blocks
+            Block of each group, numbers from 0 without gaps.
+
+        Returns
+        -------
+        mean
+            Over all groups; NaN where there are fewer than two.
+        without
+            The same without the groups of each block.
+        """
+        groups = np.bincount(blocks)
+        sums = np.zeros((len(groups), int(self._matrix.shape[1])))
+        squares = np.zeros(len(groups))
+        for first, means in self._means_of_groups(keys):
+            mine = blocks[first : first + means.shape[0]]
+            add_by_cell(sums, mine, means)
+            squared = means.power(2) if sp.issparse(means) else means**2
+            squares += np.bincount(mine, weights=squared.sum(axis=1), minlength=len(groups))
+        left = np.append(groups.sum(), groups.sum() - groups).astype(np.float64)
+        vectors = np.concatenate([sums.sum(axis=0)[None], sums.sum(axis=0) - sums])
+        own = np.append(squares.sum(), squares.sum() - squares)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = np.where(left > 1, ((vectors**2).sum(axis=1) - own) / (left * (left - 1)), np.nan)
+        return float(means[0]), means[1:]
+
+    def _means_of_groups(self, keys: Int[np.ndarray, " n"]) -> Iterator[tuple[int, Matrix]]:
+        """Means of the unit embeddings of the groups, some at a time, with the first of them."""
+        order = np.argsort(keys, kind="stable")
+        sizes = np.bincount(keys)
+        ends = np.append(0, np.cumsum(sizes))
+        first = 0
+        while first < len(sizes):
+            last = max(first + 1, int(np.searchsorted(ends, ends[first] + _ROWS, side="right")) - 1)
+            rows = order[ends[first] : ends[last]]
+            block = read_rows(self._matrix[rows], 0, len(rows), "sample embedding")
+            share = 1 / (self._norms[rows] * sizes[keys[rows]])
+            places = (keys[rows] - first, np.arange(len(rows)))
+            yield first, sp.csr_array((share, places), shape=(last - first, len(rows))) @ block
+            first = last

@@ -1,21 +1,27 @@
 """Whether the features of a modality mean more in that modality: averages per class, and fidelity."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
 from modalens.interpret.scores import METRICS, Monosemanticity
 from modalens.statistics.checks import check_whole
-from modalens.statistics.intervals import percentile_interval
+from modalens.statistics.intervals import jackknife_interval, percentile_interval
 
-# Numbers drawn at a time, which bounds memory.
-_BLOCK = 2**21
+
+class FeatureMean(NamedTuple):
+    """Mean of a metric over some features: how many have a score, and the 95 % interval over samples."""
+
+    features: int
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class ClassAverage:
     features
         How many features have this score.
     mean, low, high
-        Average with its bootstrap 95 % interval over features; NaN where no feature has a score.
+        Average with its 95 % interval, which says how it varies over samples (see :func:`average_of_features`);
+        NaN where no feature has a score.
     median
         The middle score, which a few extreme features do not move.
     chance
@@ -60,7 +67,7 @@ class ModalityFidelity:
     metric, modality
         What was measured, and on the samples of which modality.
     value, low, high
-        Fidelity with its bootstrap 95 % interval over features; NaN where a class has no score.
+        Fidelity with its 95 % interval over samples; NaN where a class has no score.
     null_mean, null_low, null_high
         Mean and 95 % interval where classes mean nothing: the labels permuted over live features.
     p
@@ -91,13 +98,13 @@ class Fidelity:
         For each metric and modality: the image side's class, cross, the text side's class, and all.
     fidelities
         For each metric and modality; visual fidelity is the image side's, textual fidelity the text side's.
-    resamples, seed
+    permutations, seed
         How it was made.
     """
 
     averages: tuple[ClassAverage, ...]
     fidelities: tuple[ModalityFidelity, ...]
-    resamples: int
+    permutations: int
     seed: int
 
     def __repr__(self) -> str:
@@ -121,12 +128,32 @@ class Fidelity:
         return pd.DataFrame([asdict(fidelity) for fidelity in self.fidelities])
 
 
+def average_of_features(scores: Monosemanticity, metric: str, inside: Bool[np.ndarray, " f"]) -> FeatureMean:
+    """Mean of a metric over some features, with its 95 % interval for other samples of the same kind.
+
+    Features share their samples, so they are not independent and are not resampled. The interval is that of the
+    jackknife over about 20 random blocks of groups (Tukey 1958): every feature is scored again without each block.
+
+    Parameters
+    ----------
+    scores
+        Scores of all features.
+    metric
+        One of :data:`modalens.interpret.METRICS`.
+    inside
+        Which features to average, (f,); those without a score are left out.
+    """
+    mean = float(_mean(getattr(scores, metric)[inside]))
+    features = int((~np.isnan(getattr(scores, metric)[inside])).sum())
+    return FeatureMean(features, mean, *_interval(mean, _mean(scores.left_out[metric][inside])))
+
+
 def measure_fidelity(
     mono_image: Monosemanticity,
     mono_text: Monosemanticity,
     mds: Dominance,
     *,
-    resamples: int = 1000,
+    permutations: int = 1000,
     seed: int = 0,
 ) -> Fidelity:
     """Average monosemanticity over each class, and subtract: do a modality's features mean more in it?
@@ -140,92 +167,80 @@ def measure_fidelity(
         Scores of the same features on the samples of both modalities.
     mds
         Their classes. Dead features are left out throughout.
-    resamples
-        Bootstrap resamples over the features of each class, and as many permutations of the labels.
+    permutations
+        Permutations of the labels over live features.
     seed
-        Seed of both.
+        Seed of these.
 
     Returns
     -------
     Fidelity
-        Averages and fidelities with intervals. A class without a scored feature has NaN.
+        Averages and fidelities with intervals over samples. A class without a scored feature has NaN.
 
     Raises
     ------
     ModalensError
         If the three do not have the same features, or a setting is out of range.
     """
-    resamples, seed = check_whole("resamples", resamples, 1), check_whole("seed", seed, 0)
+    permutations, seed = check_whole("permutations", permutations, 1), check_whole("seed", seed, 0)
     sizes = {"image scores": mono_image.mono, "text scores": mono_text.mono, "classes": mds.score}
     if len({len(each) for each in sizes.values()}) > 1:
         counts = ", ".join(f"{len(each)} {name}" for name, each in sizes.items())
         raise ModalensError(f"Fidelity needs the same features throughout, but there are {counts}.")
     text, cross, image, dead = mds.classes
-    # One column for each (metric, modality), so that a resample of features serves all of them.
-    columns = [(metric, side) for metric in METRICS for side in (image, text)]
-    of_side = {image: mono_image, text: mono_text}
-    scores = np.stack([getattr(of_side[side], metric) for metric, side in columns], axis=1)
     live = mds.labels != dead
     members = {label: mds.labels == label for label in (image, cross, text)} | {"all": live}
-    resampled = {
-        label: _resampled_means(scores[inside], resamples, np.random.default_rng([seed, stream]))
-        for stream, (label, inside) in enumerate(members.items())
-    }
+    columns = [
+        (metric, side, scores)
+        for metric in METRICS
+        for side, scores in ((image, mono_image), (text, mono_text))
+    ]
     averages = tuple(
-        _average(
-            metric,
-            side,
-            label,
-            getattr(of_side[side], metric)[inside],
-            of_side[side].chance[metric][inside],
-            resampled[label][:, c],
-        )
-        for c, (metric, side) in enumerate(columns)
+        _average(scores, metric, side, label, inside)
+        for metric, side, scores in columns
         for label, inside in members.items()
     )
-    sign = np.array([1.0 if side == image else -1.0 for _, side in columns])
-    value = sign * (_mean(scores[members[image]]) - _mean(scores[members[text]]))
-    spread = sign * (resampled[image] - resampled[text])
-    null = sign * _permuted_differences(
-        scores[live],
+    # One column for each (metric, modality), so that a permutation serves all of them.
+    permuted = _permuted_differences(
+        np.stack([getattr(scores, metric)[live] for metric, _, scores in columns], axis=1),
         int(members[image].sum()),
         int(members[text].sum()),
-        resamples,
-        np.random.default_rng([seed, len(members)]),
-    )
+        permutations,
+        np.random.default_rng(seed),
+    ) * [1.0 if side == image else -1.0 for _, side, _ in columns]
     fidelities = tuple(
-        _fidelity(*columns[c], float(value[c]), spread[:, c], null[:, c]) for c in range(len(columns))
+        _fidelity(scores, metric, side, members[side], members[text if side == image else image], null)
+        for (metric, side, scores), null in zip(columns, permuted.T, strict=True)
     )
-    return Fidelity(averages=averages, fidelities=fidelities, resamples=resamples, seed=seed)
+    return Fidelity(averages=averages, fidelities=fidelities, permutations=permutations, seed=seed)
 
 
 def _average(
-    metric: str,
-    side: str,
-    label: str,
-    scores: Float[np.ndarray, " c"],
-    chance: Float[np.ndarray, " c"],
-    resampled: Float[np.ndarray, " r"],
+    scores: Monosemanticity, metric: str, side: str, label: str, inside: Bool[np.ndarray, " f"]
 ) -> ClassAverage:
-    known = scores[~np.isnan(scores)]
-    low, high = percentile_interval(resampled)
+    found = average_of_features(scores, metric, inside)
+    known = getattr(scores, metric)[inside]
     return ClassAverage(
         metric=metric,
         modality=side,
         label=label,
-        features=len(known),
-        mean=float(known.mean()) if len(known) else np.nan,
-        low=float(low),
-        high=float(high),
-        median=float(np.median(known)) if len(known) else np.nan,
-        chance=float(_mean(chance[:, None])[0]),
+        **found._asdict(),
+        median=float(np.nanmedian(known)) if found.features else np.nan,
+        chance=float(_mean(scores.chance[metric][inside])),
     )
 
 
 def _fidelity(
-    metric: str, side: str, value: float, resampled: Float[np.ndarray, " r"], null: Float[np.ndarray, " r"]
+    scores: Monosemanticity,
+    metric: str,
+    side: str,
+    own: Bool[np.ndarray, " f"],
+    other: Bool[np.ndarray, " f"],
+    null: Float[np.ndarray, " r"],
 ) -> ModalityFidelity:
-    low, high = percentile_interval(resampled)
+    value = float(_mean(getattr(scores, metric)[own]) - _mean(getattr(scores, metric)[other]))
+    left_out = scores.left_out[metric]
+    low, high = _interval(value, _mean(left_out[own]) - _mean(left_out[other]))
     null_low, null_high = percentile_interval(null)
     known = null[~np.isnan(null)]
     far = int((np.abs(known) >= abs(value)).sum())
@@ -233,8 +248,8 @@ def _fidelity(
         metric=metric,
         modality=side,
         value=value,
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         null_mean=float(known.mean()) if len(known) else np.nan,
         null_low=float(null_low),
         null_high=float(null_high),
@@ -242,48 +257,32 @@ def _fidelity(
     )
 
 
-def _mean(scores: Float[np.ndarray, "f c"]) -> Float[np.ndarray, " c"]:
-    """Mean of each column over the features that have a score; NaN without any."""
+def _mean(scores: Float[np.ndarray, "f ..."]) -> Float[np.ndarray, "..."]:
+    """Mean over the features that have a score; NaN without any."""
     known = ~np.isnan(scores)
     with np.errstate(invalid="ignore"):
         mean: np.ndarray = np.where(known, scores, 0.0).sum(axis=0) / known.sum(axis=0)
     return mean
 
 
-def _resampled_means(
-    scores: Float[np.ndarray, "f c"], resamples: int, generator: np.random.Generator
-) -> Float[np.ndarray, "r c"]:
-    """Mean of each column in each bootstrap resample of the features."""
-    size = len(scores)
-    if size == 0:
-        return np.full((resamples, scores.shape[1]), np.nan)
-    known = ~np.isnan(scores)
-    filled = np.where(known, scores, 0.0)
-    means = []
-    for count in _portions(resamples, size):
-        picks = generator.integers(0, size, size=(count, size)) + size * np.arange(count)[:, None]
-        times = np.bincount(picks.ravel(), minlength=count * size).reshape(count, size).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            means.append((times @ filled) / (times @ known))
-    return np.concatenate(means)
+def _interval(value: float, left_out: Float[np.ndarray, " b"]) -> tuple[float, float]:
+    """The jackknife's interval, from the blocks without which there still is a value."""
+    return (np.nan, np.nan) if np.isnan(value) else jackknife_interval(value, left_out[~np.isnan(left_out)])
 
 
 def _permuted_differences(
-    scores: Float[np.ndarray, "f c"], first: int, second: int, resamples: int, generator: np.random.Generator
+    scores: Float[np.ndarray, "f c"],
+    first: int,
+    second: int,
+    permutations: int,
+    generator: np.random.Generator,
 ) -> Float[np.ndarray, "r c"]:
     """Mean over ``first`` features minus over ``second`` others, both picked at random, many times."""
-    differences = np.empty((resamples, scores.shape[1]))
-    for index in range(resamples):
+    differences = np.empty((permutations, scores.shape[1]))
+    for index in range(permutations):
         order = generator.permutation(len(scores))
         differences[index] = _mean(scores[order[:first]]) - _mean(scores[order[first : first + second]])
     return differences
-
-
-def _portions(total: int, size: int) -> Iterator[int]:
-    """Cut ``total`` draws of ``size`` numbers into portions that fit in a block."""
-    step = max(1, _BLOCK // size)
-    for start in range(0, total, step):
-        yield min(step, total - start)
 
 
 def _find(rows: Sequence[Row], **wanted: str) -> Row:

@@ -1,24 +1,26 @@
 """How monosemantic features are: how alike their strongest samples look to a model that is not under study."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int, Int64
 from scipy.stats import t as student
 
 from modalens.arrays import Matrix, matrix_shape
 from modalens.errors import ModalensError
 from modalens.interpret.cosines import SampleCosines
+from modalens.interpret.draws import random_samples
+from modalens.interpret.likeness import Lists, embsim, embsim_elementwise, pairs_within, winrate
 from modalens.interpret.scores import METRICS, Monosemanticity
 from modalens.interpret.top import TopSamples, top_samples
-from modalens.statistics.checks import check_ranking, check_whole
+from modalens.statistics.checks import DEFAULT_RANKING, check_ranking, check_whole
+from modalens.statistics.groups import group_keys, random_blocks, warn_of_copies
+from modalens.store.paired import known_groups
 from modalens.version import __version__
 
-# Features scored together, and drawn for from one generator: large enough that a read is worth its cost.
-_CHUNK = 256
-# Cosines that differ by less than this differ by rounding.
-_ROUNDING = 1e-12
+# Blocks of groups that are left out in turn, behind intervals of averages over features.
+_BLOCKS = 20
 SMALL_DENOMINATOR = 1e-3
 
 
@@ -29,43 +31,50 @@ def monosemanticity(
     seed: int = 0,
     *,
     draws: int = 5,
-    by: str = "value",
+    by: str = DEFAULT_RANKING,
+    groups: Sequence[Any] | np.ndarray | None = None,
     top: TopSamples | None = None,
     source: Mapping[str, Any] | None = None,
 ) -> Monosemanticity:
     """Score every feature of one modality by how alike its strongest samples are, beside random samples.
 
-    S+ holds the cosines between the c strongest samples of a feature and S- those between random ones, drawn
-    without replacement from all samples, anew for every feature and draw. Over pairs i != j, for each draw::
+    S+ holds the cosines between the c strongest samples of a feature and S- those between c random ones, drawn
+    anew for every feature and draw. Over pairs i != j, for each draw::
 
-        embsim             = (mean S+ - mean S-) / abs(mean S-)
+        embsim             = (mean S+ - chance) / abs(chance)
         embsim_elementwise = mean of (S+_ij - S-_ij) / S-_ij
         winrate            = mean of 1[S+_ij > S-_ij]
         mono               = (embsim + winrate) / 2
 
-    (Multi-Faceted Monosemanticity, Eqs. 5 and 6, is the elementwise form.) A score is the mean over draws,
-    and its interval says how well that many draws pin it down. c is m, or fewer where a feature fires less
-    often. S- has c samples too, except in the mean that ``embsim`` divides by, which takes m: the mean cosine
-    of two or three random samples is often near 0, and has the same expectation. Beside every score stands
-    ``chance``: c more random samples, scored as if they were a feature's strongest.
+    (Multi-Faceted Monosemanticity, Eqs. 5 and 6, is the elementwise form.) What ``embsim`` divides by, the mean
+    cosine of two random samples, is not drawn: it follows exactly from the sum of all embeddings. The other scores
+    are means over draws, and an interval says how well that many draws pin them down. c is m, or fewer where a
+    feature fires less often. Beside every score stands ``chance``: c more random samples, scored as if they were a
+    feature's strongest.
+
+    Samples of one group (captions of one image, skin tones of one drawing) are copies and count once: a feature's
+    strongest samples are of different groups, and so are random ones, members of random groups.
 
     Parameters
     ----------
     codes
-        Features of one modality, (n, f), dense or sparse. Give one row per image or per text, not per pair: a
-        sample that appears twice is like itself.
+        Features of one modality, (n, f), dense or sparse.
     sample_embeddings
         The same samples, row by row, embedded by a model that is not under study, (n, d); used L2-normalised.
     m
         Strongest samples to compare, at least 2.
     seed
-        Seed of the random samples. They depend on the number of samples, m and a feature's index.
+        Seed of the random samples. They depend on the groups, m and a feature's index.
     draws
         Random baselines to average over.
     by
-        What samples are ranked by, ``value`` or ``magnitude``; see :func:`modalens.interpret.top_samples`.
+        What samples are ranked by, ``magnitude`` or ``value``; see :func:`modalens.interpret.top_samples`.
+    groups
+        One label a sample. By default those of the store that either matrix is a column of; for other matrices every
+        sample is its own group, and a warning says so if many rows are equal.
     top
-        Strongest samples that were found before, at least m for each feature; ``codes`` is then not read.
+        Strongest samples that were found before with the same groups, at least m for each feature; ``codes`` is then
+        not read. Give 2 m: those beyond m stand in where a block of groups is left out.
     source
         What the scores are measured on, kept with the result.
 
@@ -73,13 +82,13 @@ def monosemanticity(
     -------
     Monosemanticity
         Scores (f,), higher is more monosemantic, NaN for features without a score: those that fire in fewer
-        than 2 samples, and those with one value for all samples, which rank none before another.
+        than 2 groups, and those with one value for all samples, which rank none before another.
 
     Raises
     ------
     ModalensError
         If the matrices are empty or have different numbers of rows, a sample has no embedding (NaN, infinite
-        or all zeros), ``top`` does not fit, or a setting is out of range.
+        or all zeros), ``groups`` or ``top`` do not fit, or a setting is out of range.
     """
     m, draws = check_whole("m", m, 2), check_whole("draws", draws, 1)
     seed = check_whole("seed", seed, 0)
@@ -90,104 +99,119 @@ def monosemanticity(
             f"There are features of {n_samples} samples and embeddings of {sample_embeddings.shape[0]}: row i of "
             "one must be the sample in row i of the other."
         )
+    check_ranking(by)
+    groups = known_groups(codes, sample_embeddings) if groups is None else groups
+    if groups is None:
+        warn_of_copies(sample_embeddings, "sample embedding")
+    keys = np.arange(n_samples) if groups is None else group_keys(groups, n_samples)
     if top is None:
-        top = top_samples(codes, m, by)
+        top = top_samples(codes, 2 * m, by, groups=keys)
     else:
-        _check_top(top, n_features, n_samples, m, check_ranking(by))
+        _check_top(top, n_features, keys, m, by)
     cosines = SampleCosines(sample_embeddings)
-    width = min(m, n_samples)
-    found, chance = ({name: np.full((n_features, draws), np.nan) for name in METRICS} for _ in range(2))
-    similarity, baseline = np.full((2, n_features), np.nan)
-    small = np.zeros(n_features, dtype=np.int64)
-    samples = np.minimum(top.counts, m)
-    for features, drawn in random_samples(n_features, n_samples, width, draws + 1, seed):
-        scored = (samples[features] >= 2) & ~top.constant[features]
-        if not scored.any():
-            continue
-        features = features[scored]
-        counted = _pairs_within(samples[features], width)
-        strong = cosines.between(np.maximum(top.rows[features, :width], 0))
-        stand_in = cosines.between(drawn[0][scored])
-        similarity[features] = strong.mean(axis=1, where=counted)
-        means = np.empty((len(features), draws))
-        for draw, rows in enumerate(drawn[1:]):
-            random = cosines.between(rows[scored])
-            means[:, draw] = random.mean(axis=1)
-            small[features] += 2 * ((np.abs(random) < SMALL_DENOMINATOR) & counted).sum(axis=1)
-            for kept, likeness in ((found, strong), (chance, stand_in)):
-                for name, scores in _compare(likeness, random, counted).items():
-                    kept[name][features, draw] = scores
-        baseline[features] = means.mean(axis=1)
+    scores = _Scores(top, cosines, keys, m, draws, seed)
+    for features, drawn in random_samples(n_features, keys, scores.depth, draws + 1, seed):
+        scores.add(features, drawn)
     return Monosemanticity(
-        **{name: scores.mean(axis=1) for name, scores in found.items()},
-        intervals={name: _interval_of_mean(scores) for name, scores in found.items()},
-        chance={name: scores.mean(axis=1) for name, scores in chance.items()},
-        similarity=similarity,
-        baseline=baseline,
-        small_denominators=small,
-        samples=samples,
+        **{name: values.mean(axis=1) for name, values in scores.found.items()},
+        intervals={name: _interval_of_mean(values) for name, values in scores.found.items()},
+        chance={name: values.mean(axis=1) for name, values in scores.chance.items()},
+        left_out=scores.left_out,
+        similarity=scores.similarity,
+        small_denominators=scores.small,
+        samples=scores.samples,
+        baseline=scores.baseline,
         m=m,
         by=by,
         draws=draws,
         seed=seed,
         n_samples=n_samples,
+        n_groups=int(keys.max()) + 1,
         source=dict(source or {}),
         version=__version__,
     )
 
 
-def random_samples(
-    n_features: int, n_samples: int, width: int, draws: int, seed: int
-) -> Iterator[tuple[Int64[np.ndarray, " c"], list[Int64[np.ndarray, "c m"]]]]:
-    """Chunks of features with their random samples of every draw, without replacement within a draw.
+class _Scores:
+    """Scores of features, chunk by chunk: by draw, by chance, and without each block of groups."""
 
-    A feature's samples do not depend on how many features or further draws there are.
-    """
-    for start in range(0, n_features, _CHUNK):
-        generator = np.random.default_rng([seed, start // _CHUNK])
-        features = np.arange(start, min(start + _CHUNK, n_features))
-        drawn = [distinct_rows(generator, _CHUNK, n_samples, width)[: len(features)] for _ in range(draws)]
-        yield features, drawn
+    def __init__(
+        self,
+        top: TopSamples,
+        cosines: SampleCosines,
+        keys: Int[np.ndarray, " n"],
+        m: int,
+        draws: int,
+        seed: int,
+    ) -> None:
+        n_features, n_groups = len(top.rows), int(keys.max()) + 1
+        self._top, self._cosines, self._keys = top, cosines, keys
+        self._width = min(m, n_groups)
+        self.depth = min(2 * m, n_groups)
+        self._blocks = random_blocks(n_groups, _BLOCKS, seed)
+        self.baseline, self._baselines = cosines.by_chance(keys, self._blocks)
+        self.found, self.chance = (
+            {name: np.full((n_features, draws), np.nan) for name in METRICS} for _ in range(2)
+        )
+        self.left_out = {name: np.full((n_features, len(self._baselines)), np.nan) for name in METRICS}
+        self.similarity = np.full(n_features, np.nan)
+        self.small = np.zeros(n_features, dtype=np.int64)
+        self.samples = np.minimum(top.counts, m)
 
+    def add(self, features: Int64[np.ndarray, " c"], drawn: Sequence[Int64[np.ndarray, "c w"]]) -> None:
+        """Score some features beside their random samples, of which the first are the stand-ins of chance."""
+        scored = (self.samples[features] >= 2) & ~self._top.constant[features]
+        if not scored.any():
+            return
+        features = features[scored]
+        strong = self._lists(self._top.rows[features, : self.depth])
+        by_chance, *random = (self._lists(rows[scored]) for rows in drawn)
+        cosines, samples = strong.first()
+        counted = pairs_within(samples, self._width)
+        self.similarity[features] = cosines.mean(axis=1, where=counted)
+        stand_in = by_chance.first()[0]
+        others = [each.first()[0] for each in random]
+        for draw, other in enumerate(others):
+            small = (np.abs(other) < SMALL_DENOMINATOR) & counted
+            self.small[features] += 2 * small.sum(axis=1)
+            for kept, likeness in ((self.found, cosines), (self.chance, stand_in)):
+                for name, values in _compare(likeness, other, counted, self.baseline).items():
+                    kept[name][features, draw] = values
+        for block, baseline in enumerate(self._baselines.tolist()):
+            for name, values in self._without(block, baseline, strong, random).items():
+                self.left_out[name][features, block] = values
 
-def distinct_rows(
-    generator: np.random.Generator, sets: int, n_samples: int, width: int
-) -> Int64[np.ndarray, "s m"]:
-    """Sets of distinct rows, each ordered set as likely as any other (Floyd's algorithm, then a shuffle)."""
-    chosen = np.empty((sets, width), dtype=np.int64)
-    for place in range(width):
-        newest = n_samples - width + place
-        pick = generator.integers(0, newest + 1, size=sets)
-        taken = (chosen[:, :place] == pick[:, None]).any(axis=1)
-        chosen[:, place] = np.where(taken, newest, pick)
-    shuffled: np.ndarray = generator.permuted(chosen, axis=1)
-    return shuffled
+    def _without(
+        self, block: int, baseline: float, strong: Lists, random: Sequence[Lists]
+    ) -> dict[str, Float[np.ndarray, " c"]]:
+        """Every metric without the groups of a block, the mean over draws."""
+        cosines, samples = strong.without(block)
+        draws = []
+        for each in random:
+            others, left = each.without(block)
+            counted = pairs_within(np.minimum(samples, left), self._width)
+            draws.append(_compare(cosines, others, counted, baseline))
+        return {name: np.mean([values[name] for values in draws], axis=0) for name in METRICS}
 
-
-def _pairs_within(samples: Int64[np.ndarray, " c"], width: int) -> Bool[np.ndarray, "c p"]:
-    """Which pairs i < j lie among the first samples of each set."""
-    return np.triu_indices(width, 1)[1] < samples[:, None]
+    def _lists(self, rows: Int64[np.ndarray, "c w"]) -> Lists:
+        listed = np.maximum(rows, 0)
+        blocks = np.where(rows >= 0, self._blocks[self._keys[listed]], -1)
+        return Lists(self._cosines.between(listed), blocks, self._width)
 
 
 def _compare(
-    strong: Float[np.ndarray, "c p"], random: Float[np.ndarray, "c p"], counted: Bool[np.ndarray, "c p"]
+    strong: Float[np.ndarray, "c p"],
+    random: Float[np.ndarray, "c p"],
+    counted: np.ndarray,
+    baseline: float,
 ) -> dict[str, Float[np.ndarray, " c"]]:
     """Every metric of one draw. Cosines are symmetric, so pairs i < j stand for all i != j."""
-    difference = strong - random
-    mean_strong, mean_random = strong.mean(axis=1, where=counted), random.mean(axis=1)
-    defined = counted & (np.abs(random) > _ROUNDING)
-    ratios = np.divide(difference, random, where=defined, out=np.zeros_like(random))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        embsim = (mean_strong - mean_random) / np.abs(mean_random)
-        elementwise = ratios.sum(axis=1) / defined.sum(axis=1)
-    embsim[np.abs(mean_random) <= _ROUNDING] = np.nan
-    winrate = (difference > _ROUNDING).mean(axis=1, where=counted)
-    return {
-        "embsim": embsim,
-        "winrate": winrate,
-        "mono": (embsim + winrate) / 2,
-        "embsim_elementwise": elementwise,
+    found = {
+        "embsim": embsim(strong, counted, baseline),
+        "winrate": winrate(strong, random, counted),
+        "embsim_elementwise": embsim_elementwise(strong, random, counted),
     }
+    return found | {"mono": (found["embsim"] + found["winrate"]) / 2}
 
 
 def _interval_of_mean(scores: Float[np.ndarray, "f r"]) -> Float[np.ndarray, "f 2"]:
@@ -200,15 +224,18 @@ def _interval_of_mean(scores: Float[np.ndarray, "f r"]) -> Float[np.ndarray, "f 
     return np.stack([mean - reach, mean + reach], axis=1)
 
 
-def _check_top(top: TopSamples, n_features: int, n_samples: int, m: int, by: str) -> None:
+def _check_top(top: TopSamples, n_features: int, keys: Int[np.ndarray, " n"], m: int, by: str) -> None:
     if top.by != by:
         raise ModalensError(f"top was ranked by {top.by}, not by {by}; give by={top.by!r} or rank again.")
-    if len(top.rows) != n_features or top.rows.max(initial=-1) >= n_samples:
+    if len(top.rows) != n_features or top.rows.max(initial=-1) >= len(keys):
         raise ModalensError(
             f"top does not belong to these features: it lists {len(top.rows)} features up to row {top.rows.max()}, "
-            f"and there are {n_features} features of {n_samples} samples."
+            f"and there are {n_features} features of {len(keys)} samples."
         )
-    if top.rows.shape[1] < min(m, n_samples):
+    if top.rows.shape[1] < min(m, int(keys.max()) + 1):
         raise ModalensError(
             f"top lists {top.rows.shape[1]} samples for each feature; at least m={m} are needed."
         )
+    listed = np.where(top.rows >= 0, keys[np.maximum(top.rows, 0)], -1 - np.arange(top.rows.shape[1]))
+    if (np.diff(np.sort(listed, axis=1), axis=1) == 0).any():
+        raise ModalensError("top lists several samples of one group; find it with the same groups.")

@@ -15,10 +15,9 @@ from modalens.store.parquet import read_table, write_table
 
 METRICS = ("embsim", "winrate", "mono", "embsim_elementwise")
 _KIND = "modalens.Monosemanticity"
-_SCHEMA_VERSION = 1
-_EVIDENCE = ("similarity", "baseline")
-_COUNTS = ("samples", "small_denominators")
-_SETTINGS = ("m", "by", "draws", "seed", "n_samples", "source", "version")
+_SCHEMA_VERSION = 2
+_EVIDENCE = ("similarity", "samples", "small_denominators")
+_SETTINGS = ("baseline", "m", "by", "draws", "seed", "n_samples", "n_groups", "source", "version")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,20 +38,26 @@ class Monosemanticity:
         pairs whose random cosine is exactly 0 are left out.
     intervals
         For each metric the 95 % interval of the mean over draws (Student's t), (f, 2); NaN for a single draw.
-        It covers the luck of the random samples and nothing else: not which samples were at hand. Where few
-        samples fire, the draws may agree and leave no width, so look at ``samples`` too.
+        It covers the luck of the random samples and nothing else: not which samples were at hand. It has no width
+        for embsim, for which nothing is drawn, nor where few samples fire and the draws agree, so look at
+        ``samples`` too.
     chance
         For each metric what a random set of as many samples scores in the place of the strongest ones, (f,):
         on average near 0 for embsim and 0.5 for winrate, but above 0 for embsim_elementwise. Its spread over
         features is what a score has to exceed.
-    similarity, baseline
-        Mean cosine between the strongest samples, and between random ones over all draws, (f,).
+    left_out
+        For each metric the scores without each of b random blocks of groups, (f, b): the next strongest samples take
+        the place of those left out. Averages over features have their intervals from it.
+    similarity
+        Mean cosine between the strongest samples, (f,).
+    samples
+        Strongest samples used, at most m, (f,); under 2 there is no score.
     small_denominators
         How many of the samples * (samples - 1) * draws divisions behind ``embsim_elementwise`` were by a
         cosine under 0.001 in size, (f,).
-    samples
-        Strongest samples used, at most m, (f,); under 2 there is no score.
-    m, by, draws, seed, n_samples
+    baseline
+        Mean cosine between two random samples of different groups, exactly.
+    m, by, draws, seed, n_samples, n_groups
         How it was made.
     source
         What the scores were measured on; free, kept in the file.
@@ -66,15 +71,17 @@ class Monosemanticity:
     embsim_elementwise: Float[np.ndarray, " f"]
     intervals: Mapping[str, Float[np.ndarray, "f 2"]] = field(repr=False)
     chance: Mapping[str, Float[np.ndarray, " f"]] = field(repr=False)
+    left_out: Mapping[str, Float[np.ndarray, "f b"]] = field(repr=False)
     similarity: Float[np.ndarray, " f"]
-    baseline: Float[np.ndarray, " f"]
-    small_denominators: Int64[np.ndarray, " f"]
     samples: Int64[np.ndarray, " f"]
+    small_denominators: Int64[np.ndarray, " f"]
+    baseline: float
     m: int
     by: str
     draws: int
     seed: int
     n_samples: int
+    n_groups: int
     source: Mapping[str, Any]
     version: str
 
@@ -110,7 +117,8 @@ class Monosemanticity:
             If the file is not to be a .parquet file.
         """
         header = {name: getattr(self, name) for name in _SETTINGS} | {"source": dict(self.source)}
-        write_table(Path(path), _KIND, _SCHEMA_VERSION, header, self._columns())
+        left_out = {f"{name}_left_out": self.left_out[name] for name in METRICS}
+        write_table(Path(path), _KIND, _SCHEMA_VERSION, header, self._columns() | left_out)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Monosemanticity":
@@ -123,12 +131,14 @@ class Monosemanticity:
         """
         header, columns = read_table(Path(path), _KIND, _SCHEMA_VERSION)
         try:
-            kept: dict[str, Any] = {name: columns[name] for name in METRICS + _EVIDENCE + _COUNTS}
+            kept: dict[str, Any] = {name: columns[name] for name in METRICS + _EVIDENCE}
             kept |= {name: header[name] for name in _SETTINGS}
+            kept["baseline"] = np.nan if kept["baseline"] is None else kept["baseline"]
             ends = {name: [columns[f"{name}_low"], columns[f"{name}_high"]] for name in METRICS}
             return cls(
                 intervals={name: np.stack(pair, axis=1) for name, pair in ends.items()},
                 chance={name: columns[f"{name}_chance"] for name in METRICS},
+                left_out={name: columns[f"{name}_left_out"] for name in METRICS},
                 **kept,
             )
         except KeyError as error:
@@ -140,4 +150,4 @@ class Monosemanticity:
             columns[name] = getattr(self, name)
             columns[f"{name}_low"], columns[f"{name}_high"] = self.intervals[name].T
             columns[f"{name}_chance"] = self.chance[name]
-        return columns | {name: getattr(self, name) for name in _EVIDENCE + _COUNTS}
+        return columns | {name: getattr(self, name) for name in _EVIDENCE}

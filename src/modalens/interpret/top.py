@@ -1,14 +1,17 @@
 """Which samples each feature responds to most."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int64
 
 from modalens.arrays import Block, Matrix, default_block_rows, iter_blocks, matrix_shape
-from modalens.statistics.checks import check_ranking, check_whole
+from modalens.statistics.checks import DEFAULT_RANKING, check_ranking, check_whole
+from modalens.statistics.groups import group_keys
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +44,22 @@ class TopSamples:
         counts: np.ndarray = (self.rows >= 0).sum(axis=1)
         return counts
 
+    def first(self, m: int) -> "TopSamples":
+        """The m strongest of each feature alone."""
+        return replace(self, rows=self.rows[:, :m], values=self.values[:, :m])
 
-def top_samples(x: Matrix, m: int = 20, by: str = "value", *, block_rows: int | None = None) -> TopSamples:
+
+def top_samples(
+    x: Matrix,
+    m: int = 20,
+    by: str = DEFAULT_RANKING,
+    *,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    block_rows: int | None = None,
+) -> TopSamples:
     """Find the samples that every feature responds to most, in one pass.
 
-    Only samples in which a feature fires are listed: those over 0 by value, those not 0 by magnitude. The
+    Only samples in which a feature fires are listed: those not 0 by magnitude, those over 0 by value. The
     exception is a signed feature of a dense matrix by value, one that is negative somewhere: it has no rest
     state at 0, so all samples are ranked. (In a sparse matrix an entry that is not stored is a feature that
     does not fire, so there values under 0 are never among the strongest by value.)
@@ -53,12 +67,15 @@ def top_samples(x: Matrix, m: int = 20, by: str = "value", *, block_rows: int | 
     Parameters
     ----------
     x
-        Features of one modality, (n, f), dense or sparse. Give one row per image or per text: a sample that
-        appears in several rows can take several places.
+        Features of one modality, (n, f), dense or sparse.
     m
         Samples to list for each feature.
     by
-        ``value``: the largest values; ``magnitude``: the largest absolute values.
+        ``magnitude``: the largest absolute values; ``value``: the largest values. For features that are never
+        negative both are the same.
+    groups
+        One label a sample. Samples of one group are copies (captions of one image, a picture under two names): the
+        strongest of each group is listed alone, the first of equal ones.
     block_rows
         Samples read at a time; the result does not depend on it. Memory is f times m and a block.
 
@@ -70,13 +87,15 @@ def top_samples(x: Matrix, m: int = 20, by: str = "value", *, block_rows: int | 
     Raises
     ------
     ModalensError
-        If the matrix is empty or holds NaN or infinite values, or a setting is out of range.
+        If the matrix is empty or holds NaN or infinite values, there is not one group label for each sample, or a
+        setting is out of range.
     """
     m = check_whole("m", m, 1)
     check_ranking(by)
-    _, n_features = matrix_shape(x, "The feature matrix")
+    n, n_features = matrix_shape(x, "The feature matrix")
+    keys = np.arange(n) if groups is None else group_keys(groups, n)
     sparse = sp.issparse(x) or sp.issparse(x[:1])
-    running = _Strongest(n_features, m, by, over=-np.inf if by == "value" and not sparse else 0.0)
+    running = _Strongest(n_features, m, by, keys, over=-np.inf if by == "value" and not sparse else 0.0)
     rows = default_block_rows(x) if block_rows is None else check_whole("block_rows", block_rows, 1)
     for start, block in iter_blocks(x, rows, "feature"):
         running.add(start, block)
@@ -86,8 +105,9 @@ def top_samples(x: Matrix, m: int = 20, by: str = "value", *, block_rows: int | 
 class _Strongest:
     """The strongest samples so far: rows, values, and what tells a constant or a one-signed feature."""
 
-    def __init__(self, n_features: int, m: int, by: str, over: float) -> None:
-        self._m, self._by, self._over = m, by, over
+    def __init__(self, n_features: int, m: int, by: str, keys: Int[np.ndarray, " n"], over: float) -> None:
+        self._m, self._by, self._keys, self._over = m, by, keys, over
+        self._copies = int(keys.max()) + 1 < len(keys)
         self._rows = np.full((n_features, m), -1, dtype=np.int64)
         self._values = np.full((n_features, m), np.nan)
         self._fired = np.zeros(n_features, dtype=np.int64)
@@ -107,7 +127,7 @@ class _Strongest:
             lowest, highest = block.min(axis=0), block.max(axis=0)
         np.minimum(self._lowest, lowest, out=self._lowest)
         np.maximum(self._highest, highest, out=self._highest)
-        rows, features, values = self._candidates(block)
+        rows, features, values = self._candidates(block, self._keys[start : start + block.shape[0]])
         self._merge(start + rows, features, values)
 
     def result(self) -> TopSamples:
@@ -127,7 +147,9 @@ class _Strongest:
         strength = np.abs(values) if self._by == "magnitude" else values
         return np.where(np.isnan(values), self._over, strength)
 
-    def _candidates(self, block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _candidates(
+        self, block: Block, keys: Int[np.ndarray, " n"]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Entries that beat a feature's weakest place, as (row, feature, value), rows ascending.
 
         The weakest place stays against an equal entry, since its row comes first.
@@ -139,8 +161,9 @@ class _Strongest:
             return rows[beats], block.indices[beats].astype(np.int64), block.data[beats]
         strength = self._strength(block)
         beats = strength > weakest
-        if len(block) > self._m:  # leave out what m samples of its own block are stronger than
-            beats &= strength >= np.partition(strength, -self._m, axis=0)[-self._m]
+        strongest = _strongest_of_groups(strength, keys)
+        if len(strongest) > self._m:  # leave out what m groups of its own block are stronger than
+            beats &= strength >= np.partition(strongest, -self._m, axis=0)[-self._m]
         rows, features = np.nonzero(beats)
         return rows, features, block[rows, features]
 
@@ -151,6 +174,27 @@ class _Strongest:
         rows = np.concatenate([self._rows[touched].ravel(), rows])
         values = np.concatenate([self._values[touched].ravel(), values])
         order = np.lexsort((-self._strength(values), owner))
+        if self._copies:
+            order = order[self._first_of_groups(owner[order], rows[order])]
         starts = np.searchsorted(owner[order], np.arange(len(touched)))
         best = order[starts[:, None] + np.arange(self._m)]  # every owner has at least its m old places
         self._rows[touched], self._values[touched] = rows[best], values[best]
+
+    def _first_of_groups(self, owner: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Places of the first sample of each group of each owner, ascending; places not yet taken all stay."""
+        free = rows < 0
+        group = np.where(free, len(self._keys) + np.arange(len(rows)), self._keys[rows])
+        _, first = np.unique(owner * (len(self._keys) + len(rows)) + group, return_index=True)
+        return np.sort(first)
+
+
+def _strongest_of_groups(
+    strength: Float[np.ndarray, "n f"], keys: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "g f"]:
+    """The largest strength of each group, for every feature."""
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    if len(starts) == len(keys):
+        return strength
+    largest: np.ndarray = np.maximum.reduceat(strength[order], starts, axis=0)
+    return largest

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 
 from modalens.features.trainer import models_along_training
-from modalens.interpret import monosemanticity
+from modalens.interpret import average_of_features, monosemanticity
 from modalens.runs.interpretation import InterpretConfig, SampleSets
 from modalens.runs.representations import Representation
 
-_RESAMPLES = 500
 _COLUMNS = ("step", "modality", "features", "mono", "low", "high", "chance")
 
 
@@ -18,17 +17,20 @@ def mono_along_training(each: Representation, samples: SampleSets, config: Inter
     As Figure 13 of *Multi-Faceted Monosemanticity* (Yan et al. 2025). See
     :class:`modalens.runs.interpretation.Interpretation` for the columns.
     """
-    rows = []
+    rows, groups = [], each.groups()
     for step, model in [] if each.embeddings is None else models_along_training(each.folder):
         for side in ("image", "text"):
-            chosen = each.rows[samples.distinct[side]]
-            codes = model.encode(getattr(each.embeddings, side).pick(chosen), side)
-            found = monosemanticity(codes, samples.embeddings[side], config.m, config.seed, draws=1)
-            mono, chance = found.mono[found.scored], found.chance["mono"][found.scored]
-            mean, low, high, by_chance = (np.nan,) * 4
-            if len(mono):
-                draws = np.random.default_rng(config.seed).integers(len(mono), size=(_RESAMPLES, len(mono)))
-                low, high = np.quantile(mono[draws].mean(axis=1), (0.025, 0.975))
-                mean, by_chance = mono.mean(), chance.mean()
-            rows.append((step, side, len(mono), mean, low, high, by_chance))
+            distinct = samples.distinct[side]
+            found = monosemanticity(
+                model.encode(getattr(each.embeddings, side).pick(each.rows[distinct]), side),
+                samples.embeddings[side],
+                config.m,
+                config.seed,
+                draws=1,
+                by=config.by,
+                groups=np.arange(len(distinct)) if groups is None else groups[distinct],
+            )
+            average = average_of_features(found, "mono", found.scored)
+            chance = float(found.chance["mono"][found.scored].mean()) if average.features else np.nan
+            rows.append((step, side, average.features, average.mean, average.low, average.high, chance))
     return pd.DataFrame(rows, columns=_COLUMNS)

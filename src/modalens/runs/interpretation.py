@@ -25,6 +25,7 @@ from modalens.interpret import (
 from modalens.interpret.bridges import LEAST_SHUFFLES
 from modalens.options import DEFAULT_RULE, Options, option
 from modalens.pairs.modality import MODALITIES, OWN
+from modalens.statistics.checks import DEFAULT_RANKING, RANKINGS
 from modalens.store.atomic import whole_file
 
 SIDES = ("image", "text")
@@ -44,6 +45,8 @@ class InterpretConfig(Options):
         they were made of, which flatters them.
     m, draws
         Strongest samples of each feature, and random baselines.
+    by
+        What samples are ranked by: ``magnitude`` counts values under 0 as the scores do.
     rule
         Class rule behind bridges and galleries. ``twofold`` means the same on every model, so that encoders
         can be held against each other.
@@ -63,6 +66,7 @@ class InterpretConfig(Options):
     )
     m: int = option(20, "Strongest samples of each feature.", unit="samples", least=2)
     draws: int = option(5, "Random baselines of each feature.", least=1)
+    by: str = option(DEFAULT_RANKING, "What a feature's samples are ranked by.", choices=RANKINGS)
     rule: str = option(DEFAULT_RULE, "Class rule behind verdicts and galleries.", choices=tuple(RULES))
     shuffles: int = option(200, "Shuffles of the pairs behind the verdicts.", least=LEAST_SHUFFLES)
     seed: int = option(0, "Seed of every draw.", least=0)
@@ -171,7 +175,7 @@ class Interpretation:
             top = {
                 side: TopSamples(
                     **{name: found[f"{side}_{name}"] for name in ("rows", "values", "fired", "constant")},
-                    by="value",
+                    by=config.by,
                 )
                 for side in SIDES
             }

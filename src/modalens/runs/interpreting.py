@@ -100,7 +100,7 @@ def interpret_features(
     out
         Folder of the interpretation.
     groups
-        One label a pair: pairs of one group are shuffled together behind the verdicts.
+        One label a pair: samples of one group count once, and pairs of one group are shuffled together.
     along
         Gives Mono along training, if asked.
     about
@@ -130,11 +130,21 @@ def _interpret_features(
     sides = {"image": image, "text": text}
     top, mono = {}, {}
     for side in SIDES:
-        codes = _rows(sides[side], samples.distinct[side])
-        top[side] = top_samples(codes, config.m)
+        distinct = samples.distinct[side]
+        codes = _rows(sides[side], distinct)
+        of_samples = np.arange(len(distinct)) if groups is None else groups[distinct]
+        deep = top_samples(codes, 2 * config.m, config.by, groups=of_samples)
         mono[side] = monosemanticity(
-            codes, samples.embeddings[side], config.m, config.seed, draws=config.draws, top=top[side]
+            codes,
+            samples.embeddings[side],
+            config.m,
+            config.seed,
+            draws=config.draws,
+            by=config.by,
+            groups=of_samples,
+            top=deep,
         )
+        top[side] = deep.first(config.m)
     # Without a decoder, features that fire for the same samples count as near.
     towards = directions if directions is not None else _activations_of(image, text)
     return Interpretation(

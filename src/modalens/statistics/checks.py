@@ -4,7 +4,8 @@ import numpy as np
 
 from modalens.errors import ModalensError
 
-RANKINGS = ("value", "magnitude")
+DEFAULT_RANKING = "magnitude"
+RANKINGS = (DEFAULT_RANKING, "value")
 
 
 def check_whole(name: str, value: int, least: int) -> int:

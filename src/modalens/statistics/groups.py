@@ -1,5 +1,6 @@
 """What is drawn together in resampling: the groups that pairs fall into."""
 
+import warnings
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -9,8 +10,12 @@ import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Int
 
-from modalens.arrays import Matrix, iter_blocks
+from modalens.arrays import Matrix, iter_blocks, read_rows, sliceable
 from modalens.errors import ModalensError
+
+# Rows looked at for copies, and the share of copies among them that is told.
+_LOOKED_AT = 2000
+_MANY = 0.05
 
 
 def group_keys(groups: Sequence[Any] | np.ndarray, n_pairs: int) -> Int[np.ndarray, " n"]:
@@ -55,3 +60,28 @@ def repeated_rows(matrix: Matrix, rows: int | None = None) -> Int[np.ndarray, " 
                 value = block[row].tobytes()
             found.append(numbers.setdefault(blake2b(value, digest_size=16).digest(), len(numbers)))
     return np.array(found, dtype=np.int64)
+
+
+def warn_of_copies(matrix: Matrix, name: str) -> None:
+    """Warn if many of the first rows repeat an earlier one, where nobody said which rows belong together.
+
+    Rows of zeros, samples for which no feature fires, are not looked at.
+    """
+    rows = read_rows(sliceable(matrix), 0, min(_LOOKED_AT, matrix.shape[0]), name)
+    rows = rows[np.flatnonzero(abs(rows).sum(axis=1))]
+    if rows.shape[0] == 0:
+        return
+    copies = rows.shape[0] - int(repeated_rows(rows).max()) - 1
+    if copies > _MANY * rows.shape[0]:
+        warnings.warn(
+            f"{copies} of the first {rows.shape[0]} rows of the {name} matrix repeat an earlier row. Samples that are "
+            "copies are no independent evidence: give groups=, one label a sample, the same for those that belong "
+            "together (such as the image of each caption).",
+            stacklevel=3,
+        )
+
+
+def random_blocks(n_groups: int, most: int, seed: int) -> Int[np.ndarray, " g"]:
+    """Block of each group: groups dealt at random into ``most`` blocks of equal size, or each into its own."""
+    dealt = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,))).permutation(n_groups)
+    return dealt % min(most, n_groups)

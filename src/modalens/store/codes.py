@@ -1,6 +1,7 @@
 """Sparse codes of pairs on disk: as much memory and disk as there are active features, however many exist."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class ShardedCSR:
     ) -> None:
         self._shards = list(shards)
         self._check = check
+        self.groups_of: Callable[[], np.ndarray | None] | None = None
         self._checked: set[int] = set()
         self._open: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         rows = []
@@ -93,6 +95,11 @@ class ShardedCSR:
         if not pieces:
             return sp.csr_array((0, self.shape[1]), dtype=self.dtype)
         return sp.csr_array(sp.vstack(pieces, format="csr"))[np.argsort(order)]
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each row, (n,), as the store knows it that this is a side of; None where it knows none."""
+        return None if self.groups_of is None else self.groups_of()
 
     def pick(self, rows: np.ndarray) -> "PickedCodes":
         """A lazy view of some rows, by integer index of shape (k,)."""
@@ -140,6 +147,12 @@ class PickedCodes:
     def __getitem__(self, rows: Any) -> sp.csr_array:
         return self._codes[self._rows[rows]]
 
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each row, (k,); None where the store knows none."""
+        groups = self._codes.groups
+        return None if groups is None else groups[self._rows]
+
     def pick(self, rows: np.ndarray) -> "PickedCodes":
         """A lazy view of some of these rows."""
         return PickedCodes(self._codes, self._rows[rows])
@@ -173,6 +186,7 @@ class CodeStore(PairStore):
                 f"The store {folder} is damaged: its images have shape {self.image.shape}, its texts "
                 f"{self.text.shape}, and its manifest says {manifest.rows} pairs."
             )
+        self.image.groups_of = self.text.groups_of = partial(getattr, self, "groups")
 
     @classmethod
     def open(cls, folder: str | Path) -> "CodeStore":

@@ -35,6 +35,7 @@ class ShardedColumn:
     def __init__(self, shards: Sequence[Path], check: Callable[[Path], None] | None = None) -> None:
         self._paths = list(shards)
         self._check = check
+        self.groups_of: Callable[[], np.ndarray | None] | None = None
         self._checked: set[int] = set()
         self._open: dict[int, np.ndarray] = {}
         lengths, widths = [], set()
@@ -81,6 +82,11 @@ class ShardedColumn:
                 raise IndexError(f"a mask of shape {wanted.shape} does not fit {len(self)} rows")
             wanted = np.flatnonzero(wanted)
         return self._gather(wanted)
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each row, (n,), as the store knows it that this is a column of; None where it knows none."""
+        return None if self.groups_of is None else self.groups_of()
 
     def pick(self, rows: np.ndarray) -> "PickedRows":
         """A lazy view of some rows, by integer index of shape (k,)."""
@@ -136,6 +142,12 @@ class PickedRows:
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         return self._column[self._rows[rows]]
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each row, (k,); None where the store knows none."""
+        groups = self._column.groups
+        return None if groups is None else groups[self._rows]
 
 
 def _memory_map(path: Path) -> np.ndarray:

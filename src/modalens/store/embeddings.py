@@ -1,5 +1,6 @@
 """Embeddings of pairs on disk, in the layout that clip-retrieval writes and reads."""
 
+from functools import partial
 from pathlib import Path
 
 from modalens.errors import ModalensError
@@ -43,6 +44,7 @@ class EmbeddingStore(PairStore):
                 f"The store {folder} is damaged: it holds {self.image.shape} values, its manifest says "
                 f"{(manifest.rows, manifest.d)}."
             )
+        self.image.groups_of = self.text.groups_of = partial(getattr, self, "groups")
 
     @classmethod
     def open(cls, folder: str | Path) -> "EmbeddingStore":

@@ -32,4 +32,13 @@ def paired(
         return image.image, image.text, groups, modalities or image.modalities
     if text is None:
         raise InputError("Give a store, or two paired matrices (image, text).")
+    groups = known_groups(image, text) if groups is None else groups
     return image, text, groups, modalities or ("image", "text")
+
+
+def known_groups(*matrices: Matrix) -> np.ndarray | None:
+    """Groups of the rows, from the first of the matrices that is a column of a store which knows them."""
+    for matrix in matrices:
+        if isinstance(groups := getattr(matrix, "groups", None), np.ndarray):
+            return groups
+    return None
