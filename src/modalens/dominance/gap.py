@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from modalens.arrays import Matrix, paired_shape
 from modalens.dominance.classes import check_modalities
@@ -15,7 +15,7 @@ from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import Buckets
 from modalens.statistics.groups import group_keys
-from modalens.statistics.intervals import percentile_interval
+from modalens.statistics.intervals import interval
 from modalens.store.base import PairStore
 from modalens.store.documents import null_to_nan, read_document, write_document
 from modalens.store.paired import paired
@@ -185,7 +185,7 @@ def gap_of(
     if plan.resamples:
         intervals = {**sums.gap.intervals(), "separability": (accuracy.low, accuracy.high)}
         swapped = sums.gap.swapped(plan.resamples, plan.seed)
-        null = {name: (float(draws.mean()), *_interval(draws)) for name, draws in swapped.items()}
+        null = {name: (float(draws.mean()), *interval(draws)) for name, draws in swapped.items()}
         null["separability"] = (float(np.mean(accuracy_null)), min(accuracy_null), max(accuracy_null))
     return ModalityGap(
         **sums.gap.measures(),
@@ -202,11 +202,6 @@ def gap_of(
         source=dict(source or {}),
         version=__version__,
     )
-
-
-def _interval(draws: Float[np.ndarray, " r"]) -> tuple[float, float]:
-    low, high = percentile_interval(draws)
-    return float(low), float(high)
 
 
 def _json_path(path: str | PathLike[str]) -> Path:

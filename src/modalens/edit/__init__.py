@@ -1,5 +1,6 @@
 """Edits on chosen features, and the index sets to choose: classes and their controls."""
 
+from modalens.edit.energy_sets import equal_energy_sets, feature_energy
 from modalens.edit.index_sets import (
     IndexSet,
     class_sets,
@@ -16,8 +17,10 @@ __all__ = [
     "blend",
     "class_sets",
     "distance",
+    "equal_energy_sets",
     "equal_sets",
     "f_score_set",
+    "feature_energy",
     "live_features",
     "random_sets",
     "variance_set",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 
 MOST_BUCKETS = 1024
 # Sums by bucket are bounded to so many numbers, so that wide codes get fewer buckets.
@@ -113,6 +113,22 @@ def effective_number(sizes: np.ndarray) -> float:
     sizes = np.asarray(sizes, dtype=np.float64)
     squares = float((sizes**2).sum())
     return float(sizes.sum() ** 2 / squares) if squares else 0.0
+
+
+def resampled_means(
+    values: Real[np.ndarray, "s n"], keys: Int[np.ndarray, " n"], resamples: int, seed: int
+) -> Float[np.ndarray, "s r"]:
+    """Mean of each row on bootstrap resamples of the samples, the same for all rows; samples of one key together."""
+    group = np.unique(keys, return_inverse=True)[1]
+    buckets = Buckets.of(len(keys), group)
+    samples = np.arange(len(keys))
+    membership = sp.csr_array((np.ones(len(keys)), (samples, buckets.numbers(group))))
+    weights = buckets.weights(resamples, seed)[: membership.shape[1]]
+    with np.errstate(invalid="ignore"):
+        means: np.ndarray = (values.astype(np.float64) @ membership @ weights) / (
+            membership.sum(axis=0) @ weights
+        )
+    return means
 
 
 def add_by_cell(

@@ -41,6 +41,12 @@ def percentile_interval(
     return quantile(0.025), quantile(0.975)
 
 
+def interval(draws: Float[np.ndarray, " r"]) -> tuple[float, float]:
+    """The middle 95 % of some draws, as plain numbers."""
+    low, high = percentile_interval(draws)
+    return float(low), float(high)
+
+
 def hull_interval(
     value: Real[np.ndarray, "..."], draws: Float[np.ndarray, "... r"]
 ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from scipy.stats import t as student
 from sklearn.feature_selection import f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -15,11 +14,11 @@ from sklearn.preprocessing import StandardScaler
 
 from modalens.dominance import Dominance, modality_dominance
 from modalens.errors import ModalensError
+from modalens.statistics.buckets import resampled_means
+from modalens.statistics.controls import against_random, corrected
 from modalens.studies.class_removal.study import PUBLISHED, removal
-from modalens.studies.stats.controls import against_random, one_more_draw
 from modalens.studies.stats.heldout import (
     CLASSIFIER,
-    accuracy_draws,
     beyond_chance,
     cross_validation,
     labelled_pairs,
@@ -70,8 +69,40 @@ def test_planted_image_features_are_found(found):
     for name in ("whole", "accuracy", "drop", "random", "difference", "variance", "f_score"):
         assert (table[f"{name}_low"] <= table[name]).all()
         assert (table[name] <= table[f"{name}_high"]).all()
-    assert "carries more than its size" in found.statements[0]
-    assert "p < 0.001" in found.statements[0]
+    assert "q < 0.001" in found.statements[0]
+    assert (table[["q", "q_energy"]].to_numpy() >= table[["p", "p_energy"]].to_numpy()).all()
+    np.testing.assert_allclose(
+        table[["q", "q_energy"]], corrected(table[["p", "p_energy"]].to_numpy())
+    )  # all 12 together
+
+
+def test_more_than_its_number_is_not_more_than_its_energy(found):
+    """The class holds nearly all energy of images, so it carries more than its number by definition."""
+    own = found.tables["removal"].iloc[0]
+    assert own["energy"] > 0.9
+    assert own["q"] < 0.01
+    assert own["q_energy"] > 0.05
+    assert own["removed_energy"] > own["removed"]
+    assert (
+        "the class carries more than random features of equal number, but is not told from random features of equal "
+        f"energy (a test at 0.05 finds a difference of {own['detectable_energy']:.3f} with power 0.8)."
+    ) in found.statements[0]
+
+
+def test_a_class_can_carry_more_than_its_number_and_its_energy():
+    image, text, labels = planted(0)
+    image[:, 24:] *= 12  # strong on both sides, and knows nothing
+    text[:, 24:] *= 12
+    result = removal(image, text, labels, score(image, text), folds=2, seed=1)
+    own = result.tables["removal"].iloc[0]
+    assert own["energy"] < 0.3
+    assert max(own["q"], own["q_energy"]) < 0.05
+    assert (
+        "carries more than random features of equal number or of equal energy; without"
+        in result.statements[0]
+    )
+    assert own["beyond_variance"] == pytest.approx(own["accuracy"] - own["variance"])
+    assert own["beyond_variance_high"] < 0
 
 
 def test_shuffled_labels_are_not_found():
@@ -247,66 +278,6 @@ def test_the_result_is_kept(found, tmp_path):
     assert loaded.config == found.config
 
 
-def naive_noise(values: np.ndarray, keys: np.ndarray) -> float:
-    mean = sum(values) / len(values)
-    return (
-        sum(
-            sum(v - mean for v, own in zip(values, keys, strict=True) if own == key) ** 2
-            for key in set(keys.tolist())
-        )
-        / len(values) ** 2
-    )
-
-
-@pytest.mark.parametrize("grouped", [False, True])
-def test_the_test_against_random_sets_is_its_formula(rng, grouped):
-    draws = rng.random((20, 90)) < 0.7
-    own = rng.random(90) < 0.5
-    keys = rng.integers(0, 30, 90) if grouped else np.arange(90)
-    mean = draws.mean(axis=0)
-    accuracies = [each.mean() for each in draws]
-    centre = sum(accuracies) / 20
-    spread = sum((a - centre) ** 2 for a in accuracies) / 19
-    v = naive_noise(own - mean, keys)
-    w = sum(naive_noise(each - mean, keys) for each in draws) / 20 * 20 / 19
-    scale = np.sqrt(1.05 * spread + max(0, v - 1.05 * w) + 1 / (12 * 90**2))
-    found = against_random(own, draws, keys)
-    assert found.difference == pytest.approx(own.mean() - centre)
-    assert found.p == pytest.approx(2 * student.sf(abs(found.difference) / scale, 19))
-    assert found.low == pytest.approx(found.difference - student.ppf(0.975, 19) * scale)
-    assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
-
-
-def test_its_p_is_uniform_where_the_set_is_one_more_draw():
-    """Samples of unequal difficulty, in groups, and sets that share most of their predictions."""
-    rng = np.random.default_rng(0)
-    p = []
-    for _ in range(600):
-        keys = rng.integers(0, 40, 120)
-        difficulty = rng.normal(size=120) + rng.normal(size=40)[keys]
-        every = difficulty + rng.normal(0, 0.3, (21, 1)) + rng.normal(0, 0.5, (21, 40))[:, keys] > 0
-        p.append(against_random(every[0], every[1:], keys).p)
-    for level in (0.01, 0.05, 0.2, 0.5):
-        assert np.mean(np.array(p) < level) < level + 3 * np.sqrt(level * (1 - level) / 600)
-    assert np.mean(np.array(p) < 0.2) > 0.1  # careful, and not blind
-
-
-def test_noise_of_the_test_pairs_is_counted_where_random_sets_hide_it():
-    """All random sets predict alike; the set predicts as well as they do, but on other samples."""
-    rng = np.random.default_rng(0)
-    below = 0
-    for _ in range(400):
-        draws = np.repeat((rng.random(200) < 0.6)[None], 20, axis=0)
-        below += against_random(rng.random(200) < 0.6, draws, np.arange(200)).p < 0.05
-    assert below < 40
-
-
-def test_no_difference_at_all_is_no_evidence():
-    same = np.ones((20, 30), dtype=bool)
-    assert against_random(same[0], same, np.arange(30)).p == 1
-    assert against_random(~same[0], same, np.arange(30)).p < 1e-6
-
-
 def test_beyond_chance_is_0_for_predictions_that_know_nothing(rng):
     labels = rng.choice(4, 300, p=[0.7, 0.1, 0.1, 0.1])
     share = [float((labels == label).mean()) for label in range(4)]
@@ -319,15 +290,6 @@ def test_beyond_chance_is_0_for_predictions_that_know_nothing(rng):
     assert abs(found.mean()) < 0.02
     assert beyond_chance(np.zeros(300, dtype=int), labels).mean() == pytest.approx(0)
     assert (beyond_chance(labels, labels) > 0).all()
-
-
-def test_one_more_draw_falls_into_the_interval(rng):
-    inside = 0
-    for _ in range(2000):
-        values = rng.normal(3, 2, 21)
-        low, high = one_more_draw(values[1:])
-        inside += low <= values[0] <= high
-    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
 
 
 def test_naming_the_commonest_label_more_often_is_no_evidence():
@@ -347,9 +309,9 @@ def test_naming_the_commonest_label_more_often_is_no_evidence():
 
 def test_intervals_are_as_wide_as_those_of_a_share(rng):
     correct = (np.arange(400) < 300)[None]
-    spread = accuracy_draws(correct, np.arange(400), 2000, 0).std()
+    spread = resampled_means(correct, np.arange(400), 2000, 0).std()
     assert spread == pytest.approx(np.sqrt(0.75 * 0.25 / 400), rel=0.1)
-    in_groups = accuracy_draws(correct, np.arange(400) // 4, 2000, 0).std()
+    in_groups = resampled_means(correct, np.arange(400) // 4, 2000, 0).std()
     assert in_groups == pytest.approx(2 * spread, rel=0.15)
 
 

@@ -36,11 +36,11 @@ def slope_row(result, measure, name):
 
 def test_planted_content_and_surface_are_found(planted_result):
     content, surface = (slope_row(planted_result, REFERENCE, name) for name in ("image", "text"))
-    assert content["p_corrected"] < 0.05
+    assert content["q"] < 0.05
     assert content["difference_low"] > 0
     assert abs(surface["slope"]) < 0.02
     colours = slope_row(planted_result, COLOUR, "text")
-    assert colours["p_corrected"] < 0.05
+    assert colours["q"] < 0.05
     assert colours["slope"] < colours["random"]
     assert slope_row(planted_result, BALANCE, "image")["slope"] > 0.3
     assert slope_row(planted_result, BALANCE, "text")["slope"] < -0.3
@@ -69,9 +69,9 @@ def test_every_set_has_a_row_with_controls(planted_result):
         assert {f"{name}_low", f"{name}_high"} <= set(cells.columns)
     assert slopes["kind"].unique().tolist() == ["class", "random", "all"]
     assert slopes.loc[slopes["kind"] == "class", ["random", "difference", "p"]].notna().all(axis=None)
-    compared = slopes["p_corrected"].notna()
+    compared = slopes["q"].notna()
     assert set(slopes.loc[compared, "measure"]) == {REFERENCE, UNEDITED, COLOUR, EDGES, BALANCE}
-    assert (slopes.loc[compared, "p_corrected"] >= slopes.loc[compared, "p"]).all()
+    assert (slopes.loc[compared, "q"] >= slopes.loc[compared, "p"]).all()
     assert slopes.loc[slopes["set"] == "all", "features"].eq(F).all()
     assert slopes.loc[slopes["set"] != "all", "features"].eq(20).all()
 

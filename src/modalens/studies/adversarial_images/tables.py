@@ -12,7 +12,8 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from modalens.edit.index_sets import CLASS, RANDOM
-from modalens.studies.stats.controls import against_random
+from modalens.statistics.controls import LEVEL, against_random, corrected
+from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
 
 REFERENCE, ATTACK, ALL = "reference", "attack", "all"
 _NEAREST = 1000.0  # an image that arrives is infinitely nearer
@@ -108,10 +109,13 @@ def success_table(rows: Sequence[Row]) -> pd.DataFrame:
     ``rate`` is the mean over runs and requests with a Wilson interval that counts each request once (tries of one
     image are no independent evidence); ``std`` is over runs. ``random`` is the mean over random sets,
     ``difference`` = rate - random with its 95 % interval, under 0 where the set defends better; ``p`` is two-sided,
-    of the hypothesis that the set is one more random one.
+    of the hypothesis that the set is one more random one, ``q`` corrected for all of the table, and ``detectable`` the
+    smallest difference that the test finds with power .8.
     """
     randoms = {row.of: row for row in rows if row.kind == RANDOM}
-    return pd.DataFrame([_success(row, randoms.get(row.of)) for row in rows])
+    table = pd.DataFrame([_success(row, randoms.get(row.of)) for row in rows])
+    table["q"] = corrected(table["p"].to_numpy())
+    return table
 
 
 def paths_table(paths: Sequence[PathOfSet]) -> pd.DataFrame:
@@ -181,12 +185,12 @@ def statements(success: pd.DataFrame, distances: pd.DataFrame, n: int, runs: int
         said.append(
             f"Aligned on {row['features']} {row['set']} features of {row['of']} they got it in {_share(row)}, on as "
             f"many random ones in {row['random']:.1%} (difference {row['difference_low']:+.1%} to "
-            f"{row['difference_high']:+.1%}, p = {row['p']:.2g}): {_verdict(row, success)}."
+            f"{row['difference_high']:+.1%}, {q_words(row['q'])}): {_verdict(row, success)}."
         )
     if tested:
         said.append(
-            f"Each p compares a class with {runs} random sets of its size and is not corrected: of {len(tested)}, "
-            f"{0.05 * len(tested):.2g} would fall under 0.05 by chance."
+            f"Each p compares a set with {runs} random sets of its size. "
+            f"{CORRECTED.format(int(success['p'].notna().sum()))}"
         )
     if success["unclear"].sum():
         said.append(f"{success['unclear'].sum()} tries got no verdict from the judge and are left out.")
@@ -194,8 +198,8 @@ def statements(success: pd.DataFrame, distances: pd.DataFrame, n: int, runs: int
 
 
 def _verdict(row: Mapping[Any, Any], success: pd.DataFrame) -> str:
-    if row["p"] >= 0.05:
-        return "the class cannot be told from random features"
+    if not row["q"] < LEVEL:
+        return f"the class is not told from random features ({power_words(format(row['detectable'], '.1%'))})"
     if row["difference"] > 0:
         return "the class defends worse than random features"
     others = success[success["of"] == row["of"]]
@@ -221,7 +225,9 @@ def _success(row: Row, random: Row | None) -> dict[str, Any]:
         "rate_low": low,
         "rate_high": high,
         "std": float(np.std(by_run, ddof=1)) if len(by_run) > 1 else nan,
-        **dict.fromkeys(("random", "difference", "difference_low", "difference_high", "p"), nan),
+        **dict.fromkeys(
+            ("random", "difference", "difference_low", "difference_high", "p", "q", "detectable"), nan
+        ),
         "published": row.published,
         "unclear": row.unclear,
     }
@@ -240,6 +246,7 @@ def _success(row: Row, random: Row | None) -> dict[str, Any]:
                 "difference_low": max(against.low, -1.0),
                 "difference_high": min(against.high, 1.0),
                 "p": against.p,
+                "detectable": against.detectable,
             }
     return found
 

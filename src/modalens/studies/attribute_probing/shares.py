@@ -11,12 +11,14 @@ from PIL import Image
 
 from modalens.arrays import Block
 from modalens.dominance.result import Dominance
+from modalens.statistics.buckets import resampled_means
+from modalens.statistics.intervals import interval
 from modalens.studies.attribute_probing.spread import spread_out
 from modalens.studies.attribute_probing.strongest import STRONGEST, class_share
 from modalens.studies.attribute_probing.words import Words, words_by_share
 from modalens.studies.contact_sheet import Layout, contact_sheet, png_bytes
 from modalens.studies.result import Picture
-from modalens.studies.stats.heldout import LabelledPairs, accuracy_draws, interval
+from modalens.studies.stats.heldout import LabelledPairs
 
 _RESAMPLES = 500
 
@@ -111,7 +113,9 @@ def _share_table(
             part = part & ~np.isnan(share)
             low, high = (np.nan, np.nan)
             if part.any():
-                low, high = interval(accuracy_draws(share[part][None], pairs.keys[part], _RESAMPLES, seed)[0])
+                low, high = interval(
+                    resampled_means(share[part][None], pairs.keys[part], _RESAMPLES, seed)[0]
+                )
             rows.append(
                 {
                     "input": modality,

@@ -8,10 +8,13 @@ import pandas as pd
 from jaxtyping import Bool, Int
 
 from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
+from modalens.statistics.buckets import resampled_means
+from modalens.statistics.controls import LEVEL, against_random, corrected, one_more_draw
+from modalens.statistics.intervals import interval
 from modalens.studies.attribute_probing.attributes import Attribute
 from modalens.studies.attribute_probing.nearest import Design, Tested
-from modalens.studies.stats.controls import against_random, one_more_draw
-from modalens.studies.stats.heldout import LabelledPairs, accuracy_draws, beyond_chance, interval
+from modalens.studies.stats.heldout import LabelledPairs, beyond_chance
+from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
 
 ALL = "all"
 _WHOLE = "whole"
@@ -19,7 +22,9 @@ _RESAMPLES = 500
 _COMPARED = (
     *(f"{name}{end}" for name in ("random_change", "difference") for end in ("", "_low", "_high")),
     "p",
+    "detectable",
     "p_alike",
+    "detectable_alike",
 )
 
 
@@ -49,8 +54,10 @@ def accuracy_table(
         intervals of a bootstrap over groups. A class also has ``random_change``, the mean change of random
         sets of its size, with the interval in which one more would fall; ``difference`` to them, in accuracy
         beyond chance (:func:`~modalens.studies.stats.heldout.beyond_chance`), under 0 where the class carries more
-        than its size; and two-sided p-values of the hypothesis that the class is one more random set, not
-        corrected: ``p`` of ``change`` and ``p_alike`` of ``alike``.
+        than its size; two-sided p-values of the hypothesis that the class is one more random set, ``p`` of
+        ``change`` and ``p_alike`` of ``alike``; ``q`` and ``q_alike``, corrected for all of the table; and
+        ``detectable`` and ``detectable_alike``, the smallest difference in accuracy beyond chance that each test finds
+        with power .8.
     """
     rows: list[dict[str, Any]] = []
     for modality, found in measured.items():
@@ -59,7 +66,9 @@ def accuracy_table(
             parts = [(value, pairs.labels == number) for number, value in enumerate(pairs.names)]
         for value, part in parts:
             rows += _rows(modality, value, found, part, pairs, seed)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table[["q", "q_alike"]] = corrected(table[["p", "p_alike"]].to_numpy())
+    return table
 
 
 def changes_by_input(
@@ -117,9 +126,10 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
         said.append(
             f"Without {row['removed']} {row['without']} features, which hold {100 * row['energy']:.0f} % of the "
             f"activity, {row['input']} accuracy changes by {_points(row, 'change')} points, without as many random "
-            f"ones by {_points(row, 'random_change')} ({_p(row['p'])}). With references edited alike it changes by "
-            f"{_points(row, 'alike')}, without random ones by {_points(random, 'alike')} ({_p(row['p_alike'])}), "
-            f"without those of largest variance by {_points(variance, 'alike')}: {_verdict(row, random, variance)}."
+            f"ones by {_points(row, 'random_change')} ({q_words(row['q'])}). With references edited alike it changes "
+            f"by {_points(row, 'alike')}, without random ones by {_points(random, 'alike')} "
+            f"({q_words(row['q_alike'])}), without those of largest variance by {_points(variance, 'alike')}: "
+            f"{_verdict(row, random, variance)}."
         )
     own = by_value[(by_value["kind"] == CLASS) & (by_value["input"] == by_value["without"])].to_dict(
         "records"
@@ -127,18 +137,18 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
     for row in own:
         said.append(
             f"Of {row['value']} {row['input']}s without {row['without']} features, accuracy changes by "
-            f"{_points(row, 'change')} points (random {_points(row, 'random_change')}, {_p(row['p'])}); with the "
-            f"references edited alike by {_points(row, 'alike')} ({_p(row['p_alike'])})."
+            f"{_points(row, 'change')} points (random {_points(row, 'random_change')}, {q_words(row['q'])}); with the "
+            f"references edited alike by {_points(row, 'alike')} ({q_words(row['q_alike'])}; {_power(row)})."
         )
-    tests = 2 * (len(classes) + len(own))
     said.append(
         "An edit of the input alone also moves all answers towards the reference that is smaller on the removed "
         "features, which raises one value as it lowers another: only what stays when references are edited alike is "
         "a loss of information, and tells values apart."
     )
+    tests = " and ".join(str(2 * int((each["kind"] == CLASS).sum())) for each in (overall, by_value))
     said.append(
-        f"Each p compares a class with {draws} random sets of its size and is not corrected: of these {tests}, "
-        f"{0.05 * tests:.2g} would fall under 0.05 by chance."
+        f"Each p compares a class with {draws} random sets of its size, over all values or within one. "
+        f"{CORRECTED.format(tests).replace('the table', 'each table')}"
     )
     return said
 
@@ -157,7 +167,7 @@ def _rows(
         beyond_chance(answers, pairs.labels)[..., part].mean(axis=0)
         for answers in (found.predicted, found.alike)
     )
-    draws = accuracy_draws(np.concatenate([right, fair]), keys, _RESAMPLES, seed)
+    draws = resampled_means(np.concatenate([right, fair]), keys, _RESAMPLES, seed)
     of_right, of_fair = draws[: len(right)], draws[len(right) :]
     whole, of_whole = right[0].mean(), of_right[0]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -180,8 +190,9 @@ def _rows(
                 "random_change", single.mean(), *np.clip(one_more_draw(single), -whole, 1 - whole).tolist()
             )
             row |= _cell("difference", against.difference, against.low, against.high)
-            row["p"] = against.p
-            row["p_alike"] = against_random(fair_beyond[rows[0]], fair_beyond[random], keys).p
+            alike = against_random(fair_beyond[rows[0]], fair_beyond[random], keys)
+            row |= {"p": against.p, "detectable": against.detectable}
+            row |= {"p_alike": alike.p, "detectable_alike": alike.detectable}
         yield row
 
 
@@ -225,12 +236,12 @@ def _with_numbers(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _verdict(row: Mapping[Any, Any], random: Mapping[Any, Any], variance: Mapping[Any, Any]) -> str:
-    if row["p_alike"] >= 0.05:
-        if row["p"] >= 0.05 or row["difference"] > 0:
-            return "no more is lost than without random features, as far as can be told"
+    if not row["q_alike"] < LEVEL:
+        if not row["q"] < LEVEL or row["difference"] > 0:
+            return f"the class is not told from random features ({_power(row)})"
         return (
             "more changes than without random features, but not once references are edited alike, so that answers "
-            "may only have moved towards one value"
+            f"may only have moved towards one value ({_power(row)})"
         )
     if row["alike"] > random["alike"]:
         return "the class carries less than its size"
@@ -244,5 +255,5 @@ def _points(row: Mapping[Any, Any], name: str) -> str:
     return f"{100 * row[name]:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+def _power(row: Mapping[Any, Any]) -> str:
+    return power_words(f"{100 * row['detectable_alike']:.1f} points")

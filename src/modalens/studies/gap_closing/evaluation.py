@@ -10,10 +10,10 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from modalens.arrays import BLOCK_ROWS, Block, Matrix, read_rows
-from modalens.edit import IndexSet, random_sets, variance_set, zero
+from modalens.edit import IndexSet, equal_energy_sets, feature_energy, random_sets, variance_set, zero
+from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
 from modalens.studies.gap_closing.measures import GapMeasures, Measured, cells, over_draws, without_means
-from modalens.studies.gap_closing.sets import EQUAL_ENERGY, equal_energy_sets, feature_energy
 
 # Codes of a side ("image" or "text", whatever the modalities are called) to embeddings (n, d).
 Decode: TypeAlias = Callable[[Block, str], np.ndarray]
@@ -61,7 +61,7 @@ class Evaluation:
     @cached_property
     def energy(self) -> Float[np.ndarray, "2 f"]:
         """Energy of every feature on each side."""
-        return feature_energy(self.image, self.text)
+        return np.stack([feature_energy(self.image), feature_energy(self.text)])
 
     @cached_property
     def _samples(self) -> Block:

@@ -13,21 +13,21 @@ from modalens.dominance import modality_gap
 from modalens.dominance.gap import MEASURES as GAPS
 from modalens.dominance.retrieval import RANKS, measure_retrieval
 from modalens.errors import ModalensError
+from modalens.statistics.buckets import resampled_means
+from modalens.statistics.controls import one_more_draw
 from modalens.statistics.groups import group_keys
-from modalens.studies.stats.controls import one_more_draw
+from modalens.statistics.intervals import interval
 from modalens.studies.stats.heldout import (
     LabelledPairs,
     Split,
-    accuracy_draws,
     cross_validation,
-    interval,
     labelled_pairs,
 )
 
 # By measure: its value, and a 95 % interval that is NaN where none was asked for.
 Measured: TypeAlias = dict[str, tuple[float, float, float]]
 ACCURACY, DIRECTED = "accuracy", "pairs_left"
-_LARGEST = {"l2m": 2.0, "l2i": 2.0}
+_LARGEST = {"l2m_unbiased": 2.0, "l2m": 2.0, "l2i": 2.0}
 _LEAST_PAIRS, _LEAST_GROUPS = 4, 2
 _PARTS = 10
 _NOTHING = (np.nan, np.nan, np.nan)
@@ -124,7 +124,7 @@ class GapMeasures:
             measured |= {self.recall(side, rank): recalls[rank] for rank in RANKS}
         if self.labelled is not None:
             right = self.read_labels(image, text)
-            draws = accuracy_draws(right[None], self.labelled.keys, resamples, self.seed)[0]
+            draws = resampled_means(right[None], self.labelled.keys, resamples, self.seed)[0]
             measured[ACCURACY] = (float(right.mean()), *interval(draws))
         return {**measured, DIRECTED: (float(directed.mean()), np.nan, np.nan)}
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import RANDOM, VARIANCE
 from modalens.studies.gap_closing.evaluation import KINDS, MEAN_DIFFERENCE, MEANS, NOTHING
 from modalens.studies.gap_closing.measures import DIRECTED, recall_name
-from modalens.studies.gap_closing.sets import EQUAL_ENERGY
 
 ALL_ONE_SIDED = "one-sided"
 _RANK = 10

@@ -24,7 +24,7 @@ from modalens.studies.gap_closing.evaluation import (
     read_all,
 )
 from modalens.studies.gap_closing.measures import GapMeasures
-from modalens.studies.gap_closing.sets import one_sided_order
+from modalens.studies.gap_closing.order import one_sided_order
 from modalens.studies.gap_closing.statements import ALL_ONE_SIDED, statements
 from modalens.studies.result import StudyResult
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import t as student
 
-from modalens.studies.stats.controls import AgainstRandom
+from modalens.statistics.controls import AgainstRandom, t_test
 
 _RESAMPLES = 2000
 
@@ -60,27 +60,18 @@ def against_random_sets(
 
     Notes
     -----
-    t = difference / scale, scale^2 = (1 + 1/a) s^2 + max(0, v - (1 + 1/a) w): s^2 is the variance of the mean
-    slope over random sets, v the bootstrap variance of own less the random sets' mean over references and
-    seeds, w the same of one random set, which s^2 holds already. Degrees of freedom: one under the number of
-    random sets or of references, whichever is smaller.
+    See :func:`modalens.statistics.controls.t_test`: noise is the bootstrap variance of means over references and seeds,
+    and references are the groups.
     """
-    a, references = len(draws), own.shape[0]
     shared = draws.mean(axis=0)
-    difference = float(own.mean() - shared.mean())
-    if references < 2:
-        return AgainstRandom(difference, np.nan, np.nan, np.nan)
-    one_more = 1 + 1 / a
-    spread = one_more * draws.mean(axis=(1, 2)).var(ddof=1)
     noise = _variance(np.concatenate([own[None], draws]) - shared, seed)
-    scale = float(np.sqrt(spread + max(0.0, noise[0] - one_more * noise[1:].mean() * a / (a - 1))))
-    freedom = min(a, references) - 1
-    reach = float(student.ppf(0.975, freedom)) * scale
-    if scale > 0:
-        p = float(2 * student.sf(abs(difference) / scale, freedom))
-    else:
-        p = 1.0 if difference == 0 else 0.0
-    return AgainstRandom(difference, difference - reach, difference + reach, p)
+    return t_test(
+        float(own.mean() - shared.mean()),
+        draws.mean(axis=(1, 2)),
+        noise[0],
+        noise[1:].mean(),
+        groups=own.shape[0],
+    )
 
 
 def _variance(values: Float[np.ndarray, "k n r"], seed: int) -> Float[np.ndarray, " k"]:
@@ -91,5 +82,5 @@ def _variance(values: Float[np.ndarray, "k n r"], seed: int) -> Float[np.ndarray
     seeds = generator.multinomial(r, np.full(r, 1 / r), _RESAMPLES) / r
     means = np.einsum("knr,bn,br->kb", values, references, seeds, optimize=True)
     # Draws from n values vary by (n - 1) / n of what fresh ones would.
-    variance: np.ndarray = means.var(axis=1) * n / (n - 1)
+    variance: np.ndarray = means.var(axis=1) * n / max(n - 1, 1)
     return variance

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import false_discovery_control
 
 from modalens.edit.index_sets import CLASS, RANDOM
+from modalens.statistics.controls import LEVEL, corrected
+from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
 from modalens.studies.text_to_image_control.measures import COLOUR, EDGES, REFERENCE, UNEDITED
 from modalens.studies.text_to_image_control.slopes import against_random_sets, mean_of, slope_of
 from modalens.studies.text_to_image_control.sweep import ALL, Sweep
@@ -21,6 +22,7 @@ _WORDS = {
     UNEDITED: "cosine to the unedited picture",
 }
 _COMPARED = (*_WORDS, BALANCE)
+_COMPARISON = ("random", "difference", "difference_low", "difference_high", "p", "detectable")
 # What a slope above and one below that of random sets says.
 _READINGS = {
     REFERENCE: ("more of the reference's content", "less of the reference's content"),
@@ -52,8 +54,8 @@ def slopes_table(sweep: Sweep, seed: int) -> pd.DataFrame:
 
     ``slope`` is the mean over references and seeds with a 95 % interval. ``random`` is the mean over random
     sets of that size, ``difference`` = slope - random with its 95 % interval, and ``p`` two-sided, of the
-    hypothesis that the class is one more random set; ``p_corrected`` counts in that all classes are compared in
-    all measures that sentences speak of (Benjamini and Hochberg 1995).
+    hypothesis that the class is one more random set; ``q`` is ``p`` corrected for all classes being compared in all
+    measures that sentences speak of, and ``detectable`` the smallest difference that the test finds with power .8.
 
     Three measures are made of the others' slopes, each as a share of what all features together do on average:
     ``content_share`` of ``to_reference``, ``surface_share`` the mean of that of ``colour_distance`` and
@@ -72,7 +74,7 @@ def slopes_table(sweep: Sweep, seed: int) -> pd.DataFrame:
             own = values[members].mean(axis=0)
             row = {"measure": measure, "set": name, "kind": kind, "features": size}
             row |= _interval("slope", own, seed)
-            row |= dict.fromkeys(("random", "difference", "difference_low", "difference_high", "p"), np.nan)
+            row |= dict.fromkeys(_COMPARISON, np.nan)
             if kind == CLASS:
                 against = against_random_sets(own, values[random], seed)
                 row |= {
@@ -81,13 +83,12 @@ def slopes_table(sweep: Sweep, seed: int) -> pd.DataFrame:
                     "difference_low": against.low,
                     "difference_high": against.high,
                     "p": against.p,
+                    "detectable": against.detectable,
                 }
             rows.append(row)
     table = pd.DataFrame(rows)
     compared = table["measure"].isin(_COMPARED) & table["p"].notna()
-    table["p_corrected"] = np.nan
-    if compared.any():
-        table.loc[compared, "p_corrected"] = false_discovery_control(table.loc[compared, "p"])
+    table["q"] = corrected(table["p"].where(compared).to_numpy())
     return table
 
 
@@ -120,9 +121,8 @@ def statements(slopes: pd.DataFrame, sweep: Sweep, judge: str) -> list[str]:
         said.append(_of_class(each.name, [by_key[measure, each.name] for measure in compared]))
     if references > 1:
         said.append(
-            f"Each p compares a class with {randoms} random sets of its size and is corrected for there being "
-            f"{len(classes) * len(compared)} of them; a class counts as told from random features where it is under "
-            "0.05."
+            f"Each p compares a class with {randoms} random sets of its size. "
+            f"{CORRECTED.format(len(classes) * len(compared))}"
         )
     return said
 
@@ -135,11 +135,9 @@ def _of_class(name: str, rows: Sequence[Mapping[Any, Any]]) -> str:
     )
     if np.isnan(rows[0]["p"]):
         return f"The {name} class: {numbers}."
-    found = [
-        _READINGS[row["measure"]][int(row["difference"] < 0)] for row in rows if row["p_corrected"] < 0.05
-    ]
+    found = [_READINGS[row["measure"]][int(row["difference"] < 0)] for row in rows if row["q"] < LEVEL]
     if not found:
-        return f"The {name} class: {numbers}: it cannot be told from random features."
+        return f"The {name} class: {numbers}: it is not told from random features."
     return f"The {name} class: {numbers}: beside random features it brings {', '.join(found)}."
 
 
@@ -148,7 +146,7 @@ def _beside(row: Mapping[Any, Any]) -> str:
     if np.isnan(row["p"]):
         return random
     between = f"{_signed(row['difference_low'])} to {_signed(row['difference_high'])}"
-    return f"{random}, difference {between}, p = {row['p_corrected']:.2g}"
+    return f"{random}, difference {between}, {q_words(row['q'])}; {power_words(format(row['detectable'], '.3f'))}"
 
 
 def _shares(

@@ -114,7 +114,7 @@ def shown_table(frame: pd.DataFrame, caption: str) -> ShownTable:
         heads.append(capitalised(str(name).replace("_", " ")))
         whole = pd.api.types.is_integer_dtype(values)
         cells = [_cell(value, whole) for value in values]
-        if name == "p":  # no p is 0
+        if str(name).split("_")[0] in ("p", "q"):  # no p is 0
             cells = [
                 "< 0.001" if value < _LEAST_P else cell for value, cell in zip(values, cells, strict=True)
             ]

@@ -1,37 +1,30 @@
-"""Features in the order in which the gap is to lose them, and random ones that weigh as much."""
+"""Random sets of features that weigh as much as another set: the control of equal energy beside that of equal number.
+
+One class of sparse features can hold 38 % of the features and 95 % of a modality's energy, so that losing it costs more
+than losing as many random ones by its size alone.
+"""
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
-from modalens.arrays import Block
-from modalens.dominance.result import Dominance
-from modalens.edit import IndexSet, live_features
+from modalens.arrays import Matrix, iter_blocks, matrix_shape
+from modalens.edit.index_sets import IndexSet
 
 EQUAL_ENERGY = "random_energy"
 
 
-def feature_energy(image: Block, text: Block) -> Float[np.ndarray, "2 f"]:
-    """Sum of squares of every feature over the pairs, for each side.
+def feature_energy(x: Matrix, name: str = "feature") -> Float[np.ndarray, " f"]:
+    """Sum of squares of every feature over the samples of one modality, (n, f), read in blocks.
 
     With decoder rows of unit length this is what the feature adds to the squared length of embeddings, but for
     what it shares with others.
     """
-    squares = (side.multiply(side) if sp.issparse(side) else side**2 for side in (image, text))
-    return np.stack([np.asarray(each.sum(axis=0), dtype=np.float64).ravel() for each in squares])
-
-
-def one_sided_order(mds: Dominance, energy: Float[np.ndarray, "2 f"]) -> Int[np.ndarray, " k"]:
-    """Live features, those of a one-sided class first, then the others; in each part by one-sided energy.
-
-    The one-sided energy of a feature is the difference between its energies in the two modalities. Ordered by
-    abs(R - 1/2) alone, features that fire in a pair or two would come first, since they cannot but be one-sided.
-    """
-    text, _, image, _ = mds.classes
-    live = live_features(mds)
-    crossing = ~np.isin(mds.labels[live], (image, text))
-    order: np.ndarray = live[np.lexsort((-abs(energy[0] - energy[1])[live], crossing))]
-    return order
+    energy = np.zeros(matrix_shape(x)[1])
+    for _, block in iter_blocks(x, name=name):
+        squares = block.multiply(block) if sp.issparse(block) else block**2
+        energy += np.asarray(squares.sum(axis=0), dtype=np.float64).ravel()
+    return energy
 
 
 def equal_energy_sets(
