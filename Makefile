@@ -20,7 +20,7 @@ demo: env
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-# what takes long: the demo's models and runs, the papers' recipe, README.md's commands on stand-ins
+# what takes long: the demo's models and runs, the papers' recipe, full disks, Ray, README.md's commands on stand-ins
 test-slow: env
 	$(BIN)/python -m pytest -m "slow or demo"
 

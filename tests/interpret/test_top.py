@@ -32,7 +32,7 @@ features = hnp.arrays(
 
 
 @given(x=features, m=st.integers(1, 14), by=st.sampled_from(["value", "magnitude"]), rows=st.integers(1, 13))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_the_naive_ranking_however_rows_are_cut(x, m, by, rows):
     for matrix, sparse in ((x, False), (sp.csr_array(x), True), (np.abs(x), False), (sp.coo_array(x), True)):
         plain = np.abs(x) if matrix is not x and not sparse else x
