@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test test-open-clip torture test-readme docs lint format clean
+.PHONY: env demo test test-slow test-open-clip torture docs lint format clean
 
 env: $(READY)
 
@@ -16,8 +16,13 @@ $(READY): pyproject.toml constraints.txt
 demo: env
 	$(BIN)/modalens demo
 
+# one thread a process: the tests' arrays are small, and two processes keep two cores busy
 test: env
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# what takes long: the demo's models and runs, the papers' recipe, full disks, Ray, README.md's commands on stand-ins
+test-slow: env
+	$(BIN)/python -m pytest -m "slow or demo"
 
 # open_clip needs torchvision, which has no build for the CPU's torch and would break other imports: kept apart
 test-open-clip: .venv-open-clip/.ready
@@ -32,10 +37,6 @@ test-open-clip: .venv-open-clip/.ready
 # kill every command at random moments, rerun it, and compare what it made; some minutes
 torture: env
 	$(BIN)/python -m tests.torture --kills 150 --seed 0
-
-# the commands and the Python of README.md, on stand-ins
-test-readme: env
-	$(BIN)/python -m pytest -m slow tests/test_readme.py
 
 # the site in site/, its tutorials executed: on runs/demo if make demo made it, else on a smaller one
 docs: env

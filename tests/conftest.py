@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from tests.clip import save_clip
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("modalens", deadline=None)
+settings.load_profile("modalens")
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 

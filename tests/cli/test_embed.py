@@ -148,6 +148,7 @@ def test_unknown_models_and_other_runs(run, photos, tiny_clip, tmp_path):
     assert "holds another run" in other[2]
 
 
+@pytest.mark.slow
 def test_a_real_kill_then_the_same_bytes(photos, tiny_clip, tmp_path):
     """Kill the real command with SIGKILL as soon as its first shard is there."""
     command = [sys.executable, "-c", "from modalens.cli import main; main()", "embed", f"folder:{photos}"]

@@ -97,6 +97,7 @@ def test_pipelines_draw_for_a_run_of_their_clip(
     assert (clip_run / "studies/text-to-image/raw/pictures/grid-1.png").exists()
 
 
+@pytest.mark.slow
 def test_a_llava_and_a_server_are_victims(made, tmp_path, run, run_json):
     clip = save_clip(tmp_path / "clip", side=112)  # words can be read on it
     source, clip_run = f"csv:{tmp_path}/pairs.csv", tmp_path / "run-of-clip"

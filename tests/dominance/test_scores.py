@@ -164,7 +164,7 @@ def scored(both: np.ndarray, estimator: str, sparse: bool = False) -> np.ndarray
     return modality_dominance(kind(both[0]), kind(both[1]), estimator, resamples=0, block_rows=2).score
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(both=pairs_of_matrices, estimator=estimators, sparse=st.booleans())
 def test_scores_lie_between_0_and_1_and_only_dead_features_have_none(both, estimator, sparse):
     score = scored(both, estimator, sparse)
@@ -173,13 +173,13 @@ def test_scores_lie_between_0_and_1_and_only_dead_features_have_none(both, estim
     assert ((score[~dead] >= 0) & (score[~dead] <= 1)).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(both=pairs_of_matrices, estimator=estimators)
 def test_swapping_the_sides_gives_one_minus_the_score(both, estimator):
     np.testing.assert_allclose(scored(both[::-1], estimator), 1 - scored(both, estimator), rtol=0, atol=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     both=pairs_of_matrices,
     estimator=estimators,

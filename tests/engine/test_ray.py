@@ -21,6 +21,8 @@ from modalens.towers import load_vlm
 from tests.engine import crew
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"rows_per_shard": 7, "batch_size": 4}
 QUICK = ScoreConfig(resamples=20)
 

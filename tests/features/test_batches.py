@@ -38,7 +38,7 @@ def test_batches_hold_pairs_and_cover_every_row():
     assert sorted(next(everything.from_step(0))[0][:, 0].tolist()) == image[:, 0].tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(1, 300), batch_size=st.integers(1, 100), seed=st.integers(0, 5))
 def test_every_row_comes_and_none_twice_a_round(n, batch_size, seed):
     with pytest.MonkeyPatch.context() as patched:

@@ -41,6 +41,7 @@ def test_features_have_the_class_of_their_atom(planted, rule):
     assert (other.labels[matched] == data.owner[cosines.argmax(axis=1)[matched]]).mean() < 0.6
 
 
+@pytest.mark.slow
 def test_the_aligned_kind_shares_more_at_equal_reconstruction():
     shared, unexplained = np.zeros((2, 2)), np.zeros((2, 2))
     for seed in range(2):

@@ -31,7 +31,7 @@ def check_against_numpy(image, text, bins, result):
 matrices = arrays(np.float64, (2, 7, 3), elements=st.integers(-8, 8).map(lambda value: value / 4))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(both=matrices, bins=st.integers(1, 9), sparse=st.booleans())
 def test_counts_are_those_of_numpy(both, bins, sparse):
     image, text = both

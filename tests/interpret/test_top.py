@@ -40,7 +40,7 @@ features = hnp.arrays(
     rows=st.integers(1, 13),
     groups=st.integers(1, 12),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_the_naive_ranking_however_rows_are_cut(x, m, by, rows, groups):
     keys = np.random.default_rng(groups).integers(0, groups, len(x))
     for matrix, sparse in ((x, False), (sp.csr_array(x), True), (np.abs(x), False), (sp.coo_array(x), True)):

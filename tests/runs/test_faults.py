@@ -32,7 +32,10 @@ from tests.torture.jobs import commands, prepare
 from tests.torture.rounds import contents, differences, undisturbed
 from tests.torture.server import Outcome, Server, Strike, beside, let_go
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and mounts")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs fork and mounts"),
+]
 
 _LEFT_OUT = ("train ncl", "study removal")
 

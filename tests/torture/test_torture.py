@@ -11,6 +11,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs a fork th
 _ONLY = ("embed", "train sae", "score", "study stability", "run")
 
 
+@pytest.mark.slow
 def test_what_was_killed_and_run_again_equals_what_was_not(tmp_path):
     tally = rounds.torture(tmp_path, kills=10, seed=0, only=_ONLY)
     assert not tally.differences, str(tally)

@@ -67,7 +67,7 @@ def held_out() -> tuple[StudyResult, tuple[Any, ...]]:
 
 
 @given(seed=st.integers(0, 10_000), sparse=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_nearest_reference_is_found_as_a_loop_does(seed: int, sparse: bool) -> None:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(40, 9)) * (rng.random((40, 9)) < 0.6)
@@ -322,7 +322,7 @@ def test_labels_become_values() -> None:
 
 
 @given(seed=st.integers(0, 10_000), m=st.integers(1, 8), density=st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_share_of_a_class_among_the_strongest(seed: int, m: int, density: float) -> None:
     rng = np.random.default_rng(seed)
     x = rng.integers(-2, 5, (7, 10)) * (rng.random((7, 10)) < density)
