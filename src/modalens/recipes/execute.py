@@ -11,7 +11,7 @@ from typing import Any
 
 from modalens.errors import ModalensError
 from modalens.features.config import FeatureConfig
-from modalens.recipes.checks import check_step
+from modalens.recipes.checks import Model, check_step
 from modalens.recipes.recipe import Recipe, Step
 from modalens.recipes.stand_ins import with_stand_ins
 from modalens.recipes.steps import STEPS
@@ -53,8 +53,9 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
     Raises
     ------
     ModalensError
-        If a step fails, or is bound to, with its name: data that is not there is said before the first step runs. Or
-        if another process works in ``out``. Finished steps are kept.
+        If a step fails, or is bound to, with its name: data, a model or a package that is not there, and a model that
+        cannot do what a step asks of it, are told before the first step runs. Or if another process works in
+        ``out``. Finished steps are kept.
     """
     out = Path(out)
     with alone_in(out, "running a recipe in"):
@@ -79,16 +80,20 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
 def _keyed(recipe: Recipe, out: Path) -> list[tuple[Step, str]]:
     """Every step with its key; those that are still to be done are checked."""
     keys: dict[str, str] = {}
+    models: dict[str, Model] = {}
     keyed = []
     runs = list(dict.fromkeys(step.run for step in recipe.steps))
     for unfilled in recipe.steps:
         step = _with_stand_ins(unfilled, out) if recipe.smoke else unfilled
         key = keys[step.name] = step.key(keys)
         keyed.append((step, key))
+        settings = step.all_settings()
+        if step.do == "embed":
+            models[step.run] = (settings["vlm"], settings["revision"])
         before = _record(out, step)
         if before.get("key") != key or not before.get("done"):
             with _named(step):
-                check_step(step.do, step.all_settings(), runs)
+                check_step(step.do, settings, runs, models.get(step.run))
     return keyed
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from modalens.errors import InputError
 from modalens.options import Options
+from modalens.recipes.stand_ins import notes_on
 from modalens.recipes.steps import STEPS, configs_of
 from modalens.store.fingerprints import fingerprint
 
@@ -85,9 +86,10 @@ class Recipe:
     def needs_sentence(self) -> str:
         """The needs in one sentence."""
         if self.smoke:
-            return (
+            said = (
                 "Stand-ins take the place of models and data: the numbers mean nothing, the steps are real."
             )
+            return " ".join([said, *notes_on(self.inputs.values())])
         parts = [f"{self.needs[name]:g} {words}" for name, words in _NEEDS.items() if name in self.needs]
         return f"Needs about {', '.join(parts)}." if parts else "What it needs is not known."
 

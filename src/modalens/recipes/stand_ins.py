@@ -1,7 +1,10 @@
 """Small things that stand in for models and data nobody has at hand, so that a recipe can be tried in a minute."""
 
 import csv
+import json
 import re
+from collections.abc import Iterable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from modalens.errors import ModalensError
+from modalens.store.atomic import whole_file
+from modalens.towers.openclip import import_open_clip
 
 _STAND_IN = re.compile(r"stand-in:([a-z]+)(\d*)")
 _PAIRS = 96
@@ -25,8 +30,9 @@ def with_stand_ins(value: str, folder: Path) -> str:
     Parameters
     ----------
     value
-        Text with ``stand-in:pairs`` (a table of drawn shapes: becomes ``csv:FILE``) or ``stand-in:clipN`` (a CLIP of
-        random weights, drawn from the seed N: becomes its folder).
+        Text with ``stand-in:pairs`` (a table of drawn shapes: becomes ``csv:FILE``), ``stand-in:image`` (a drawn
+        landscape: becomes its file), ``stand-in:clipN`` (a CLIP of random weights, drawn from the seed N: becomes its
+        folder) or ``stand-in:openclipN`` (the same of open_clip where that works, else ``stand-in:clipN``).
     folder
         Where they are made.
     """
@@ -35,11 +41,43 @@ def with_stand_ins(value: str, folder: Path) -> str:
         kind, seed = match[1], int(match[2] or 0)
         if kind == "pairs":
             return f"csv:{_pairs(folder / 'pairs')}"
-        if kind == "clip":
+        if kind == "image":
+            return str(_image(folder / "image.png"))
+        if kind == "openclip" and open_clip_works():
+            return f"open_clip:{_open_clip(folder / f'openclip{seed}', seed)}"
+        if kind in ("clip", "openclip"):
             return str(_clip(folder / f"clip{seed}", seed))
-        raise ModalensError(f"There is no stand-in {kind!r}; there are pairs and clip.")
+        raise ModalensError(f"There is no stand-in {kind!r}; there are pairs, image, clip and openclip.")
 
     return _STAND_IN.sub(put, value)
+
+
+def notes_on(values: Iterable[str]) -> list[str]:
+    """What is to be known of the stand-ins that these texts name, in sentences."""
+    if any("stand-in:openclip" in value for value in values) and not open_clip_works():
+        return ["open_clip is not installed here, so a CLIP of transformers stands in for its models."]
+    return []
+
+
+@cache
+def open_clip_works() -> bool:
+    """Whether open_clip is installed and can be imported."""
+    try:
+        import_open_clip()
+    except ModalensError:
+        return False
+    return True
+
+
+def _image(path: Path) -> Path:
+    """A sky over a meadow."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.new("RGB", (2 * _SIDE, 2 * _SIDE), (120, 180, 240))
+        ImageDraw.Draw(image).rectangle((0, _SIDE, 2 * _SIDE, 2 * _SIDE), fill=(60, 140, 60))
+        with whole_file(path) as partial:
+            image.save(partial, "PNG")
+    return path
 
 
 def _pairs(folder: Path) -> Path:
@@ -72,6 +110,30 @@ def _pairs(folder: Path) -> Path:
         csv.writer(file).writerows([("id", "image", "caption", "category", "gender"), *rows])
     partial.replace(table)
     return table
+
+
+def _open_clip(folder: Path, seed: int) -> Path:
+    """A CLIP of open_clip with random weights, as open_clip saves one."""
+    if (folder / "open_clip_config.json").exists():
+        return folder
+    import torch
+    from safetensors.torch import save_file
+
+    body = {"width": 32, "layers": 2}
+    config = {
+        "embed_dim": 48,
+        "vision_cfg": {**body, "image_size": _SIDE, "patch_size": 16, "head_width": 16},
+        "text_cfg": {**body, "context_length": 64, "vocab_size": 49408, "heads": 2},
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = import_open_clip().model.CLIP(**config)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    described = {"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
+    with whole_file(folder / "open_clip_config.json") as partial:
+        partial.write_text(json.dumps(described))
+    return folder
 
 
 def _clip(folder: Path, seed: int) -> Path:

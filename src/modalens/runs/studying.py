@@ -131,6 +131,7 @@ def _kept_or_made(
     }
 
     def make() -> StudyResult:
+        study.refuse_early(config)
         result = study.on_run(subject, config, work, stable(source))
         result.save(folder)
         return result

@@ -12,6 +12,7 @@ from modalens.options import Options
 from modalens.studies.figure import StudyFigure
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
+from modalens.towers.abilities import Abilities
 
 # One folder a study, called otherwise than the study, whose function has the study's name; each has a module ``study``
 # with the function, ``on_run`` with the constant STUDY and, if it draws, ``figures`` with FIGURES.
@@ -49,6 +50,9 @@ class Study:
         Whether it is run on one representation only (it takes minutes), and on the run's own encoder only.
     called
         The name of its folder of results for a configuration; by default its own.
+    check_early
+        Refuses a configuration that is bound to fail, before any work is done: takes it and what the encoder can do
+        (None where that is not known yet).
     """
 
     name: str
@@ -59,10 +63,24 @@ class Study:
     modalities: tuple[str, ...] = ()
     one_representation: bool = False
     called: Callable[[Any], str] | None = None
+    check_early: Callable[[Any, Abilities | None], None] | None = None
 
     def folder(self, config: Any) -> str:
         """The name of its folder of results for a configuration."""
         return self.name if self.called is None else self.called(config)
+
+    def refuse_early(self, config: Any, encoder: Abilities | None = None) -> None:
+        """Refuse a configuration that is bound to fail, in a moment and before the pairs are there.
+
+        Raises
+        ------
+        ModalensError
+            If the encoder cannot do what the study asks of it, or a package or file is missing.
+        """
+        if encoder is not None:
+            self._check_modalities(*encoder.modalities)
+        if self.check_early is not None:
+            self.check_early(config, encoder)
 
     def check(self, subject: Subject) -> None:
         """Refuse pairs that the study makes no sense for.
@@ -72,7 +90,9 @@ class Study:
         ModalensError
             If the first side of the pairs is none of its modalities.
         """
-        first, second = subject.mds.modalities
+        self._check_modalities(*subject.mds.modalities)
+
+    def _check_modalities(self, first: str, second: str) -> None:
         if self.modalities and first not in self.modalities:
             raise ModalensError(
                 f"The study {self.name} is of {' and '.join(self.modalities)}s, and these pairs are of {first} and "

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from modalens.errors import InputError
 from modalens.hashing import sha256_of
+from modalens.towers.abilities import Abilities
 from modalens.towers.compute import pick_device
 from modalens.towers.openclip import OpenClipVLM, describe_tokenizer, import_open_clip
 from modalens.towers.openclip_pixels import PixelSteps
@@ -67,9 +68,7 @@ def load_declip(
     """
     open_clip = import_open_clip()
     chosen = pick_device(device)
-    file = Path(asked).expanduser()
-    if not file.is_file():
-        raise InputError(f"There is no DeCLIP checkpoint {asked!r}; write declip:FILE with the file's path.")
+    file = _file(asked)
     if revision is not None:
         raise InputError(f"A revision was given for the file {file}, which has none; leave it out.")
     with readable(name, "checkpoint"):
@@ -107,6 +106,27 @@ def load_declip(
     return OpenClipVLM(
         name, model, _transform(resized, size), tokenizer, architecture["embed_dim"], description, steps
     )
+
+
+def declip_abilities(asked: str, revision: str | None) -> Abilities:
+    """What a checkpoint's model can do.
+
+    Raises
+    ------
+    ModalensError
+        If the file or open_clip is missing.
+    """
+    del revision
+    _file(asked)
+    import_open_clip()
+    return Abilities(differentiable=True)
+
+
+def _file(asked: str) -> Path:
+    file = Path(asked).expanduser()
+    if not file.is_file():
+        raise InputError(f"There is no DeCLIP checkpoint {asked!r}; write declip:FILE with the file's path.")
+    return file
 
 
 def as_clip_state(name: str, content: Any) -> dict[str, Tensor]:

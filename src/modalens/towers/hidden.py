@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from modalens.errors import InputError
+from modalens.towers.abilities import Abilities
 from modalens.towers.base import VLM
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
@@ -254,3 +255,9 @@ def _up_to(name: str, model: Any, layer: int) -> Any:
         decoder.layers = decoder.layers[:layer]
         decoder.norm = torch.nn.Identity()
     return model.base_model
+
+
+def hidden_abilities(asked: str, revision: str | None) -> Abilities:
+    """What hidden states can do; no gradients are sent through a language model."""
+    del asked, revision
+    return Abilities()

@@ -80,8 +80,7 @@ def find_model(
     if folder is not None:
         return ModelFolder(folder)
     hub_id = name if hub_id is None else hub_id
-    if not _HUB_ID.fullmatch(hub_id):
-        raise InputError(unknown or f"There is no model {name!r}; name a folder with one, or its hub id.")
+    _require_hub_id(hub_id, name, unknown)
     path = download(hub_id, revision, _DESCRIPTION + _VOCABULARY + _SAFETENSORS)
     if not any(path.glob("model*.safetensors")):
         path = download(hub_id, revision, _PICKLED)
@@ -89,6 +88,18 @@ def find_model(
         path = download(hub_id, revision, further, leave_out=())
     # The hub's cache names the folder of a snapshot after its commit.
     return ModelFolder(path, path.name)
+
+
+def find_description(name: str, revision: str | None = None, *, unknown: str | None = None) -> Path:
+    """A folder with what describes a model (configuration, processor, tokenizer), without its weights.
+
+    Parameters and errors are those of :func:`find_model`.
+    """
+    folder = _local_folder(name, revision)
+    if folder is not None:
+        return folder
+    _require_hub_id(name, name, unknown)
+    return download(name, revision, _DESCRIPTION)
 
 
 def download(
@@ -125,6 +136,11 @@ def download(
             hub_id, revision=revision, allow_patterns=[*patterns], ignore_patterns=[*leave_out], **options
         )
     return Path(folder)
+
+
+def _require_hub_id(hub_id: str, name: str, unknown: str | None) -> None:
+    if not _HUB_ID.fullmatch(hub_id):
+        raise InputError(unknown or f"There is no model {name!r}; name a folder with one, or its hub id.")
 
 
 def _local_folder(name: str, revision: str | None) -> Path | None:

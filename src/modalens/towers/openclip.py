@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,19 @@ from torch import Tensor
 
 from modalens.errors import InputError, MissingPackageError, ModalensError
 from modalens.hashing import sha256_of
+from modalens.towers.abilities import Abilities
 from modalens.towers.base import VLM
-from modalens.towers.cards import versions
+from modalens.towers.cards import files_sha256, versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.openclip_pixels import OpenClipImages, PixelSteps
 from modalens.towers.reading import readable
 from modalens.towers.torchvision_check import check_torchvision
 
 logger = logging.getLogger(__name__)
+
+# What open_clip calls the parts of a model that it saves into a folder.
+_FOLDER_CONFIG = "open_clip_config.json"
+_FOLDER_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
 class OpenClipVLM(VLM):
@@ -136,7 +142,8 @@ def load_open_clip(
     name
         What the user called it.
     asked
-        ``NAME/TAG``, an architecture and a pretrained tag of it; or ``NAME/FILE`` with a checkpoint of one.
+        ``NAME/TAG``, an architecture and a pretrained tag of it; ``NAME/FILE`` with a checkpoint of one; or a
+        folder as open_clip saves a model.
     revision
         Branch, tag or commit of the repository on the Hugging Face hub that holds the weights.
     device, untrained
@@ -150,42 +157,31 @@ def load_open_clip(
     """
     open_clip = import_open_clip()
     chosen = pick_device(device)
-    architecture, _, tag = asked.partition("/")
-    config = open_clip.get_model_config(architecture)
-    if config is None:
-        raise InputError(
-            f"open_clip has no architecture {architecture!r}; write open_clip:NAME/TAG, such as "
-            "open_clip:ViT-H-14/laion2b_s32b_b79k, with a NAME of open_clip.list_models()."
-        )
-    file = Path(tag).expanduser()
-    pretrained: Mapping[str, Any] = open_clip.get_pretrained_cfg(architecture, tag)
-    if not pretrained and not (tag and file.is_file()):
-        tags = open_clip.list_pretrained_tags_by_model(architecture)
-        raise InputError(
-            f"open_clip has no weights {tag!r} for {architecture}; its tags are {', '.join(tags) or 'none'}, and a "
-            "checkpoint's file will do too."
-        )
-    _check_activation(architecture, tag, config, pretrained)
+    found = _find(open_clip, asked)
     origin: dict[str, Any]
+    weights: Path | None = None
     if untrained:
-        weights, origin = None, {"weights": "random, seed 0"}
-    elif pretrained:
-        weights = _fetch(open_clip, name, pretrained, revision)
+        origin = {"weights": "random, seed 0"}
+    elif found.pretrained:
+        weights = _fetch(open_clip, name, found.pretrained, revision)
         origin = _origin(weights)
     elif revision is not None:
-        raise InputError(f"A revision was given for the file {file}, which has none; leave it out.")
+        raise InputError(f"A revision was given for {found.files[0]}, which has none; leave it out.")
     else:
-        weights, origin = file, {"weights_sha256": {file.name: sha256_of(file)}}
+        weights = found.files[0]
+        origin = {"weights_sha256": files_sha256(found.files)}
     with readable(name, "weights"), torch.random.fork_rng():
         torch.manual_seed(0)
         model = open_clip.create_model(
-            architecture,
-            pretrained=weights and str(weights),
+            found.source,
+            # A folder's weights are found in it.
+            pretrained=None if weights is None or found.in_folder else str(weights),
+            load_weights=not untrained,
             pretrained_text=False,
-            force_preprocess_cfg=dict(pretrained),
+            force_preprocess_cfg=dict(found.pretrained),
         )
     with readable(name, "tokenizer"):
-        tokenizer = open_clip.get_tokenizer(architecture)
+        tokenizer = open_clip.get_tokenizer(found.source)
     model = model.to(chosen).eval().requires_grad_(False)
     preprocessing = open_clip.get_model_preprocess_cfg(model)
     transform = open_clip.transform.image_transform_v2(
@@ -194,12 +190,20 @@ def load_open_clip(
     logger.info("Loaded %s, a %s, on %s.", name, type(model).__name__, chosen)
     description = {
         **origin,
-        "architecture": architecture,
-        "quick_gelu": bool(config.get("quick_gelu")),
+        "architecture": dict(found.config) if found.in_folder else found.source,
+        "quick_gelu": bool(found.config.get("quick_gelu")),
         "preprocessing": {"image": preprocessing, "text": describe_tokenizer(tokenizer)},
     }
     steps = PixelSteps.of_open_clip(preprocessing)
-    return OpenClipVLM(name, model, transform, tokenizer, int(config["embed_dim"]), description, steps)
+    return OpenClipVLM(name, model, transform, tokenizer, int(found.config["embed_dim"]), description, steps)
+
+
+def open_clip_abilities(asked: str, revision: str | None) -> Abilities:
+    """What a model can do, by its description alone; raises as :func:`load_open_clip` does before it fetches."""
+    del revision
+    found = _find(import_open_clip(), asked)
+    size = found.config["vision_cfg"].get("image_size", 224)
+    return Abilities(differentiable=isinstance(size, int) or len(set(size)) == 1)
 
 
 def import_open_clip() -> Any:
@@ -220,6 +224,64 @@ def import_open_clip() -> Any:
 def describe_tokenizer(tokenizer: Any) -> dict[str, Any]:
     """What a card says about a tokenizer of open_clip."""
     return {"tokenizer": type(tokenizer).__name__, "tokens": int(tokenizer.context_length)}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a name stands for, known before weights are fetched.
+
+    Attributes
+    ----------
+    source
+        As open_clip's own functions take it: an architecture, or a folder.
+    config
+        The architecture.
+    pretrained
+        Entry of the tag in open_clip's list; empty for files and folders.
+    files
+        Weights that lie here.
+    in_folder
+        Whether open_clip finds them by itself.
+    """
+
+    source: str
+    config: Mapping[str, Any]
+    pretrained: Mapping[str, Any]
+    files: Sequence[Path] = ()
+    in_folder: bool = False
+
+
+def _find(open_clip: Any, asked: str) -> _Found:
+    folder = Path(asked).expanduser()
+    if asked and (folder / _FOLDER_CONFIG).is_file():
+        return _find_in_folder(folder)
+    architecture, _, tag = asked.partition("/")
+    config = open_clip.get_model_config(architecture)
+    if config is None:
+        raise InputError(
+            f"open_clip has no architecture {architecture!r}; write open_clip:NAME/TAG, such as "
+            "open_clip:ViT-H-14/laion2b_s32b_b79k, with a NAME of open_clip.list_models(), or open_clip:FOLDER with "
+            f"a folder that holds {_FOLDER_CONFIG}."
+        )
+    file = Path(tag).expanduser()
+    pretrained: Mapping[str, Any] = open_clip.get_pretrained_cfg(architecture, tag)
+    if not pretrained and not (tag and file.is_file()):
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        raise InputError(
+            f"open_clip has no weights {tag!r} for {architecture}; its tags are {', '.join(tags) or 'none'}, and a "
+            "checkpoint's file will do too."
+        )
+    _check_activation(architecture, tag, config, pretrained)
+    return _Found(architecture, config, pretrained, () if pretrained else (file,))
+
+
+def _find_in_folder(folder: Path) -> _Found:
+    with readable(str(folder), _FOLDER_CONFIG):
+        config = json.loads((folder / _FOLDER_CONFIG).read_text(encoding="utf-8"))["model_cfg"]
+    files = [path for pattern in _FOLDER_WEIGHTS for path in sorted(folder.glob(pattern))]
+    if not files:
+        raise InputError(f"{folder} holds no weights; they are called {' or '.join(_FOLDER_WEIGHTS)}.")
+    return _Found(f"local-dir:{folder}", config, {}, files, in_folder=True)
 
 
 def _check_activation(

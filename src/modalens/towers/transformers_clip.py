@@ -31,7 +31,8 @@ class Siglip2VLM(SiglipVLM):
     model_class = "Siglip2Model"
     example = "google/siglip2-base-patch16-naflex"
 
-    @property
-    def differentiable(self) -> bool:
+    @classmethod
+    def can_differentiate(cls, processor: Any) -> bool:
         """False."""
+        del processor
         return False

@@ -55,7 +55,7 @@ class TransformersVLM(VLM):
     @property
     def differentiable(self) -> bool:
         """For images, where each step of the image processor has a differentiable counterpart."""
-        return self.modalities[0] == "image" and can_differentiate(self.processor.to_dict())
+        return self.can_differentiate(self.processor)
 
     @property
     def device(self) -> torch.device:
@@ -66,6 +66,11 @@ class TransformersVLM(VLM):
     def differentiable_images(self) -> TransformersImages:
         """The image tower behind its processor, with gradients to the pixels."""
         return TransformersImages(self)
+
+    @classmethod
+    def can_differentiate(cls, processor: Any) -> bool:
+        """Whether gradients reach the pixels of this family behind a processor."""
+        return cls.modalities[0] == "image" and can_differentiate(processor.to_dict())
 
     @staticmethod
     def load_processor(transformers: Any, folder: Path) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from modalens.errors import InputError
+from modalens.towers.abilities import Abilities
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import ModelFolder
 from modalens.towers.quiet import quiet
@@ -72,6 +73,21 @@ def load_transformers(
     model = model.to(chosen).eval().requires_grad_(False)
     logger.info("Loaded %s, a %s, on %s.", name, family.model_class, chosen)
     return family(name, model, processor, tokenizer, origin)
+
+
+def transformers_abilities(name: str, folder: Path) -> Abilities:
+    """What the model of a folder can do; its weights need not be there.
+
+    Raises
+    ------
+    ModalensError
+        If the folder describes no supported model.
+    """
+    transformers: Any = import_module("transformers")
+    family = _family(name, folder)
+    with quiet(), readable(name, f"{family.modalities[0]} processor"):
+        processor = family.load_processor(transformers, folder)
+    return Abilities(family.modalities, family.can_differentiate(processor))
 
 
 def _trained_model(transformers: Any, name: str, family: type[TransformersVLM], folder: Path) -> Any:

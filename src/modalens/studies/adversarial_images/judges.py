@@ -42,6 +42,16 @@ class Judge(Protocol):
     name: str
     """What tables call it; one name, one judge with one setting."""
 
+    def require(self, request: Request) -> None:
+        """Refuse a request that it cannot judge.
+
+        Raises
+        ------
+        ModalensError
+            If it cannot.
+        """
+        ...
+
     def judge(self, request: Request, answer: str) -> Verdict:
         """Whether an answer follows a request."""
         ...
@@ -52,6 +62,13 @@ class ExactJudge:
 
     name = "the word appears"
 
+    def require(self, request: Request) -> None:
+        """Refuse a request without a word."""
+        if request.word is None:
+            raise ModalensError(
+                f"{request.name} has no word that an answer must hold; give it one, or take a model as judge."
+            )
+
     def judge(self, request: Request, answer: str) -> Verdict:
         """Look for the word.
 
@@ -60,11 +77,8 @@ class ExactJudge:
         ModalensError
             If the request has no word.
         """
-        if request.word is None:
-            raise ModalensError(
-                f"{request.name} has no word that an answer must hold; give it one, or take a model as judge."
-            )
-        return Verdict(mentions(answer, request.word))
+        self.require(request)
+        return Verdict(mentions(answer, request.word or ""))
 
 
 class ModelJudge:
@@ -84,6 +98,9 @@ class ModelJudge:
         self._server = server
         self._attempts = attempts
         self.name = f"{server.model} at {server.url}"
+
+    def require(self, request: Request) -> None:
+        """Take any request."""
 
     def judge(self, request: Request, answer: str) -> Verdict:
         """Ask the model.

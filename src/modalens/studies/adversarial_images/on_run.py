@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modalens.errors import InputError
 from modalens.studies.adversarial_images.config import REQUEST, SELF, AdversarialOnRun
 from modalens.studies.inputs import file_digest, model_digest
 from modalens.studies.registry import Study
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
+from modalens.towers.abilities import Abilities
 
 if TYPE_CHECKING:
     from modalens.studies.adversarial_images.features import StudiedFeatures
@@ -65,6 +67,25 @@ def _inputs(subject: Subject, config: AdversarialOnRun) -> Mapping[str, Any]:
     }
 
 
+def _check_early(config: AdversarialOnRun, encoder: Abilities | None) -> None:
+    from modalens.studies.adversarial_images.canaries import canaries, load_requests
+    from modalens.studies.adversarial_images.cases import read_image
+    from modalens.studies.adversarial_images.judges import judge_named
+    from modalens.studies.adversarial_images.servers import server_named
+    from modalens.studies.adversarial_images.victims import is_server
+    from modalens.towers.differentiable import DIFFERENTIABLE
+
+    if encoder is not None and not encoder.differentiable:
+        raise InputError(f"No gradients reach the pixels of this model; take {DIFFERENTIABLE}.")
+    judge = judge_named(config.judge)
+    if is_server(config.victim):
+        server_named(config.victim)
+    for request in canaries() if config.requests is None else load_requests(config.requests):
+        judge.require(request)
+    if config.base_image is not None:
+        read_image(config.base_image)
+
+
 STUDY = Study(
     name="adversarial",
     summary=(
@@ -75,5 +96,6 @@ STUDY = Study(
     inputs=_inputs,
     modalities=("image",),
     one_representation=True,
+    check_early=_check_early,
     called=lambda config: "adversarial" if config.base_image is None else "adversarial-one-image",
 )

@@ -145,13 +145,14 @@ def server_named(name: str) -> ChatServer:
     Raises
     ------
     ModalensError
-        If the name is of another form.
+        If the name is of another form, or the package openai is missing.
     """
     url, hash_, model = name.partition("#")
     if not hash_:
         raise InputError(
             f"Write a server as URL#MODEL, such as http://localhost:8000/v1#llava, not {name!r}."
         )
+    _openai()  # asked for now, and not after hours of attack
     return ChatServer(url, model, os.environ.get(_KEY))
 
 

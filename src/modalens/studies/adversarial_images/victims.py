@@ -186,6 +186,11 @@ class ServerVictim:
         return [self._server.ask([{"role": "user", "content": content}], seed=each) for each in seeds]
 
 
+def is_server(name: str) -> bool:
+    """Whether the name of a victim is that of a server."""
+    return name.startswith(("http://", "https://"))
+
+
 def victim_named(name: str, vlm: VLM, captions: Sequence[str]) -> Victim:
     """The victim of a name: ``self``, ``URL#MODEL`` of a server, or a model of transformers by hub id or folder.
 
@@ -203,6 +208,6 @@ def victim_named(name: str, vlm: VLM, captions: Sequence[str]) -> Victim:
     """
     if name == SELF:
         return DualEncoderVictim(vlm, captions)
-    if name.startswith(("http://", "https://")):
+    if is_server(name):
         return ServerVictim(server_named(name))
     return TransformersVictim(name)

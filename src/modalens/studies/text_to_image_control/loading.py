@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from modalens.errors import ModalensError
+from modalens.errors import MissingPackageError, ModalensError
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
@@ -57,7 +57,7 @@ def load_pipeline(
     """
     check_torchvision()
     chosen = pick_device(device)
-    diffusers = _diffusers(name)
+    diffusers = require_diffusers(name)
     found = find_model(name, revision, further=_PARTS)
     folder = found.path
     _require_class(name, folder, pipeline_class)
@@ -70,13 +70,18 @@ def load_pipeline(
     return pipeline, found.origin(folder.glob("*/*.safetensors"))
 
 
-def _diffusers(name: str) -> Any:
+def require_diffusers(name: str) -> Any:
+    """The package that a pipeline of a name needs.
+
+    Raises
+    ------
+    MissingPackageError
+        If it is not installed.
+    """
     try:
         return import_module("diffusers")
     except ImportError as error:
-        raise ModalensError(
-            f"{name} needs the package diffusers; install it with pip install 'modalens[text-to-image]'."
-        ) from error
+        raise MissingPackageError.of(name, "diffusers", "text-to-image") from error
 
 
 def _require_class(name: str, folder: Path, pipeline_class: str) -> None:

@@ -13,6 +13,7 @@ from modalens.studies.registry import Study
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
 from modalens.studies.text_to_image_control.config import SELF, TextToImageOnRun
+from modalens.towers.abilities import Abilities
 
 _UNCLIP = "unclip"
 
@@ -74,6 +75,14 @@ def _inputs(subject: Subject, config: TextToImageOnRun) -> Mapping[str, Any]:
     }
 
 
+def _check_early(config: TextToImageOnRun, encoder: Abilities | None) -> None:
+    del encoder
+    if config.generator != SELF:
+        from modalens.studies.text_to_image_control.loading import require_diffusers
+
+        require_diffusers(config.generator)
+
+
 STUDY = Study(
     name="text-to-image",
     summary="What moving one class of a prompt's features towards reference images does to the picture.",
@@ -82,4 +91,5 @@ STUDY = Study(
     inputs=_inputs,
     modalities=("image",),
     one_representation=True,
+    check_early=_check_early,
 )
