@@ -305,6 +305,10 @@ def test_the_papers_recipe_runs_on_stand_ins(tmp_path: Path) -> None:
     written = (tmp_path / "clip/comparison/comparison.md").read_text(encoding="utf-8")
     assert written == as_markdown(own)
     assert "| images | without image |" in written
+    assert written.startswith("# Stand-ins, not results")
+    assert own.stand_ins
     for run in ("clip", "vit-h", "generator"):
-        assert (tmp_path / run / "report/report.html").stat().st_size > 100_000
+        page = (tmp_path / run / "report/report.html").read_text(encoding="utf-8")
+        assert len(page) > 100_000
+        assert "<h1>Stand-ins, not results: " in page
     assert all(each.seconds is None for each in run_recipe(recipe, tmp_path))

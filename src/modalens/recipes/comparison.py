@@ -1,13 +1,17 @@
 """Every number the papers publish beside the same number of a run, and the difference."""
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from modalens.errors import ModalensError
-from modalens.interpret import PUBLISHED
-from modalens.runs.interpretation import SIDES
+from modalens.interpret.published import PUBLISHED, PUBLISHED_V1, PublishedInterpretability
+from modalens.recipes.published import ADVERSARIAL_V1, GENDER_ACCURACY, GENDER_ACCURACY_V1, MALE_WORDS
+from modalens.runs.interpretation import SIDES, Interpretation
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import representations
@@ -18,15 +22,52 @@ from modalens.studies.result import RESULT_NAME, StudyResult
 from modalens.version import __version__
 
 COLUMNS = ("table", "of", "measure", "here", "low", "high", "published", "difference")
-_KIND, _SCHEMA_VERSION = "modalens comparison", 1
+_KIND, _SCHEMA_VERSION = "modalens comparison", 2
 # What the papers call a run's representations.
 _CALLED = {"raw": "CLIP", "sae": "CLIP+SAE", "ncl": "CLIP+NCL"}
-_METRICS = ("embsim", "winrate")
+_TABLES = (
+    ("Interpretability (Beyond Cross-Modal Alignment, Tables A1 and A2)", PUBLISHED),
+    ("Interpretability (Multi-Faceted Monosemanticity, version 1, Tables 1 and 2)", PUBLISHED_V1),
+)
+_UNPUBLISHED = "Interpretability, forms without a published number"
+_ATTRIBUTE, _VALUE = "gender", "male"
+
+
+class Row(NamedTuple):
+    """A number of ours with its 95 % interval, beside the published one; NaN for what there is not."""
+
+    table: str
+    of: str
+    measure: str
+    here: float
+    low: float
+    high: float
+    published: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A run beside the papers.
+
+    Attributes
+    ----------
+    numbers
+        A number each row, with columns :data:`COLUMNS`.
+    words
+        Frequent words of the captions of one value, beside the published ones: columns ``from`` (``here`` or
+        ``published``), ``share`` and ``words``; without rows where the study was not made.
+    stand_ins
+        Whether stand-ins took the place of models and data, so that the numbers mean nothing.
+    """
+
+    numbers: pd.DataFrame
+    words: pd.DataFrame
+    stand_ins: bool = False
 
 
 def compare(
     run: RunFolder, *, declip: RunFolder | None = None, removal: RunFolder | None = None
-) -> pd.DataFrame:
+) -> Comparison:
     """Published numbers beside those of a run.
 
     Parameters
@@ -37,22 +78,19 @@ def compare(
     declip, removal
         The same pairs through DeCLIP; the run of the removal test. None leaves their tables out.
 
-    Returns
-    -------
-    DataFrame
-        Columns :data:`COLUMNS`: a number each row, ours with its 95 % interval (NaN where it has none), and ours
-        less the published one.
-
     Raises
     ------
     ModalensError
         If there is nothing to compare, or a result is damaged.
     """
+    interpreted = _interpreted(run, _CALLED)
+    if declip is not None:
+        interpreted |= _interpreted(declip, {"raw": "DeCLIP"})
+    gender = _result(run, _ATTRIBUTE, "sae") or _result(run, _ATTRIBUTE, "raw")
     rows = [
-        *_interpretability(run, _CALLED),
-        *([] if declip is None else _interpretability(declip, {"raw": "DeCLIP"})),
-        *([] if removal is None else _removal(removal)),
-        *_gender(run),
+        *_interpretability(interpreted),
+        *(_removal(_result(removal, "removal", "raw")) if removal is not None else ()),
+        *_gender(gender),
         *_adversarial(run),
     ]
     if not rows:
@@ -60,22 +98,31 @@ def compare(
             f"Nothing that the papers publish was measured in {run.folder}; interpret it first."
         )
     table = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
-    return table.assign(difference=table["here"] - table["published"])
+    numbers = table.assign(difference=table["here"] - table["published"])
+    return Comparison(numbers, _words(gender), run.of_stand_ins)
 
 
-def write_comparison(table: pd.DataFrame, folder: Path) -> None:
+def write_comparison(found: Comparison, folder: Path) -> None:
     """Write ``comparison.json`` and ``comparison.md``."""
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    document = {"modalens": __version__, "rows": rows}
+    rows, words = (
+        frame.astype(object).where(frame.notna(), None).to_dict("records")
+        for frame in (found.numbers, found.words)
+    )
+    document = {"modalens": __version__, "stand_ins": found.stand_ins, "rows": rows, "words": words}
     write_document(folder / "comparison.json", _KIND, _SCHEMA_VERSION, document)
     with whole_file(folder / "comparison.md") as partial:
-        partial.write_text(as_markdown(table), encoding="utf-8")
+        partial.write_text(as_markdown(found), encoding="utf-8")
 
 
-def as_markdown(table: pd.DataFrame) -> str:
+def as_markdown(found: Comparison) -> str:
     """The comparison for people, one table of Markdown for each of the papers'."""
-    parts = []
-    for name, rows in table.groupby("table", sort=False):
+    parts = ["# Published numbers beside those measured here"]
+    if found.stand_ins:
+        parts = [
+            "# Stand-ins, not results: published numbers beside those of stand-ins",
+            "Stand-ins took the place of models and data, so the numbers here and the differences mean nothing.",
+        ]
+    for name, rows in found.numbers.groupby("table", sort=False):
         lines = [
             f"## {name}",
             "",
@@ -88,68 +135,107 @@ def as_markdown(table: pd.DataFrame) -> str:
             cells = (of, measure, _number(here), interval, _number(published), _number(difference, "+"))
             lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))
+    if len(found.words):
+        lines = [
+            f"## Words of {_VALUE} captions by share of TextD (Beyond Cross-Modal Alignment, Table A3)",
+            "",
+            "| | share | words |",
+            "|---|--:|---|",
+        ]
+        for row in found.words.to_dict("records"):
+            lines.append(f"| {row['from']} | {row['share']:.2f} | {row['words'].replace('|', ' ')} |")
+        parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
 def _number(value: float, sign: str = "") -> str:
-    return "" if isnan(value) else f"{value:{sign}.3f}"
+    if isnan(value):
+        return ""
+    return f"{value:{sign}.3f}" if value != round(value) or abs(value) < 2 else f"{value:{sign}.0f}"
 
 
-_Row = tuple[str, str, str, float, float, float, float]
+def _interpreted(run: RunFolder, called: Mapping[str, str]) -> dict[str, Interpretation]:
+    """Interpretations of a run by what the papers call its representations."""
+    found = {
+        called[each.name]: load_interpretation(each) for each in representations(run) if each.name in called
+    }
+    return {name: known for name, known in found.items() if known is not None}
 
 
-def _interpretability(run: RunFolder, called: dict[str, str]) -> list[_Row]:
-    rows: list[_Row] = []
-    table = "Interpretability (Beyond Cross-Modal Alignment, Tables A1 and A2)"
-    for each in representations(run):
-        found = load_interpretation(each)
-        if each.name not in called or found is None:
-            continue
-        name = called[each.name]
-        published = PUBLISHED[name]
-        for metric in _METRICS:
-            for side in SIDES:
-                average = found.fidelity.average(metric, side)
-                theirs = getattr(published, f"{metric}_{side}")
-                rows.append(
-                    (table, name, f"{metric}, {side}s", average.mean, average.low, average.high, theirs)
-                )
-            for side, way in zip(SIDES, ("visual", "textual"), strict=True):
-                fidelity = found.fidelity.fidelity(metric, side)
-                theirs = getattr(published, f"{way}_{metric}")
-                what = f"{way} fidelity by {metric}"
-                rows.append((table, name, what, fidelity.value, fidelity.low, fidelity.high, theirs))
-    return rows
+def _interpretability(interpreted: Mapping[str, Interpretation]) -> Iterator[Row]:
+    """EmbSim in the elementwise form, which is the published one; the other form stands by itself."""
+    for table, published in _TABLES:
+        for name, known in interpreted.items():
+            yield from _as_published(table, name, known, published[name])
+            if published is PUBLISHED_V1:
+                yield _between_modalities(table, name, known, published[name])
+    for name, known in interpreted.items():
+        for side in SIDES:
+            average = known.fidelity.average("embsim", side)
+            what = f"EmbSim as ratio of means, {side}s"
+            yield Row(_UNPUBLISHED, name, what, average.mean, average.low, average.high, nan)
 
 
-def _removal(run: RunFolder) -> list[_Row]:
-    result = _result(run, "removal", "raw")
+def _as_published(
+    table: str, name: str, known: Interpretation, published: PublishedInterpretability
+) -> Iterator[Row]:
+    fidelity = known.fidelity
+    for metric, written, theirs in (
+        ("embsim_elementwise", "EmbSim (elementwise)", "embsim"),
+        ("winrate", "WinRate", "winrate"),
+    ):
+        for side in SIDES:
+            average = fidelity.average(metric, side)
+            number = getattr(published, f"{theirs}_{side}")
+            yield Row(table, name, f"{written}, {side}s", average.mean, average.low, average.high, number)
+        for side, way in zip(SIDES, ("visual", "textual"), strict=True):
+            found = fidelity.fidelity(metric, side)
+            number = getattr(published, f"{way}_{theirs}")
+            if not isnan(number):
+                what = f"{way} fidelity by {written}"
+                yield Row(table, name, what, found.value, found.low, found.high, number)
+
+
+def _between_modalities(
+    table: str, name: str, known: Interpretation, published: PublishedInterpretability
+) -> Row:
+    """The last column of the first version's Table 1."""
+    ours = [known.fidelity.average("winrate", side).mean for side in SIDES]
+    theirs = abs(published.winrate_image - published.winrate_text)
+    what = "WinRate, difference of images and texts"
+    return Row(table, name, what, abs(ours[0] - ours[1]), nan, nan, round(theirs, 3))
+
+
+def _removal(result: StudyResult | None) -> Iterator[Row]:
     if result is None:
-        return []
+        return
     found = {(row["modality"], row["without"]): row for row in result.tables["removal"].to_dict("records")}
-    rows: list[_Row] = []
-    table = "Removal (ViT-H/14 on COCO)"
-    for each in PUBLISHED_REMOVAL:
-        row = found.get((each.modality, each.without))
-        if row is None:
-            continue
+    table = "Removal (ViT-H/14 on COCO; Beyond Cross-Modal Alignment, Table 1)"
+    told = [
+        (each, found[key]) for each in PUBLISHED_REMOVAL if (key := (each.modality, each.without)) in found
+    ]
+    for each, row in told:
+        if each.modality == "image":
+            number = float(row["removed"])
+            yield Row(table, "features", f"{each.without} class", number, nan, nan, float(each.removed))
+    for each, row in told:
         of = f"{each.modality}s"
         if each.without == "image":
-            rows.append((table, of, "whole", row["whole"], row["whole_low"], row["whole_high"], each.whole))
+            yield Row(table, of, "whole", row["whole"], row["whole_low"], row["whole_high"], each.whole)
         for what, value, theirs in (
             (f"without {each.without}", "accuracy", each.accuracy),
             (f"random, as many as {each.without}", "random", each.random),
         ):
-            rows.append((table, of, what, row[value], row[f"{value}_low"], row[f"{value}_high"], theirs))
-    return rows
+            yield Row(table, of, what, row[value], row[f"{value}_low"], row[f"{value}_high"], theirs)
 
 
-def _gender(run: RunFolder) -> list[_Row]:
-    result = _result(run, "gender", "sae") or _result(run, "gender", "raw")
+def _gender(result: StudyResult | None) -> Iterator[Row]:
     if result is None:
-        return []
-    rows: list[_Row] = []
-    for name, key in (("changes_by_input", "input"), ("changes_by_value", "value")):
+        return
+    for name, key, where in (
+        ("changes_by_input", "input", "Multi-Faceted Monosemanticity, version 2, Table 1"),
+        ("changes_by_value", "value", "Beyond Cross-Modal Alignment, Table 2"),
+    ):
         frame = result.tables[name]
         changes = [column for column in frame.columns if f"{column}_low" in frame.columns]
         theirs = frame[frame["source"] == "published"].set_index(key)
@@ -159,21 +245,58 @@ def _gender(run: RunFolder) -> list[_Row]:
                 if not isnan(published):
                     what = f"change in %, {change.replace('_', ' ')}"
                     ours = (row[change], row[f"{change}_low"], row[f"{change}_high"])
-                    rows.append(("Gender", str(row[key]), what, *ours, published))
-    return rows
+                    yield Row(f"Gender ({where})", str(row[key]), what, *ours, published)
+    yield from _gender_accuracy(result.tables["accuracy"])
 
 
-def _adversarial(run: RunFolder) -> list[_Row]:
-    # The published defence is on the embeddings' own dimensions, of requests smuggled into one image.
-    result = _result(run, "adversarial-one-image", "raw") or _result(run, "adversarial", "raw")
+def _gender_accuracy(accuracy: pd.DataFrame) -> Iterator[Row]:
+    """Accuracies themselves: with all features in the latest paper, and by set in the first version."""
+    whole = accuracy[accuracy["kind"] == "whole"].set_index("input")
+    size = accuracy.loc[accuracy["kind"] == "class", "removed"].max()
+    by_set = accuracy[accuracy["removed"] == size]
+    for modality, published in GENDER_ACCURACY.items():
+        if modality in whole.index:
+            table = "Gender (Beyond Cross-Modal Alignment, appendix A.5.1)"
+            yield Row(table, modality, "accuracy, whole", *_accuracy(whole.loc[modality]), published)
+    for modality, numbers in GENDER_ACCURACY_V1.items():
+        for without, published in numbers.items():
+            rows = whole if without == "whole" else by_set[by_set["without"] == without].set_index("input")
+            if modality in rows.index:
+                what = "accuracy, whole" if without == "whole" else f"accuracy, without {without}"
+                table = "Gender (Multi-Faceted Monosemanticity, version 1, Table 6)"
+                yield Row(table, modality, what, *_accuracy(rows.loc[modality]), published)
+
+
+def _accuracy(row: "pd.Series[Any]") -> tuple[float, float, float]:
+    return float(row["accuracy"]), float(row["accuracy_low"]), float(row["accuracy_high"])
+
+
+def _words(result: StudyResult | None) -> pd.DataFrame:
+    """Frequent words by share, ours and the published ones."""
+    columns = ["from", "share", "words"]
+    if result is None or "words" not in result.tables:
+        return pd.DataFrame(columns=columns)
+    ours = result.tables["words"]
+    ours = ours[ours["value"] == _VALUE]
+    rows = [("here", share, words) for share, words in zip(ours["share"], ours["frequent"], strict=True)]
+    rows += [("published", share, words) for share, words in MALE_WORDS.items()]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _adversarial(run: RunFolder) -> Iterator[Row]:
+    """On the embeddings' own features, as the papers have it; on SAE features where those alone were attacked."""
+    result = _result(run, "adversarial", "raw") or _result(run, "adversarial", "sae")
     if result is None:
-        return []
-    frame = result.tables["success"]
-    return [
-        ("Adversarial images", str(row["set"]), "success", row["rate"], row["rate_low"], row["rate_high"],
-         row["published"])
-        for row in frame[frame["published"].notna()].to_dict("records")
-    ]  # fmt: skip
+        return
+    rows = result.tables["success"].dropna(subset=["published"]).to_dict("records")
+    published: tuple[tuple[str, Callable[[Mapping[Any, Any]], float]], ...] = (
+        ("Beyond Cross-Modal Alignment, Table 3", lambda row: row["published"]),
+        ("Multi-Faceted Monosemanticity, version 1, Table 8", lambda row: ADVERSARIAL_V1[row["set"]]),
+    )
+    for where, number in published:
+        for row in rows:
+            ours = (row["rate"], row["rate_low"], row["rate_high"])
+            yield Row(f"Adversarial images ({where})", str(row["set"]), "success", *ours, number(row))
 
 
 def _result(run: RunFolder, study: str, representation: str) -> StudyResult | None:

@@ -71,6 +71,8 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
             logger.info("Step %s", step.name)
             started = time.monotonic()
             with _named(step):
+                if recipe.smoke:
+                    run.mark_stand_ins()
                 STEPS[step.do].do(out, run, *step.configs())
             seconds = time.monotonic() - started
             _write(out, step, {"key": key, "done": True, "seconds": round(seconds, 3)})

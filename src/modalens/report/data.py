@@ -174,6 +174,8 @@ class ReportData:
         Heading of the page.
     summary
         What was measured on what, in one to three sentences.
+    warning
+        What a reader must know before any number, shown under the title; empty for nothing.
     main
         The encoder under study.
     baselines
@@ -213,6 +215,7 @@ class ReportData:
     studies: Sequence[StudyOf] = ()
     galleries: Sequence[Gallery] = ()
     previews: Samples = field(default_factory=dict)
+    warning: str = ""
 
     def __post_init__(self) -> None:
         """Check what the rest of the report relies on."""

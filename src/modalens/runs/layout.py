@@ -5,11 +5,13 @@ from pathlib import Path
 
 from modalens.errors import ModalensError
 from modalens.store import EmbeddingStore
+from modalens.store.atomic import write_text
 from modalens.store.embeddings import IMAGE_FOLDER
 
 _EMBEDDINGS = "embeddings"
 _FEATURES = "features"
 _MODEL = "config.json"
+_STAND_INS = "STAND-INS.txt"
 # Where features go that others take the place of.
 REPLACED = "replaced"
 
@@ -122,6 +124,18 @@ class RunFolder:
     def samples(self) -> Path:
         """Folder of the samples' embeddings."""
         return self.folder / "samples"
+
+    @property
+    def of_stand_ins(self) -> bool:
+        """Whether stand-ins took the place of models and data, so that its numbers mean nothing."""
+        return (self.folder / _STAND_INS).is_file()
+
+    def mark_stand_ins(self) -> None:
+        """Have every page of the run say that its numbers mean nothing."""
+        write_text(
+            self.folder / _STAND_INS,
+            "Stand-ins took the place of models and data: the numbers mean nothing.\n",
+        )
 
     def study(self, name: str) -> Path:
         """Folder of a study's results."""

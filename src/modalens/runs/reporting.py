@@ -49,6 +49,10 @@ _BASELINES = {
         "the fixed temperature",
     ),
 }
+_STAND_INS = "Stand-ins, not results"
+_MEANS_NOTHING = (
+    "Stand-ins took the place of models and data in this run: no number on this page means anything."
+)
 _SAMPLES = 12
 _SAMPLE_SCALE = 1.5
 
@@ -108,8 +112,10 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
         main = replace(main, said="the demo encoder")
     beside = _baselines(run, scores)
     galleries = _galleries(shown, config)
+    title = config.title or f"The modality gap of {main.spoken}"
     data = ReportData(
-        title=config.title or f"The modality gap of {main.spoken}",
+        title=f"{_STAND_INS}: {title}" if run.of_stand_ins else title,
+        warning=_MEANS_NOTHING if run.of_stand_ins else "",
         summary=_summary(name, source, scores, len(store)),
         main=main,
         baselines=[each for each, _ in beside],
