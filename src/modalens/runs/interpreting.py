@@ -21,21 +21,24 @@ from modalens.interpret import (
     nearest_features,
     top_samples,
 )
+from modalens.pairs.modality import OWN
 from modalens.runs.along_training import mono_along_training
 from modalens.runs.choice import RAW, Scope, all_of
 from modalens.runs.inputs import interpretation_kept
 from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig, SampleSets
+from modalens.runs.judging import OWN_CARD
+from modalens.runs.label_judge import LABELS, label_vectors
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
-from modalens.runs.samples import embed_samples, samples_folder
+from modalens.runs.samples import embed_samples, samples_folder, shown_by
 from modalens.runs.scoring import score_into
+from modalens.statistics.groups import repeated_rows
 from modalens.store import PairStore
 from modalens.store.kept import kept_or_made, read_inputs
 from modalens.towers.samples import load_sample_embedder
 
 logger = logging.getLogger(__name__)
 
-OWN = "own"
 FOLDER = "interpret"
 _NEIGHBOURS = 6
 _DIRECTION_PAIRS = 2000
@@ -54,17 +57,20 @@ def collect_samples(
     config = config.judges(store.modalities)
     distinct, embeddings, cards = {}, {}, {}
     for side, name in (("image", config.image_embedder), ("text", config.text_embedder)):
-        if name == OWN:
-            cards[side] = {"model": "the embeddings under study"}
-            found = np.asarray(getattr(store, side).pick(rows)[:], dtype=np.float32)
+        if str(name).startswith(LABELS):
+            found, cards[side] = label_vectors(str(name), store, rows)
+            # Samples with the same labels are not the same sample.
+            alike = shown_by(store, side, rows)
         else:
-            embedder = load_sample_embedder(str(name), side)
-            cards[side] = embedder.card()
-            found = embed_samples(store, embedder, samples_folder(store, embedder, out, rows), rows)
-        seen: dict[bytes, int] = {}
-        for place, row in enumerate(found):
-            seen.setdefault(row.tobytes(), place)
-        distinct[side] = np.fromiter(seen.values(), dtype=np.int64)
+            if name == OWN:
+                cards[side] = {"model": OWN_CARD}
+                found = np.asarray(getattr(store, side).pick(rows)[:], dtype=np.float32)
+            else:
+                embedder = load_sample_embedder(str(name), side)
+                cards[side] = embedder.card()
+                found = embed_samples(store, embedder, samples_folder(store, embedder, out, rows), rows)
+            alike = repeated_rows(found)
+        distinct[side] = np.unique(alike, return_index=True)[1]
         embeddings[side] = found[distinct[side]]
     ids = {side: store.ids[rows[distinct[side]]] for side in SIDES}
     return SampleSets(rows, distinct, embeddings, ids, cards)

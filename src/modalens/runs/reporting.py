@@ -13,10 +13,11 @@ from modalens.features.quality import Quality
 from modalens.features.registry import kind_of_card
 from modalens.options import Options, option
 from modalens.pairs import load_pairs
-from modalens.pairs.modality import OWN, find_modality
+from modalens.pairs.modality import find_modality
 from modalens.report import (
     EncoderResult,
     InterpretedResult,
+    Judge,
     LearnedResult,
     ReportData,
     Sample,
@@ -26,11 +27,16 @@ from modalens.report import (
 from modalens.report.cards import Gallery
 from modalens.report.naming import Naming, counted_groups
 from modalens.runs.galleries import MOST, collect_previews, make_gallery
+from modalens.runs.interpretation import SIDES, Interpretation
+from modalens.runs.interpreting import FOLDER
+from modalens.runs.judging import shared
+from modalens.runs.label_judge import label_columns
 from modalens.runs.layout import LearnedFeatures, RunFolder
 from modalens.runs.representations import Representation
 from modalens.runs.scoring import Scores
 from modalens.runs.shown import Shown, find_shown, written
 from modalens.runs.training_record import TrainingRecord
+from modalens.store.kept import read_inputs
 from modalens.store.lock import alone_in
 from modalens.version import __version__
 
@@ -220,8 +226,6 @@ def _interpreted(shown: Shown) -> list[InterpretedResult]:
     """How interpretable features are, where that was measured."""
     results = []
     for name, known in shown.interpretations.items():
-        judges = (known.config.image_embedder, known.config.text_embedder)
-        sides = zip(known.mds.modalities, judges, strict=True)
         results.append(
             InterpretedResult(
                 written(name),
@@ -230,10 +234,26 @@ def _interpreted(shown: Shown) -> list[InterpretedResult]:
                 known.bridges.counts(),
                 known.bridges.shuffled_counts(),
                 known.along,
-                [side for side, judge in sides if judge == OWN],
+                _judges(shown, name, known),
             )
         )
     return results
+
+
+def _judges(shown: Shown, name: str, known: Interpretation) -> dict[str, Judge]:
+    """What said how alike samples are, by modality."""
+    each = next(one for one in shown.representations if one.name == name)
+    manifest = (each.embeddings or each.store).manifest
+    cards = (read_inputs(each.folder / FOLDER) or {}).get("embedders", {})
+    asked = (known.config.image_embedder, known.config.text_embedder)
+    return {
+        modality: Judge(
+            str(judge),
+            shared(cards.get(side, {}), {} if manifest is None else manifest.model),
+            tuple(label_columns(str(judge))),
+        )
+        for modality, side, judge in zip(known.mds.modalities, SIDES, asked, strict=True)
+    }
 
 
 def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:

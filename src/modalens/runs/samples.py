@@ -134,17 +134,27 @@ def _samples(store: PairStore, modality: str, rows: np.ndarray | None) -> _Sampl
         raise ModalensError(
             f"rows goes from {rows.min()} to {rows.max()}, but {store.folder} has {len(store)} pairs."
         )
-    ids = store.ids[rows]
+    ids, shown = store.ids[rows], _shown(store, modality, rows)
     if modality == "text":
-        shown = store.read_metadata(["caption"])["caption"].to_numpy(dtype=object)[rows]
         for name in ids[[not isinstance(text, str) for text in shown]]:
             raise ModalensError(f"The pair {name!r} of {store.folder} has no caption; leave it out of rows.")
-    elif "image_path" in store.columns:
-        shown = store.read_metadata(["image_path"])["image_path"].to_numpy(dtype=object)[rows]
-    else:
-        shown = ids
     codes, distinct = pd.factorize(shown)
     return _Samples(ids, np.asarray(distinct, dtype=object), codes)
+
+
+def shown_by(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Number of what each pair shows, the same for pairs that show one text or image, from 0 in order of appearance."""
+    codes: np.ndarray = pd.factorize(_shown(store, modality, rows), use_na_sentinel=False)[0]
+    return codes
+
+
+def _shown(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> np.ndarray:
+    """Caption or image key of each pair; its id where the store has none."""
+    name = "caption" if modality == "text" else "image_path"
+    if name == "image_path" and name not in store.columns:
+        return store.ids[rows]
+    shown: np.ndarray = store.read_metadata([name])[name].to_numpy(dtype=object)[rows]
+    return shown
 
 
 def _texts(samples: _Samples, missing: Bool[np.ndarray, " u"]) -> Iterator[tuple[int, Any]]:

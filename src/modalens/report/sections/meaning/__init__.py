@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from modalens.report.data import ReportData
-from modalens.report.naming import ROLES, Naming, listing
+from modalens.report.naming import ROLES, Naming
 from modalens.report.section import Drawing, Section
 from modalens.report.sections.meaning.figures import mono, mono_along_training
-from modalens.report.sections.meaning.sentences import meaning_statements, verdict_statements
+from modalens.report.sections.meaning.sentences import judge_sentences, meaning_statements, verdict_statements
 from modalens.report.sections.meaning.tables import (
     METRICS,
     VERDICTS,
@@ -44,7 +44,7 @@ def sections(data: ReportData) -> Sequence[Section]:
     values = {
         "statements": meaning_statements(data),
         "verdict_statements": verdict_statements(data),
-        "itself": _judged_by_itself(data, naming),
+        "judges": judge_sentences(data),
         "overview": overview_rows(data),
         "average_rows": average_rows,
         "fidelity_rows": fidelity_rows,
@@ -56,9 +56,3 @@ def sections(data: ReportData) -> Sequence[Section]:
     }
     heading = "How interpretable the features are"
     return [Section("meaning", heading, __name__, values, drawings, meaning_tables(data))]
-
-
-def _judged_by_itself(data: ReportData, naming: Naming) -> str:
-    """The samples that no other model judged, in words; empty where other models judged all."""
-    names = dict.fromkeys(name for each in data.main.interpreted for name in each.judged_by_itself)
-    return listing([naming.many(name) for name in names]) if names else ""

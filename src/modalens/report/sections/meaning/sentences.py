@@ -2,9 +2,38 @@
 
 import numpy as np
 
-from modalens.report.data import InterpretedResult, ReportData
+from modalens.pairs.modality import OWN
+from modalens.report.data import InterpretedResult, Judge, ReportData
 from modalens.report.naming import Naming, capitalised, count, interval, listing, number
 from modalens.report.sections.meaning.tables import VERDICTS, find
+
+_SHARES = {
+    "nothing": "shares no weights with {encoder}",
+    "tower": "{encoder} holds as a frozen tower: features may mean to it what it meant before any training",
+    "model": "is {encoder} itself, which flatters its features",
+    "unknown": "may share weights with {encoder}: the records do not say",
+}
+
+
+def judge_sentences(data: ReportData) -> list[str]:
+    """What said how alike samples are, and what it shares with the encoder under study."""
+    naming, sentences = Naming(*data.modalities), []
+    for side in data.modalities:
+        judges = dict.fromkeys(each.judges[side] for each in data.main.interpreted if side in each.judges)
+        for judge in judges:
+            sentences.append(
+                f"How alike {naming.many(side)} are is judged by {_about_judge(judge, data.main.spoken)}."
+            )
+    return sentences
+
+
+def _about_judge(judge: Judge, encoder: str) -> str:
+    if judge.labels:
+        columns = listing(list(judge.labels))
+        return f"the labels they share ({columns}), which {encoder} has no part in"
+    if judge.name == OWN:
+        return f"the embeddings of {encoder} itself, which flatters features made of them"
+    return f"{judge.name}, which {_SHARES[judge.shares].format(encoder=encoder)}"
 
 
 def meaning_statements(data: ReportData) -> list[str]:
