@@ -342,7 +342,7 @@ def test_dots_are_the_averages(meant: ReportData, narrow: bool) -> None:
             (spans, [(each.low, each.high) for each in expected]),
         ):
             np.testing.assert_array_equal([line.get_xdata() for line in shown], values)
-        assert (axes.get_xlim()[0] == 0) == (min(each.low for each in expected) >= 0)
+        assert (axes.get_xlim()[0] == 0) == (min(min(each.low, each.chance) for each in expected) >= 0)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["Main", "Untrained twin"]  # the twin without interpretations has no row
 

@@ -251,24 +251,26 @@ def _gender(result: StudyResult | None) -> Iterator[Row]:
 
 def _gender_accuracy(accuracy: pd.DataFrame) -> Iterator[Row]:
     """Accuracies themselves: with all features in the latest paper, and by set in the first version."""
-    whole = accuracy[accuracy["kind"] == "whole"].set_index("input")
     size = accuracy.loc[accuracy["kind"] == "class", "removed"].max()
-    by_set = accuracy[accuracy["removed"] == size]
+    kept = accuracy[(accuracy["kind"] == "whole") | (accuracy["removed"] == size)]
+    measured = {
+        (row["input"], "whole" if row["kind"] == "whole" else row["without"]): (
+            row["accuracy"],
+            row["accuracy_low"],
+            row["accuracy_high"],
+        )
+        for row in kept.to_dict("records")
+    }
     for modality, published in GENDER_ACCURACY.items():
-        if modality in whole.index:
+        if (ours := measured.get((modality, "whole"))) is not None:
             table = "Gender (Beyond Cross-Modal Alignment, appendix A.5.1)"
-            yield Row(table, modality, "accuracy, whole", *_accuracy(whole.loc[modality]), published)
+            yield Row(table, modality, "accuracy, whole", *ours, published)
     for modality, numbers in GENDER_ACCURACY_V1.items():
         for without, published in numbers.items():
-            rows = whole if without == "whole" else by_set[by_set["without"] == without].set_index("input")
-            if modality in rows.index:
+            if (ours := measured.get((modality, without))) is not None:
                 what = "accuracy, whole" if without == "whole" else f"accuracy, without {without}"
                 table = "Gender (Multi-Faceted Monosemanticity, version 1, Table 6)"
-                yield Row(table, modality, what, *_accuracy(rows.loc[modality]), published)
-
-
-def _accuracy(row: "pd.Series[Any]") -> tuple[float, float, float]:
-    return float(row["accuracy"]), float(row["accuracy_low"]), float(row["accuracy_high"])
+                yield Row(table, modality, what, *ours, published)
 
 
 def _words(result: StudyResult | None) -> pd.DataFrame:

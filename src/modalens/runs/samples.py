@@ -152,7 +152,7 @@ def _shown(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> np.n
     """Caption or image key of each pair; its id where the store has none."""
     name = "caption" if modality == "text" else "image_path"
     if name == "image_path" and name not in store.columns:
-        return store.ids[rows]
+        return np.asarray(store.ids[rows])
     shown: np.ndarray = store.read_metadata([name])[name].to_numpy(dtype=object)[rows]
     return shown
 
