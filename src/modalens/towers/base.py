@@ -61,6 +61,10 @@ class VLM(ABC):
         """The image tower with gradients to the pixels, of a model that is ``differentiable``."""
         raise NotImplementedError(f"{type(self).__name__} is not differentiable.")
 
+    def text_projection(self) -> Float[np.ndarray, "w d"] | None:
+        """The matrix that takes the text tower's last states (w) to embeddings; None where there is no such one."""
+        return None
+
     def generator(self) -> Any | None:
         """An image generator trained on this model's embeddings, or None."""
         return None

@@ -99,6 +99,16 @@ class OpenClipVLM(VLM):
         found: Tensor = self.model.encode_text(tokens, normalize=False)
         return found
 
+    def text_projection(self) -> Float[np.ndarray, "w d"] | None:
+        """The linear map at the end of the text tower; None where that ends in something else."""
+        found = getattr(getattr(self.model, "text", self.model), "text_projection", None)
+        if isinstance(found, torch.nn.Linear):
+            found = found.weight.T if found.bias is None else None
+        if not isinstance(found, Tensor):
+            return None
+        weights: np.ndarray = found.detach().float().cpu().numpy()
+        return weights
+
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
         """Embed RGB images as one batch."""

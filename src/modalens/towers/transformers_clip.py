@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from modalens.towers.transformers_dual import TwoCallsVLM
 
 
@@ -10,6 +13,11 @@ class ClipVLM(TwoCallsVLM):
 
     model_class = "CLIPModel"
     example = "openai/clip-vit-base-patch32"
+
+    def text_projection(self) -> Float[np.ndarray, "w d"]:
+        """The linear map at the end of the text tower."""
+        weights: np.ndarray = self.model.text_projection.weight.detach().float().cpu().numpy().T
+        return weights
 
 
 class SiglipVLM(TwoCallsVLM):

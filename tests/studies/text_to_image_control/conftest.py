@@ -16,13 +16,18 @@ def references():
 
 
 @pytest.fixture(scope="module")
-def planted_mds():
+def planted_features():
     """The first 20 features are the image's, the next the text's, the rest both's."""
     rng = np.random.default_rng(0)
     image, text = rng.uniform(0.5, 1, (2, 200, F))
     image[:, 20:40] *= 0.1
     text[:, :20] *= 0.1
-    return modality_dominance(image, text, rule="twofold", resamples=0)
+    return image, text
+
+
+@pytest.fixture(scope="module")
+def planted_mds(planted_features):
+    return modality_dominance(*planted_features, rule="twofold", resamples=0)
 
 
 @pytest.fixture
@@ -47,4 +52,4 @@ def clip(tiny_clip):
 
 @pytest.fixture(scope="module")
 def diffusion(tiny_diffusion, clip):
-    return load_stable_diffusion(str(tiny_diffusion), vlm=clip, prompt="a cat", steps=2)
+    return load_stable_diffusion(str(tiny_diffusion), vlm=clip, prompt="a cat", space="token", steps=2)

@@ -50,7 +50,9 @@ def test_stable_diffusion_moves_the_chosen_features_of_the_chosen_tokens(diffusi
     rest = np.setdiff1d(np.arange(24), [1, 5])
     assert torch.equal(moved[..., rest], start[..., rest])
     torch.testing.assert_close(moved[..., [1, 5]], 0.5 * start[..., [1, 5]] + 1.0)
-    end = load_stable_diffusion(str(tiny_diffusion), vlm=clip, prompt="a cat", tokens="end", steps=2)
+    end = load_stable_diffusion(
+        str(tiny_diffusion), vlm=clip, prompt="a cat", tokens="end", space="token", steps=2
+    )
     moved = end.edited(Edit(np.full(24, 2.0), np.arange(24), 1.0))
     # Start of text, a, cat, end of text.
     assert (moved[0, 3] == 2.0).all()
@@ -58,14 +60,52 @@ def test_stable_diffusion_moves_the_chosen_features_of_the_chosen_tokens(diffusi
     assert torch.equal(moved[0, others], start[0, others])
 
 
+def test_in_the_projected_space_the_chosen_features_of_embeddings_move(diffusion, monkeypatch, clip, rng):
+    """T' = T + (edit(T W) - T W) W^+, by hand, with the reference as long as each projected token."""
+    weights = rng.normal(size=(24, 24)).astype(np.float32)
+    monkeypatch.setattr(clip, "text_projection", lambda: weights)
+    projected = diffusion.in_space("projected")
+    assert diffusion.space == "token"
+    assert projected.card() == {**diffusion.card(), "space": "projected"}
+    start = diffusion.edited(Edit(np.ones(24), np.arange(0), 0.5))
+    for empty in (Edit(np.ones(24), np.arange(24), 0.0), Edit(np.ones(24), np.arange(0), 0.9)):
+        assert torch.equal(projected.edited(empty), start)
+    reference = rng.normal(size=24)
+    moved = projected.edited(Edit(reference, np.array([1, 5]), 0.5)).numpy().astype(np.float64)
+    before = start.numpy().astype(np.float64) @ weights
+    expected = before.copy()
+    for token in range(16):
+        scaled = reference / np.linalg.norm(reference) * np.linalg.norm(before[0, token])
+        expected[0, token, [1, 5]] = 0.5 * before[0, token, [1, 5]] + 0.5 * scaled[[1, 5]]
+    np.testing.assert_allclose(moved @ weights, expected, atol=1e-3)
+
+
+def test_a_projection_that_loses_something_leaves_the_rest_of_the_tokens(diffusion, monkeypatch, clip, rng):
+    weights = np.linalg.qr(rng.normal(size=(24, 24)))[0][:, :10] @ rng.normal(size=(10, 24))
+    monkeypatch.setattr(clip, "text_projection", lambda: weights.astype(np.float32))
+    edit = Edit(rng.normal(size=24), np.arange(24), 0.7)
+    moved = diffusion.in_space("projected").edited(edit) - diffusion.edited(
+        Edit(np.ones(24), np.arange(0), 0.5)
+    )
+    outside = np.eye(24) - weights @ np.linalg.pinv(weights, rcond=1e-6)
+    assert np.abs(moved.numpy()[0] @ outside).max() < 1e-4
+    assert moved.abs().max() > 0.1
+
+
 def test_stable_diffusion_refuses_what_does_not_fit(tiny_diffusion, clip):
     def load(**options):
         return load_stable_diffusion(
-            str(tiny_diffusion), **{"vlm": clip, "prompt": "a cat", "steps": 2, **options}
+            str(tiny_diffusion), **{"vlm": clip, "prompt": "a cat", "steps": 2, "space": "token", **options}
         )
 
     with pytest.raises(ModalensError, match="24 features and the embeddings of planted 60; take the CLIP"):
         load(vlm=PlantedVLM())
+    with pytest.raises(ModalensError, match="planted has no text projection, through which"):
+        load(vlm=PlantedVLM(), space="projected")
+    with pytest.raises(ModalensError, match=r"have 24 features and the text projection of .* takes 32"):
+        load(space="projected")
+    with pytest.raises(ModalensError, match="no space 'pixels'"):
+        load(space="pixels")
     with pytest.raises(ModalensError, match=r"has 22 tokens and the text tower of .* reads 16; shorten it"):
         load(prompt=" ".join(["cat"] * 20))
     with pytest.raises(ModalensError, match="blank"):
@@ -140,10 +180,12 @@ def test_pipelines_come_from_the_hub_with_all_they_need(
         return str(snapshot)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    found = load_stable_diffusion("some/diffusion", vlm=clip, prompt="a cat", steps=2, revision="v1")
+    found = load_stable_diffusion(
+        "some/diffusion", vlm=clip, prompt="a cat", space="token", steps=2, revision="v1"
+    )
     assert found.card()["revision"] == "c0ffee"
     assert {revision for _, revision in asked} == {"v1"}
-    local = load_stable_diffusion(str(tiny_diffusion), vlm=clip, prompt="a cat", steps=2)
+    local = load_stable_diffusion(str(tiny_diffusion), vlm=clip, prompt="a cat", space="token", steps=2)
     assert same(found.draw_unedited(0), local.draw_unedited(0))
     assert set(local.card()["weights_sha256"]) == {
         "text_encoder/model.safetensors",

@@ -16,22 +16,31 @@ from modalens.studies.text_to_image_control.measures import (
 )
 from modalens.studies.text_to_image_control.prompted import PromptedEmbedding
 from modalens.studies.text_to_image_control.references import read_references
+from modalens.studies.text_to_image_control.sets import matched_sets
 from modalens.studies.text_to_image_control.study import text_to_image
-from modalens.studies.text_to_image_control.sweep import sweep_sets
 from modalens.studies.text_to_image_control.tables import BALANCE
 from tests.studies.text_to_image_control.planted import F, PlantedGenerator, PlantedVLM, ShapeJudge
 
 
 @pytest.fixture(scope="module")
-def planted_result(references, planted_mds):
+def planted_result(references, planted_mds, planted_features):
     prompted = PromptedEmbedding(PlantedGenerator(), PlantedVLM(), "an animal")
     config = TextToImageConfig(seeds=2, draws=10, shown=2)
-    return text_to_image(prompted, references, planted_mds, ShapeJudge(), config=config, caveats=["Planted."])
+    return text_to_image(
+        prompted,
+        references,
+        planted_mds,
+        ShapeJudge(),
+        features=planted_features,
+        labels=np.arange(200) % 4,
+        config=config,
+        caveats=["Planted."],
+    )
 
 
-def slope_row(result, measure, name):
-    table = result.tables["slopes"].set_index(["measure", "set"])
-    return table.loc[(measure, name)]
+def slope_row(result, measure, name, matched="number"):
+    table = result.tables["slopes"].set_index(["measure", "set", "matched"])
+    return table.loc[(measure, name, "" if name == "all" else matched)]
 
 
 def test_planted_content_and_surface_are_found(planted_result):
@@ -46,9 +55,17 @@ def test_planted_content_and_surface_are_found(planted_result):
     assert slope_row(planted_result, BALANCE, "text")["slope"] < -0.3
     # The third class moves features that the generator does not look at.
     assert slope_row(planted_result, UNEDITED, "cross")["slope"] == pytest.approx(0, abs=1e-9)
-    said = " ".join(planted_result.statements)
-    assert "The image class" in said
-    assert "more of the reference's content" in said
+    for measure in (REFERENCE, COLOUR, UNEDITED):
+        for matched in ("number", "energy"):
+            assert slope_row(planted_result, measure, "image", matched)["detectable"] > 0
+    (said,) = (each for each in planted_result.statements if each.startswith("The image class"))
+    assert (
+        "The image class brings more of the reference's content (cosine to the reference: of equal number"
+        in said
+    )
+    assert "of equal energy" in said
+    (cross,) = (each for each in planted_result.statements if each.startswith("The cross class"))
+    assert "with power 0.8" in cross
     assert planted_result.statements[0] == "Planted."
 
 
@@ -60,20 +77,25 @@ def test_shares_of_all_features_are_one(planted_result):
 
 def test_every_set_has_a_row_with_controls(planted_result):
     cells, slopes = planted_result.tables["cells"], planted_result.tables["slopes"]
-    assert cells["set"].unique().tolist() == ["image", "cross", "text", "random", "all"]
-    assert len(cells) == 5 * 10
+    by_energy = ["image", "cross", "text", "random"]
+    by_number = [*by_energy, "variance", "f_score"]
+    for matched, names in (("number", by_number), ("energy", by_energy), ("", ["all"])):
+        assert cells.loc[cells["matched"] == matched, "set"].unique().tolist() == names
+    assert len(cells) == 11 * 10
     # Nothing differs at strength 0.
     assert cells[cells["strength"] == 0].groupby("strength")[REFERENCE].nunique().eq(1).all()
     assert cells.loc[cells["strength"] == 0, UNEDITED].to_numpy() == pytest.approx(1)
     for name in (REFERENCE, OWN, UNEDITED, COLOUR, EDGES):
         assert {f"{name}_low", f"{name}_high"} <= set(cells.columns)
-    assert slopes["kind"].unique().tolist() == ["class", "random", "all"]
+    assert set(slopes["kind"]) == {"class", "random", "variance", "f_score", "random_energy", "all"}
     assert slopes.loc[slopes["kind"] == "class", ["random", "difference", "p"]].notna().all(axis=None)
     compared = slopes["q"].notna()
     assert set(slopes.loc[compared, "measure"]) == {REFERENCE, UNEDITED, COLOUR, EDGES, BALANCE}
     assert (slopes.loc[compared, "q"] >= slopes.loc[compared, "p"]).all()
     assert slopes.loc[slopes["set"] == "all", "features"].eq(F).all()
-    assert slopes.loc[slopes["set"] != "all", "features"].eq(20).all()
+    assert slopes.loc[slopes["matched"] == "number", "features"].eq(20).all()
+    energy = slopes.loc[slopes["matched"] == "energy", "energy"]
+    assert energy.max() / energy.min() < 1.2
 
 
 def test_result_survives_disk_with_its_grids(planted_result, tmp_path):
@@ -82,14 +104,23 @@ def test_result_survives_disk_with_its_grids(planted_result, tmp_path):
     assert list(again.pictures) == ["grid-1", "grid-2"]
     with Image.open(tmp_path / "pictures" / "grid-1.png") as grid:
         assert grid.width > 11 * 80  # a reference, and ten strengths
-        assert grid.height > 5 * 80  # three classes, one random set, all
+        assert grid.height > 11 * 80  # three classes of equal number and of equal energy, their controls, all
     assert "an animal" in again.pictures["grid-1"].caption
     assert "seed 0" in again.pictures["grid-1"].caption
 
 
-def test_result_does_not_change(planted_result, references, planted_mds, prompted):
+def test_result_does_not_change(planted_result, references, planted_mds, planted_features, prompted):
     config = TextToImageConfig(seeds=2, draws=10, shown=2)
-    again = text_to_image(prompted, references, planted_mds, ShapeJudge(), config=config)
+    labels = np.arange(200) % 4
+    again = text_to_image(
+        prompted,
+        references,
+        planted_mds,
+        ShapeJudge(),
+        features=planted_features,
+        labels=labels,
+        config=config,
+    )
     assert again.tables["slopes"].equals(planted_result.tables["slopes"])
     assert again.pictures == planted_result.pictures
 
@@ -108,7 +139,7 @@ def test_a_class_without_members_is_skipped(references, prompted, rng):
 def test_no_class_at_all(planted_mds):
     dead = modality_dominance(np.zeros((20, 5)), np.zeros((20, 5)), resamples=0)
     with pytest.raises(ModalensError, match="No feature is of any class"):
-        sweep_sets(dead, 2, 0)
+        matched_sets(dead, 2, 0)
 
 
 def test_one_reference_gives_slopes_without_intervals(references, planted_mds, prompted):
@@ -200,8 +231,8 @@ def test_bad_input(references, planted_mds, prompted, tmp_path):
     assert read_references([tmp_path / "good.png"])[0].tobytes() == references[0].tobytes()
 
 
-def test_index_sets_are_of_one_size(planted_mds):
-    sets, notes = sweep_sets(planted_mds, 3, 0)
+def test_sets_are_of_one_number_and_of_one_energy(planted_mds, planted_features):
+    sets, notes = matched_sets(planted_mds, 3, 0)
     assert [each.name for each in sets] == [
         "image",
         "cross",
@@ -213,4 +244,40 @@ def test_index_sets_are_of_one_size(planted_mds):
     ]
     assert {len(each) for each in sets[:-1]} == {20}
     assert len(sets[-1]) == F
+    assert notes == [
+        "No features were given, so there are no sets of equal energy and no important features."
+    ]
+    sets, notes = matched_sets(planted_mds, 3, 0, planted_features, np.arange(200) % 3)
     assert notes == []
+    assert [each.kind for each in sets if each.matched == "number"][-2:] == ["variance", "f_score"]
+    by_energy = [each for each in sets if each.matched == "energy"]
+    assert [each.name for each in by_energy[:3]] == ["image", "cross", "text"]
+    assert len(by_energy) == 6
+    assert max(each.energy for each in by_energy) / min(each.energy for each in by_energy) < 1.15
+    shares = np.mean([(x**2).sum(axis=0) / (x**2).sum() for x in planted_features], axis=0)
+    assert by_energy[0].energy == pytest.approx(shares[by_energy[0].indices].sum())
+    _, notes = matched_sets(planted_mds, 3, 0, planted_features, [None] * 200)
+    assert [note[:42] for note in notes] == ["The features of largest F-score are left out"[:42]]
+
+
+def test_a_class_of_little_energy_does_not_make_the_sets_of_equal_energy_small(planted_mds, planted_features):
+    """Moving sets as weak as the weakest class would show nothing, of any class."""
+    image, text = (side * np.where(np.arange(F) < 40, 1, 0.01) for side in planted_features)
+    sets, notes = matched_sets(planted_mds, 2, 0, (image, text))
+    assert {each.name for each in sets if each.matched == "energy"} >= {"image", "text"}
+    assert "cross" not in {each.name for each in sets if each.matched == "energy"}
+    assert min(each.energy for each in sets if each.matched == "energy") > 0.3
+    assert next(each.energy for each in sets if each.name == "cross") < 0.001
+    assert any(note.startswith("The cross class holds 0.0% of the energy") for note in notes)
+
+
+def test_two_spaces_have_rows_of_their_own(references, planted_mds):
+    config = TextToImageConfig(strengths=(0.0, 0.9), seeds=1, draws=2, shown=1)
+    one, other = (PromptedEmbedding(PlantedGenerator(), PlantedVLM(), "an animal") for _ in range(2))
+    one.space, one.rescales, other.space = "projected", True, "token"
+    result = text_to_image([one, other], references[:3], planted_mds, ShapeJudge(), config=config)
+    assert list(result.pictures) == ["grid-1", "grid-1-token"]
+    assert result.tables["slopes"]["space"].unique().tolist() == ["projected", "token"]
+    assert result.config["spaces"] == ["projected", "token"]
+    assert any(each.startswith("In the scored space: from strength 0 to 1") for each in result.statements)
+    assert any(each.startswith("On the token vectors, as published") for each in result.statements)

@@ -8,6 +8,9 @@ from modalens.options import Options, option
 from modalens.studies.options import draws_option, label_option, rule_option, seed_option
 
 SELF = "self"
+# As the modules that do it call them; named here, where no library is needed.
+_SPACES = ("projected", "token")
+_TOKENS = ("all", "end")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class TextToImageConfig(Options):
     seeds
         Pictures of each edit, from as many seeds; 1 for a generator in which nothing is random.
     draws
-        Random sets of features, at least 2, each of which costs as many pictures as a class; the first is shown.
+        Random sets of equal number, and as many of equal energy, at least 2, each of which costs as many pictures as a
+        class; the first is shown.
     shown
         Of how many references to show the pictures.
     rule
@@ -60,10 +64,18 @@ class TextToImageOnRun(TextToImageConfig):
     generator
         ``self`` (the generator that was trained on the encoder's embeddings where there is one, else the nearest
         picture of the pairs), or a Stable Diffusion or unCLIP pipeline of diffusers by hub id or folder.
+    space
+        Where Stable Diffusion's prompt is moved: in the ``projected`` space, which is scored, or on the features of the
+        ``token`` vectors, as published; both by default, the first shown first. Other generators draw from embeddings,
+        which are scored themselves.
+    tokens, steps, guidance
+        Which token vectors Stable Diffusion has moved, steps of denoising, and scale of classifier-free guidance.
     reference
-        Image files to move the prompt towards; held-out pictures of the pairs by default.
-    n_references, label
-        How many of these, and the metadata column whose values they shall differ in.
+        Image files to move the prompt towards, say one content in several styles; by default held-out pictures of the
+        pairs, of the kind that the prompt names where one of the columns ``kind``, ``label`` and ``caption`` knows it.
+    n_references, kind, label
+        How many of these, and the metadata columns that tell kinds of pictures; labels also choose the features of
+        largest F-score.
     judge
         Who says how alike the content of two pictures is: a sample embedder of images (see
         :func:`modalens.towers.samples.load_sample_embedder`).
@@ -73,10 +85,24 @@ class TextToImageOnRun(TextToImageConfig):
     generator: str = option(
         SELF, "Who draws: self, or a Stable Diffusion or unCLIP pipeline by hub id or folder."
     )
+    space: tuple[str, ...] = option(
+        _SPACES,
+        "Space in which Stable Diffusion's prompt is moved: projected or token; may be repeated.",
+        choices=_SPACES,
+    )
+    tokens: str = option("all", "Token vectors that Stable Diffusion has moved.", choices=_TOKENS)
+    steps: int = option(50, "Steps of denoising of Stable Diffusion.", least=1)
+    guidance: float = option(7.5, "Scale of Stable Diffusion's classifier-free guidance.", least=0)
     reference: tuple[Path, ...] = option((), "Image file to move the prompt towards; may be repeated.")
     n_references: int = option(8, "Pictures of the pairs to move towards where no file is named.", least=1)
+    kind: str = option("subgroup", "Metadata column that names the kind of each picture.")
     label: str = label_option()
     judge: str = option(
         "efficientnet-lite0",
         "Who says how alike the content of two pictures is: an embedder of images by name, hub id or folder.",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.space:
+            raise ModalensError("There is no space to move the prompt in; name projected, token or both.")

@@ -27,35 +27,64 @@ def _run(subject: Subject, config: TextToImageOnRun, work: Path, source: Mapping
             "A projector's features have no way back to embeddings; study raw or an autoencoder."
         )
     judge = load_sample_embedder(config.judge, "image")
-    chosen, references = _references(subject, config)
-    prompted = _prompted(subject, config, chosen)
-    return text_to_image(prompted, references, subject.mds, judge, work=work, source=source, config=config)
+    chosen, references, about = _references(subject, config)
+    prompted, left_out = _prompted(subject, config, chosen)
+    columns = subject.store.columns
+    return text_to_image(
+        prompted,
+        references,
+        subject.mds,
+        judge,
+        features=(subject.image, subject.text),
+        labels=subject.column(config.label) if config.label in columns else None,
+        work=work,
+        caveats=[about, *left_out],
+        source=source,
+        config=config,
+    )
 
 
-def _references(subject: Subject, config: TextToImageOnRun) -> tuple[np.ndarray, list[Image.Image]]:
-    """Pictures to move towards, and their rows in the store if they are of its pairs."""
-    from modalens.studies.text_to_image_control.references import choose_references, read_references
+def _references(subject: Subject, config: TextToImageOnRun) -> tuple[np.ndarray, list[Image.Image], str]:
+    """Pictures to move towards, their rows in the store if they are of its pairs, and what they are."""
+    from modalens.studies.text_to_image_control.references import (
+        choose_references,
+        of_the_kind,
+        read_references,
+    )
 
     if config.reference:
-        return np.empty(0, dtype=np.int64), read_references(config.reference)
-    kinds = subject.column(config.label if config.label in subject.store.columns else "caption")
-    chosen = subject.rows[choose_references(kinds, config.n_references, config.seed)]
+        names = ", ".join(path.name for path in config.reference)
+        return np.empty(0, dtype=np.int64), read_references(config.reference), f"References: {names}."
+    known = [name for name in (config.kind, config.label, "caption") if name in subject.store.columns]
+    columns = {name: subject.column(name) for name in dict.fromkeys(known)}
+    by, places = of_the_kind(config.prompt, columns)
+    if by is None:
+        places = np.arange(len(subject.rows))
+        about = (
+            "No column of the pairs names what the prompt asks for, so references are pictures of any kind; name "
+            "better ones with --reference."
+        )
+    else:
+        about = f"References are pictures that the prompt's words fit, by the column {by}."
+    # Of those as different ones as there are: of a caption, which all differ, any.
+    kinds = np.asarray(next(iter(columns.values()), places))
+    kinds = kinds if len(kinds) == len(places) else kinds[places]
+    chosen = subject.rows[places[choose_references(kinds, config.n_references, config.seed)]]
     pairs = {pair.id: pair for pair in subject.pairs()}
-    return chosen, [pairs[subject.store.ids[row]].image for row in chosen]
+    return chosen, [pairs[subject.store.ids[row]].image for row in chosen], about
 
 
-def _prompted(subject: Subject, config: TextToImageOnRun, chosen: np.ndarray) -> Any:
-    """What draws; pictures that serve as references are not there to be retrieved."""
+def _prompted(subject: Subject, config: TextToImageOnRun, chosen: np.ndarray) -> tuple[list[Any], list[str]]:
+    """What draws, and what is left out; pictures that serve as references are not there to be retrieved."""
     from modalens.studies.text_to_image_control.prompted import PromptedEmbedding
     from modalens.studies.text_to_image_control.retrieval import generator_of
-    from modalens.studies.text_to_image_control.stable_diffusion import load_stable_diffusion
     from modalens.studies.text_to_image_control.unclip import load_unclip
 
     vlm = subject.vlm()
     if config.generator != SELF and _UNCLIP not in config.generator.lower():
-        return load_stable_diffusion(config.generator, vlm=vlm, prompt=config.prompt)
+        return _diffusion(vlm, config)
     if config.generator != SELF:
-        return PromptedEmbedding(load_unclip(config.generator), vlm, config.prompt, space=subject.model)
+        return [PromptedEmbedding(load_unclip(config.generator), vlm, config.prompt, space=subject.model)], []
     store = subject.store if subject.embeddings is None else subject.embeddings
     rest = np.setdiff1d(np.arange(len(store)), chosen)
     origin = "" if store.manifest is None else str(store.manifest.source["source"])
@@ -63,7 +92,35 @@ def _prompted(subject: Subject, config: TextToImageOnRun, chosen: np.ndarray) ->
     generator = generator_of(
         vlm, store.image.pick(rest), lambda row: pairs[store.ids[rest[row]]].image, origin
     )
-    return PromptedEmbedding(generator, vlm, config.prompt, space=subject.model)
+    return [PromptedEmbedding(generator, vlm, config.prompt, space=subject.model)], []
+
+
+def _diffusion(vlm: Any, config: TextToImageOnRun) -> tuple[list[Any], list[str]]:
+    """Stable Diffusion in each space that the encoder fits, and a sentence for one that it does not fit."""
+    from modalens.studies.text_to_image_control.stable_diffusion import load_stable_diffusion
+
+    found: list[Any] = []
+    errors: list[ModalensError] = []
+    for space in dict.fromkeys(config.space):
+        try:
+            found.append(
+                found[0].in_space(space)
+                if found
+                else load_stable_diffusion(
+                    config.generator,
+                    vlm=vlm,
+                    prompt=config.prompt,
+                    tokens=config.tokens,
+                    space=space,
+                    steps=config.steps,
+                    guidance=config.guidance,
+                )
+            )
+        except ModalensError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    return found, [f"A space is left out: {error}" for error in errors]
 
 
 def _inputs(subject: Subject, config: TextToImageOnRun) -> Mapping[str, Any]:

@@ -64,6 +64,10 @@ class Prompted(ABC):
     """The dual encoder whose features are edited."""
     n_features: int
     """How many features there are to move."""
+    space: str = "embedding"
+    """Where they are moved: in the embedding that is drawn, or as :class:`StableDiffusion` says."""
+    rescales: bool = False
+    """Whether references are brought to the length of what they are mixed into."""
 
     @abstractmethod
     def draw(self, edits: Sequence[Edit], seed: int = 0) -> list[Image.Image]:

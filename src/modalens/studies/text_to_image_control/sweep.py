@@ -8,15 +8,12 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from modalens.dominance.result import Dominance
-from modalens.edit import IndexSet, class_sets, equal_sets, live_features, random_sets
-from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.studies.text_to_image_control.cache import PictureCache
 from modalens.studies.text_to_image_control.measures import SimilarityMeasures
 from modalens.studies.text_to_image_control.prompted import Edit, Prompted
+from modalens.studies.text_to_image_control.sets import MatchedSet
 
-ALL = "all"
 TILE = 80
 
 
@@ -34,33 +31,16 @@ class Sweep:
         For each reference that is shown, small pictures by set and strength, drawn with the first seed.
     """
 
-    sets: Sequence[IndexSet]
+    sets: Sequence[MatchedSet]
     strengths: Sequence[float]
     values: Mapping[str, Float[np.ndarray, "a s n r"]]
     shown: Sequence[Sequence[Sequence[Image.Image]]]
 
 
-def sweep_sets(mds: Dominance, draws: int, seed: int) -> tuple[list[IndexSet], list[str]]:
-    """Classes and random sets of one size, and all features; and why a class is left out.
-
-    Raises
-    ------
-    ModalensError
-        If all classes are empty.
-    """
-    classes = equal_sets(class_sets(mds), seed=seed)
-    used = [each for each in classes if not each.skipped]
-    if not used:
-        raise ModalensError("No feature is of any class; score features that are alive.")
-    randoms = random_sets(live_features(mds), len(used[0]), draws, seed)
-    everything = IndexSet(ALL, ALL, np.arange(len(mds.score)))
-    return [*used, *randoms, everything], [each.note for each in classes if each.skipped]
-
-
 def run_sweep(
     prompted: Prompted,
     references: Float[np.ndarray, "n d"],
-    sets: Sequence[IndexSet],
+    sets: Sequence[MatchedSet],
     strengths: Sequence[float],
     seeds: Sequence[int],
     measures: SimilarityMeasures,
