@@ -69,7 +69,8 @@ class TextToImageOnRun(TextToImageConfig):
         ``token`` vectors, as published; both by default, the first shown first. Other generators draw from embeddings,
         which are scored themselves.
     tokens, steps, guidance
-        Which token vectors Stable Diffusion has moved, steps of denoising, and scale of classifier-free guidance.
+        Which token vectors Stable Diffusion has moved; steps of denoising and scale of classifier-free guidance of a
+        pipeline, its own by default.
     reference
         Image files to move the prompt towards, say one content in several styles; by default held-out pictures of the
         pairs, of the kind that the prompt names where one of the columns ``kind``, ``label`` and ``caption`` knows it.
@@ -91,8 +92,10 @@ class TextToImageOnRun(TextToImageConfig):
         choices=_SPACES,
     )
     tokens: str = option("all", "Token vectors that Stable Diffusion has moved.", choices=_TOKENS)
-    steps: int = option(50, "Steps of denoising of Stable Diffusion.", least=1)
-    guidance: float = option(7.5, "Scale of Stable Diffusion's classifier-free guidance.", least=0)
+    steps: int | None = option(None, "Steps of denoising of a pipeline (default: 50, of unCLIP 20).", least=1)
+    guidance: float | None = option(
+        None, "Scale of classifier-free guidance of a pipeline (default: 7.5, of unCLIP 10).", least=0
+    )
     reference: tuple[Path, ...] = option((), "Image file to move the prompt towards; may be repeated.")
     n_references: int = option(8, "Pictures of the pairs to move towards where no file is named.", least=1)
     kind: str = option("subgroup", "Metadata column that names the kind of each picture.")

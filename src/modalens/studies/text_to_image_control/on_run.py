@@ -84,15 +84,20 @@ def _prompted(subject: Subject, config: TextToImageOnRun, chosen: np.ndarray) ->
     if config.generator != SELF and _UNCLIP not in config.generator.lower():
         return _diffusion(vlm, config)
     if config.generator != SELF:
-        return [PromptedEmbedding(load_unclip(config.generator), vlm, config.prompt, space=subject.model)], []
+        generator = load_unclip(config.generator, **_of_pipeline(config))
+        return [PromptedEmbedding(generator, vlm, config.prompt, space=subject.model)], []
     store = subject.store if subject.embeddings is None else subject.embeddings
     rest = np.setdiff1d(np.arange(len(store)), chosen)
     origin = "" if store.manifest is None else str(store.manifest.source["source"])
     pairs = {pair.id: pair for pair in subject.pairs()}
-    generator = generator_of(
-        vlm, store.image.pick(rest), lambda row: pairs[store.ids[rest[row]]].image, origin
-    )
-    return [PromptedEmbedding(generator, vlm, config.prompt, space=subject.model)], []
+    own = generator_of(vlm, store.image.pick(rest), lambda row: pairs[store.ids[rest[row]]].image, origin)
+    return [PromptedEmbedding(own, vlm, config.prompt, space=subject.model)], []
+
+
+def _of_pipeline(config: TextToImageOnRun) -> dict[str, Any]:
+    """The settings of a pipeline that are given."""
+    given = {"steps": config.steps, "guidance": config.guidance}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _diffusion(vlm: Any, config: TextToImageOnRun) -> tuple[list[Any], list[str]]:
@@ -112,8 +117,7 @@ def _diffusion(vlm: Any, config: TextToImageOnRun) -> tuple[list[Any], list[str]
                     prompt=config.prompt,
                     tokens=config.tokens,
                     space=space,
-                    steps=config.steps,
-                    guidance=config.guidance,
+                    **_of_pipeline(config),
                 )
             )
         except ModalensError as error:
