@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import false_discovery_control
 
-from modalens.dominance import modality_dominance
+from modalens.dominance import modality_dominance, modality_gap
 from modalens.errors import ModalensError
-from modalens.studies.gap_closing.study import close_gap
+from modalens.studies.gap_closing.measures import GapMeasures
+from modalens.studies.gap_closing.study import _images, close_gap
 
 N, SHARED, OWN = 80, 24, 4
 F = SHARED + 2 * OWN
@@ -62,3 +64,54 @@ def test_scores_of_other_features_are_refused():
     mds = modality_dominance(image, text, resamples=0)
     with pytest.raises(ModalensError, match="give the matrices that were scored"):
         close_gap(image[:, 1:], text[:, 1:], mds)
+
+
+def test_every_set_is_tested_against_both_kinds_of_random_sets():
+    found = study(*planted(), labels=np.arange(N) % 4)
+    tests = found.tables["tests"].set_index(["set", "measure", "control"])
+    measures = ["l2m_unbiased", "rmg", "recall_10_image_to_text", "recall_10_text_to_image", "accuracy"]
+    assert tests.index.get_level_values("measure").unique().tolist() == measures
+    sets = found.tables["sets"].set_index(["set", "kind"])
+    for kind in ("random, equal count", "random, equal energy"):
+        row = tests.loc[("one-sided", "rmg", kind)]
+        assert row["value"] == sets.loc[("one-sided", "class"), "rmg"]
+        assert row["random"] == pytest.approx(sets.loc[("one-sided", kind), "rmg"])
+        assert row["difference"] == pytest.approx(row["value"] - row["random"])
+    assert tests.loc[("one-sided", "rmg", "random, equal count"), "q"] < 0.05
+    told = tests["p"].notna()
+    np.testing.assert_allclose(tests.loc[told, "q"], false_discovery_control(tests.loc[told, "p"]))
+    assert (tests.loc[told, "detectable"] >= 0).all()
+    said = " ".join(found.statements)
+    assert f"q is p corrected for the {told.sum()} tests of the table" in said
+    assert "not told from random features" not in said or "with power 0.8" in said
+
+
+def test_unbiased_l2m_comes_first_with_its_interval():
+    image, text = planted()
+    table = study(image, text).tables["sets"].set_index("set")
+    assert table.columns[3] == "l2m_unbiased"
+    gap = modality_gap(image, text, groups=np.arange(N))
+    row = table.loc["nothing"]
+    assert row["l2m_unbiased"] == pytest.approx(gap.l2m_unbiased)
+    assert (row["l2m_unbiased_low"], row["l2m_unbiased_high"]) == pytest.approx(gap.intervals["l2m_unbiased"])
+
+
+def test_pairs_that_an_edit_makes_alike_are_still_other_images():
+    """Without the feature that tells them apart there are two points, of which retrieval cannot tell the images."""
+    image = np.zeros((40, 3))
+    image[:, 0] = np.linspace(1, 2, 40)
+    image[:20, 1] = image[20:, 2] = 1.0
+    text = image.copy()
+    mds = modality_dominance(image, text, rule="twofold", resamples=0)
+    measures, _ = GapMeasures.of(
+        40,
+        labels=None,
+        groups=None,
+        image_ids=_images(None, image),
+        modalities=("image", "text"),
+        folds=2,
+        seed=0,
+    )
+    assert measures.measure(image, text)["recall_1_image_to_text"][0] > 0.9
+    assert measures.measure(image[:, 1:], text[:, 1:])["recall_1_image_to_text"][0] == 0
+    assert len(close_gap(image, text, mds, draws=5).tables["tests"])

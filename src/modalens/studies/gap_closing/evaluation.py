@@ -13,6 +13,7 @@ from modalens.arrays import BLOCK_ROWS, Block, Matrix, read_rows
 from modalens.edit import IndexSet, equal_energy_sets, feature_energy, random_sets, variance_set, zero
 from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
+from modalens.statistics.controls import AgainstRandom, t_test
 from modalens.studies.gap_closing.measures import GapMeasures, Measured, cells, over_draws, without_means
 
 # Codes of a side ("image" or "text", whatever the modalities are called) to embeddings (n, d).
@@ -89,31 +90,66 @@ class Evaluation:
 
     def beside_controls(
         self, each: IndexSet, draws: int, advance: Callable[[int], None]
-    ) -> Iterator[dict[str, Any]]:
-        """A row for a set, for its two kinds of random sets, and for as many features of largest variance."""
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """A set, its two kinds of random sets, and as many features of largest variance.
+
+        Returns
+        -------
+        rows
+            One for each of the four.
+        tests
+            One for each tested measure and kind of random sets: the set's value beside those of the sets.
+        """
         size, total = len(each), self.energy.sum(axis=0)
         randoms = (
             random_sets(self.live, size, draws, self.seed),
             equal_energy_sets(self.live, total, float(total[each.indices].sum()), draws, self.seed),
         )
-        yield self._of_set(each, advance)
+        own = self.measures.measure(*self.without(each.indices), RESAMPLES)
+        advance(1)
+        rows, tests = [self._row(KINDS[each.kind], size, self._share(each), own)], []
         for sets in randoms:
             measured = []
             for one in sets:
                 measured.append(self.measures.measure(*self.without(one.indices)))
                 advance(1)
-            yield self._row(
-                KINDS[sets[0].kind],
-                float(np.mean([len(one) for one in sets])),
-                float(np.mean([self._share(one) for one in sets])),
-                over_draws(measured),
+            rows.append(
+                self._row(
+                    KINDS[sets[0].kind],
+                    float(np.mean([len(one) for one in sets])),
+                    float(np.mean([self._share(one) for one in sets])),
+                    over_draws(measured),
+                )
             )
-        yield self._of_set(variance_set(self._samples, size, self.live), advance)
-
-    def _of_set(self, each: IndexSet, advance: Callable[[int], None]) -> dict[str, Any]:
-        measured = self.measures.measure(*self.without(each.indices), RESAMPLES)
+            tests += [
+                self._tested(name, KINDS[sets[0].kind], own[name][0], [one[name][0] for one in measured])
+                for name in self.measures.tested
+            ]
+        important = variance_set(self._samples, size, self.live)
+        found = self.measures.measure(*self.without(important.indices), RESAMPLES)
         advance(1)
-        return self._row(KINDS[each.kind], len(each), self._share(each), measured)
+        rows.append(self._row(KINDS[VARIANCE], size, self._share(important), found))
+        return rows, tests
+
+    def _tested(self, measure: str, control: str, own: float, draws: list[float]) -> dict[str, Any]:
+        """Whether the set is one more random one, on these pairs."""
+        means = np.array([value for value in draws if not np.isnan(value)])
+        against = AgainstRandom(np.nan, np.nan, np.nan, np.nan, np.nan)
+        if len(means) > 1 and not np.isnan(own):
+            groups = len(np.unique(self.measures.keys))
+            against = t_test(own - float(means.mean()), means, groups=groups)
+        return {
+            "measure": measure,
+            "control": control,
+            "value": own,
+            "random": float(means.mean()) if len(means) else np.nan,
+            "difference": against.difference,
+            "difference_low": against.low,
+            "difference_high": against.high,
+            "p": against.p,
+            "q": np.nan,  # known when the table is whole
+            "detectable": against.detectable,
+        }
 
     def _share(self, each: IndexSet) -> float:
         total = self.energy.sum(axis=0)

@@ -26,7 +26,7 @@ from modalens.studies.stats.heldout import (
 
 # By measure: its value, and a 95 % interval that is NaN where none was asked for.
 Measured: TypeAlias = dict[str, tuple[float, float, float]]
-ACCURACY, DIRECTED = "accuracy", "pairs_left"
+RMG, ACCURACY, DIRECTED = "rmg", "accuracy", "pairs_left"
 _LARGEST = {"l2m_unbiased": 2.0, "l2m": 2.0, "l2i": 2.0}
 _LEAST_PAIRS, _LEAST_GROUPS = 4, 2
 _PARTS = 10
@@ -42,7 +42,9 @@ class GapMeasures:
     keys
         A number that pairs share which are drawn and held out together, (n,).
     image_ids
-        A label that pairs of one image share, (n,); None where each has its own.
+        A label that pairs of one image share, (n,).
+    grouped
+        Whether keys are those of groups; else each pair has its own.
     labelled, splits
         The pairs with a label, and the folds that texts and images of one group are kept apart in; None and
         empty where no label is to be read.
@@ -53,7 +55,8 @@ class GapMeasures:
     """
 
     keys: Int[np.ndarray, " n"]
-    image_ids: np.ndarray | None
+    image_ids: np.ndarray
+    grouped: bool
     labelled: LabelledPairs | None
     splits: Sequence[Split]
     modalities: tuple[str, str]
@@ -66,7 +69,7 @@ class GapMeasures:
         *,
         labels: np.ndarray | None,
         groups: np.ndarray | None,
-        image_ids: np.ndarray | None,
+        image_ids: np.ndarray,
         modalities: tuple[str, str],
         folds: int,
         seed: int,
@@ -80,13 +83,18 @@ class GapMeasures:
                 splits, notes = cross_validation(labelled, folds, seed), list(labelled.notes)
             except ModalensError as error:
                 labelled, notes = None, [f"Zero-shot accuracy is left out: {error}"]
-        return cls(keys, image_ids, labelled, splits, modalities, seed), notes
+        return cls(keys, image_ids, groups is not None, labelled, splits, modalities, seed), notes
 
     @property
     def names(self) -> tuple[str, ...]:
         """The measures, in the order of tables."""
         recalls = (self.recall(side, rank) for side in (0, 1) for rank in RANKS)
         return (*GAPS, *recalls, *([ACCURACY] if self.labelled else []), DIRECTED)
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The measures in which sets are tested against random ones."""
+        return (GAPS[0], RMG, self.recall(0, 10), self.recall(1, 10), *([ACCURACY] if self.labelled else []))
 
     @property
     def majority(self) -> float | None:
@@ -106,8 +114,8 @@ class GapMeasures:
             (n, d), dense or CSR. Rows of zeros have no direction: their pairs are left out of the gap, and
             count as missed in retrieval and accuracy.
         resamples
-            Bootstrap resamples over pairs behind the intervals of the gap and of accuracy; intervals of recall
-            are Wilson's and take pairs for independent.
+            Bootstrap resamples over groups behind the intervals of accuracy; where there are any, the gap has its
+            own intervals (see :class:`modalens.dominance.gap.ModalityGap`). Those of recall are Wilson's, by group.
 
         Returns
         -------
@@ -119,7 +127,14 @@ class GapMeasures:
         """
         directed = _directed(image) & _directed(text)
         measured = self._gap(image, text, directed, resamples)
-        found = measure_retrieval(image, text, image_ids=self.image_ids, max_pairs=len(self.keys))
+        # Images are told by label: an edit can make the embeddings of two alike.
+        found = measure_retrieval(
+            image,
+            text,
+            image_ids=self.image_ids,
+            groups=self.keys if self.grouped else None,
+            max_pairs=len(self.keys),
+        )
         for side, recalls in enumerate((found.image_to_text, found.text_to_image)):
             measured |= {self.recall(side, rank): recalls[rank] for rank in RANKS}
         if self.labelled is not None:

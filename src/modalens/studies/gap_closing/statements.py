@@ -8,8 +8,10 @@ import pandas as pd
 
 from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import RANDOM, VARIANCE
+from modalens.statistics.controls import LEVEL
 from modalens.studies.gap_closing.evaluation import KINDS, MEAN_DIFFERENCE, MEANS, NOTHING
 from modalens.studies.gap_closing.measures import DIRECTED, recall_name
+from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
 
 ALL_ONE_SIDED = "one-sided"
 _RANK = 10
@@ -19,15 +21,17 @@ _CONTROLS = {
     KINDS[EQUAL_ENERGY]: f"{_RANDOM}of equal energy",
 }
 _Row = Mapping[str, Any]
+# By measure and kind of random sets.
+_Tests = Mapping[str, Mapping[str, _Row]]
 
 
-def statements(table: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
+def statements(table: pd.DataFrame, tests: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     """Sentences about the table ``sets``, each with its controls.
 
     Parameters
     ----------
-    table
-        The table ``sets`` of :func:`modalens.studies.gap_closing.study.close_gap`.
+    table, tests
+        The tables ``sets`` and ``tests`` of :func:`modalens.studies.gap_closing.study.close_gap`.
     config
         Its settings.
     """
@@ -39,6 +43,10 @@ def statements(table: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     rows: dict[str, dict[str, _Row]] = {}
     for row in table.to_dict("records"):
         rows.setdefault(row["set"], {})[row["kind"]] = {str(key): value for key, value in row.items()}
+    found: dict[str, dict[str, dict[str, _Row]]] = {}
+    for test in tests.to_dict("records"):
+        of_measure = found.setdefault(test["set"], {}).setdefault(test["measure"], {})
+        of_measure[test["control"]] = {str(key): value for key, value in test.items()}
     whole = {kind: rows.pop(kind)[kind] for kind in (NOTHING, MEAN_DIFFERENCE, MEANS)}
     start = "Decoded with nothing" if config["decoded"] else "With nothing"
     beginning = (
@@ -47,13 +55,20 @@ def statements(table: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     )
     said = [beginning]
     if ALL_ONE_SIDED in rows:
-        said.append(_published(rows[ALL_ONE_SIDED], whole[NOTHING], names))
+        said.append(_published(rows[ALL_ONE_SIDED], found[ALL_ONE_SIDED], whole[NOTHING], names))
         said.append(
             f"{config['one_sided_features']:,} of {config['live_features']:,} live features are one-sided, so random "
             "ones are so in that share too. RMG and separability tell of the gap; L2M and L2I also shrink where "
             "all that is left is alike."
         )
-    said += [_of_set(name, of_set, names) for name, of_set in rows.items() if KINDS[RANDOM] in of_set]
+    said += [
+        _of_set(name, of_set, found[name], names) for name, of_set in rows.items() if KINDS[RANDOM] in of_set
+    ]
+    if len(tests):
+        said.append(
+            f"Each p compares a set with {config['draws']} random ones of a kind. "
+            f"{CORRECTED.format(int(tests['q'].notna().sum()))}"
+        )
     if config["majority"] is not None:
         said.append(
             f"Zero-shot accuracy reads the nearest class mean of texts; the commonest of {len(config['labels'])} "
@@ -62,12 +77,12 @@ def statements(table: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _published(rows: Mapping[str, _Row], nothing: _Row, names: Mapping[str, str]) -> str:
+def _published(rows: Mapping[str, _Row], tests: _Tests, nothing: _Row, names: Mapping[str, str]) -> str:
     """Whether the gap goes and retrieval stays, as published of autoencoders that keep paired codes alike."""
     own, variance = _own(rows), rows[KINDS[VARIANCE]]
     rmg, *recalls = names
     closed = own[rmg] < nothing[f"{rmg}_low"]
-    passed = [name for kind, name in _CONTROLS.items() if own[rmg] < rows[kind][f"{rmg}_low"]]
+    passed = [name for kind, name in _CONTROLS.items() if _told(tests[rmg][kind]) < 0]
     failed = [name for name in _CONTROLS.values() if name not in passed]
     beyond = not failed and own[rmg] < variance[f"{rmg}_low"]
     kept = all(own[key] >= nothing[f"{key}_low"] for key in recalls)
@@ -82,8 +97,9 @@ def _published(rows: Mapping[str, _Row], nothing: _Row, names: Mapping[str, str]
         gap = "RMG falls further than random features take it, but not than as many of largest variance do"
     else:
         gap = "RMG falls further than random features and as many of largest variance take it"
-    above = all(own[key] > rows[kind][f"{key}_high"] for key in recalls for kind in _CONTROLS)
-    retrieval = f"R@{_RANK} stays within its intervals"
+    above = all(_told(tests[key][kind]) > 0 for key in recalls for kind in _CONTROLS)
+    least = ", ".join(f"{nothing[f'{key}_low']:.3f} to {nothing[f'{key}_high']:.3f}" for key in recalls)
+    retrieval = f"R@{_RANK} stays within its intervals with nothing removed ({least})"
     if not kept:
         retrieval = f"R@{_RANK} falls out of its interval with nothing removed"
         retrieval += ", though less far than random features take it" if above else ""
@@ -100,12 +116,10 @@ def _published(rows: Mapping[str, _Row], nothing: _Row, names: Mapping[str, str]
     )
 
 
-def _of_set(name: str, rows: Mapping[str, _Row], names: Mapping[str, str]) -> str:
+def _of_set(name: str, rows: Mapping[str, _Row], tests: _Tests, names: Mapping[str, str]) -> str:
     """What is left without a set, beside both random controls and the features of largest variance."""
     own = _own(rows)
-    parts = (
-        f"{measure} is {_number(own[key])}, {_against(own, rows, key)}" for key, measure in names.items()
-    )
+    parts = (f"{measure} is {_number(own[key])}, {_against(tests[key])}" for key, measure in names.items())
     lost = f" In {1 - own[DIRECTED]:.1%} of pairs nothing is left of a side." if own[DIRECTED] < 1 else ""
     return (
         f"Without the {own['removed']:,.0f} {name} features ({own['energy']:.1%} of the energy) "
@@ -113,21 +127,23 @@ def _of_set(name: str, rows: Mapping[str, _Row], names: Mapping[str, str]) -> st
     )
 
 
-def _against(own: _Row, rows: Mapping[str, _Row], key: str) -> str:
-    """Where the set lies beside the intervals in which one more random draw would."""
-    found: dict[str, list[str]] = {}
+def _against(tests: Mapping[str, _Row]) -> str:
+    """Where the set lies beside both kinds of random sets, by corrected p-values."""
+    parts = []
     for kind, name in _CONTROLS.items():
-        low, high = rows[kind][f"{key}_low"], rows[kind][f"{key}_high"]
-        if not np.isfinite([own[key], low, high]).all():
-            found.setdefault("not to be compared with", []).append(name)
+        test = tests[kind]
+        if np.isnan(test["q"]):
+            parts.append(f"not to be compared with {name}")
             continue
-        place = "under" if own[key] < low else "over" if own[key] > high else "among"
-        found.setdefault(place, []).append(f"{name} ({low:.3f} to {high:.3f})")
-    places = (f"{place} {' and '.join(controls)}" for place, controls in found.items())
-    return ", ".join(
-        place.replace(_RANDOM, "those ") if i else place.replace(f"and {_RANDOM}", "and ")
-        for i, place in enumerate(places)
-    )
+        place = "not told from" if not test["q"] < LEVEL else "under" if test["difference"] < 0 else "over"
+        power = f"; {power_words(_number(test['detectable']))}" if place == "not told from" else ""
+        parts.append(f"{place} {name} ({_number(test['random'])}, {q_words(test['q'])}{power})")
+    return f"{parts[0]} and {parts[1].replace(_RANDOM, 'those ')}"
+
+
+def _told(test: _Row) -> float:
+    """The difference to random sets where it is told from them, else 0."""
+    return float(test["difference"]) if test["q"] < LEVEL else 0.0
 
 
 def _own(rows: Mapping[str, _Row]) -> _Row:
