@@ -98,7 +98,7 @@ def share_interval(right: Real[np.ndarray, " n"], keys: Int[np.ndarray, " n"] | 
     rarer = min(int((hits > 0).sum()), int((hits < sizes).sum()))
     if rarer >= _FEWEST:
         variance = groups / (groups - 1) * ((hits - share * sizes) ** 2).sum() / n**2
-        number = min(share * (1 - share) / variance, float(n)) if variance else number
+        number = share * (1 - share) / variance if variance else number
     if groups < 2:
         return Estimate(share, 0.0, 1.0)
     z = stats.t.ppf(0.975, groups - 1) if rarer >= _FEWEST else stats.norm.ppf(0.975)
