@@ -1,4 +1,4 @@
-"""How often the intervals of scores, gaps and retrieval hold the truth, and whether certainty is right as often as it says.
+"""How often intervals of scores, gaps and retrieval hold the truth, and whether certainty is right as often as it says.
 
 Each experiment draws data whose truth is known, many times over. ``python -m benchmarks.calibrate_scores`` prints
 the table of the documentation; the tests run a few of the experiments.
@@ -84,7 +84,11 @@ def score_intervals(
         wide = (mds.low < 0.02) | (mds.high > 0.98)
         found.append(np.stack([shown.sum(axis=0), covered, mds.probability, right, wide]))
     shown, covered, certainty, right, wide = np.concatenate(found, axis=1)
-    for least, most, words in ((1, 4, "1 to 4 groups"), (5, 9, "5 to 9 groups"), (10, n, "10 groups or more")):
+    for least, most, words in (
+        (1, 4, "1 to 4 groups"),
+        (5, 9, "5 to 9 groups"),
+        (10, n, "10 groups or more"),
+    ):
         here = (shown >= least) & (shown <= most)
         away = here & (wide == 0)
         if here.sum() >= 200:
@@ -92,9 +96,13 @@ def score_intervals(
             yield Row(setting, f"interval of R, {words}", covered[here].mean(), 0.9, 1.0, int(here.sum()))
             if away.sum() >= 200:
                 away_covered = covered[away].mean()
-                yield Row(setting, f"the same, away from 0 and 1, {words}", away_covered, 0.9, 0.99, int(away.sum()))
+                yield Row(
+                    setting, f"the same, away from 0 and 1, {words}", away_covered, 0.9, 0.99, int(away.sum())
+                )
             difference = certainty[here].mean() - right[here].mean()
-            yield Row(setting, f"certainty less share right, {words}", difference, -0.03, 0.03, int(here.sum()))
+            yield Row(
+                setting, f"certainty less share right, {words}", difference, -0.03, 0.03, int(here.sum())
+            )
 
 
 def class_counts(n: int, size: int, density: float, rule: str, *, repeats: int = 60, seed: int = 0) -> Row:
@@ -119,7 +127,11 @@ def cones(
 
     def noise() -> np.ndarray:
         own = rng.normal(size=(n, d))
-        return np.sqrt(0.6) * rng.normal(size=(groups[-1] + 1, d))[groups] + np.sqrt(0.4) * own if size > 1 else own
+        return (
+            np.sqrt(0.6) * rng.normal(size=(groups[-1] + 1, d))[groups] + np.sqrt(0.4) * own
+            if size > 1
+            else own
+        )
 
     image = noise()
     text = 0.7 * image + 0.7 * noise()
@@ -189,7 +201,9 @@ def separability_intervals(n: int, size: int, gap: float, *, repeats: int = 100,
         kept.append(sample.separability(groups, 0, repeat)[0])
     truth = float(np.mean([each.value for each in kept]))
     held = float(np.mean([each.low <= truth <= each.high for each in kept]))
-    return Row(f"{named(n, size)}, accuracy {truth:.3f}", "interval of separability", held, 0.9, 0.99 if truth < 0.99 else 1.0, repeats)
+    at_bound = np.mean([each.high > 0.999 for each in kept]) > 0.2
+    setting = f"{named(n, size)}, accuracy {truth:.3f}"
+    return Row(setting, "interval of separability", held, 0.9, 1.0 if at_bound else 0.99, repeats)
 
 
 def table() -> Iterator[Row]:

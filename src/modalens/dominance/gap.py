@@ -14,7 +14,7 @@ from modalens.dominance.classes import check_modalities
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import Buckets
-from modalens.statistics.groups import group_keys
+from modalens.statistics.groups import group_keys, warn_of_copies
 from modalens.statistics.intervals import interval
 from modalens.store.base import PairStore
 from modalens.store.documents import null_to_nan, read_document, write_document
@@ -156,6 +156,8 @@ def modality_gap(
     """
     image, text, groups, modalities = paired(image, text, groups, modalities)
     n_pairs, d = paired_shape(image, text, check_modalities(modalities))
+    if groups is None:
+        warn_of_copies(image, modalities[0])
     keys = None if groups is None else group_keys(groups, n_pairs)
     plan = Plan(
         n_pairs,

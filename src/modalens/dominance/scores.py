@@ -13,7 +13,7 @@ from modalens.dominance.result import Dominance, LabelSwapNull
 from modalens.dominance.rules import RULES, check_rule, class_codes
 from modalens.options import DEFAULT_ESTIMATOR, DEFAULT_RULE
 from modalens.statistics.buckets import Buckets
-from modalens.statistics.groups import group_keys
+from modalens.statistics.groups import group_keys, warn_of_copies
 from modalens.statistics.intervals import hull_interval, percentile_interval
 from modalens.store.base import PairStore
 from modalens.store.paired import paired
@@ -80,6 +80,8 @@ def modality_dominance(
     check_rule(rule)
     image, text, groups, modalities = paired(image, text, groups, modalities)
     n_pairs, n_features = paired_shape(image, text, check_modalities(modalities))
+    if groups is None and resamples:
+        warn_of_copies(image, modalities[0])
     keys = None if groups is None else group_keys(groups, n_pairs)
     buckets = Buckets.of(n_pairs, keys, n_features)
     plan = Plan(
