@@ -148,8 +148,8 @@ def gap_intervals(n: int, size: int, gap: float, *, repeats: int = 200, seed: in
     many = [modality_gap(*cones(rng, 20_000, 1, gap)[:2], resamples=0) for _ in range(3)]
     truth = {name: np.mean([getattr(each, name) for each in many]) for name in ("l2i", "rmg")}
     truth["l2m_unbiased"] = np.sqrt(np.mean([each.l2m_unbiased**2 for each in many])) if gap else 0.0
-    held = {name: [] for name in truth}
-    touching = {name: [] for name in truth}
+    held: dict[str, list[bool]] = {name: [] for name in truth}
+    touching: dict[str, list[bool]] = {name: [] for name in truth}
     for _ in range(repeats):
         image, text, groups = cones(rng, n, size, gap)
         plan = Plan(n, image.shape[1], Buckets.of(n, groups), (), True)
@@ -174,7 +174,7 @@ def gap_intervals(n: int, size: int, gap: float, *, repeats: int = 200, seed: in
 def retrieval_intervals(images: int, texts: int, *, repeats: int = 150, seed: int = 0) -> Iterator[Row]:
     """Intervals of R@1, of images with several captions that fare alike."""
     rng = np.random.default_rng(seed)
-    found = {"image_to_text": [], "text_to_image": []}
+    found: dict[str, list[tuple[float, float, float]]] = {"image_to_text": [], "text_to_image": []}
     for _ in range(repeats):
         image = rng.normal(size=(images, 16))
         caption = (image + 1.2 * rng.normal(size=(images, 16)))[np.repeat(np.arange(images), texts)]
