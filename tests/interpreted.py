@@ -41,11 +41,21 @@ def make_interpreted(
     mono = [monosemanticity(codes, embeddings, 5, seed, draws=2) for codes in (image, text)]
     linked = bridges(image, text, None, mds, seed, shuffles=100)
     rows = [
-        (step, side, 20, 0.1 * step + place, 0.1 * step + place - 0.05, 0.1 * step + place + 0.05, 0.2)
+        (
+            step,
+            side,
+            metric,
+            20,
+            0.1 * step + place,
+            0.1 * step + place - 0.05,
+            0.1 * step + place + 0.05,
+            0.2,
+        )
         for step in steps
         for place, side in enumerate(modalities)
+        for metric in ("embsim", "winrate", "mono")
     ]
-    columns = ("step", "modality", "features", "mono", "low", "high", "chance")
+    columns = ("step", "modality", "metric", "features", "value", "low", "high", "chance")
     return InterpretedResult(
         name,
         "twofold",

@@ -9,6 +9,8 @@ from modalens.dominance import modality_dominance
 from modalens.dominance.retrieval import measure_retrieval
 from modalens.features.quality import Quality
 from modalens.report import LearnedResult, ReportData, write_report
+from modalens.report.naming import Naming
+from modalens.report.sections.learned.figures import score_grid
 from modalens.report.sections.learned.sentences import beside_statements, learned_statements
 from modalens.report.sections.learned.tables import learned_tables
 
@@ -159,3 +161,13 @@ def test_the_page_has_the_section_only_with_learned_features(
     without = write_report(data, tmp_path / "without").read_text(encoding="utf-8")
     assert "learned-h" not in without
     assert "#learned" not in without
+
+
+def test_encoders_without_learned_features_have_a_row_in_the_figure(learned_data: ReportData) -> None:
+    untrained, closed = learned_data.baselines
+    other = dataclasses.replace(closed, name="DeCLIP", learned=[])
+    data = dataclasses.replace(learned_data, baselines=[untrained, other])
+    figure = score_grid(data, Naming(*data.modalities))
+    assert len(figure.axes) == 9  # three encoders; raw, SAE and NCL
+    assert [axes.get_title() for axes in figure.axes[::3]] == ["Main", "Untrained twin", "DeCLIP"]
+    assert [axes.get_visible() for axes in figure.axes[-3:]] == [True, False, False]

@@ -13,7 +13,7 @@ from modalens.report import InterpretedResult, Judge, ReportData, write_report
 from modalens.report.naming import Naming, interval, number
 from modalens.report.rendering import drawing, to_svg
 from modalens.report.sections.meaning import tables as meaning
-from modalens.report.sections.meaning.figures import mono, mono_along_training
+from modalens.report.sections.meaning.figures import along_training, bars, mono
 from modalens.report.sections.meaning.sentences import judge_sentences, meaning_statements, verdict_statements
 from modalens.report.sections.registry import sections_of
 from modalens.report.table_files import write_tables
@@ -64,7 +64,7 @@ def negative(found: InterpretedResult) -> InterpretedResult:
     return dataclasses.replace(
         found,
         fidelity=dataclasses.replace(found.fidelity, averages=tuple(averages)),
-        along=found.along.assign(mono=-0.5, low=-0.7, high=-0.3),
+        along=found.along.assign(value=-0.5, low=-0.7, high=-0.3),
     )
 
 
@@ -298,7 +298,7 @@ def test_names_stay_names(meant: ReportData, tmp_path: Path) -> None:
     assert "script" not in part.tags
     assert part.tables[0][1][0] == f"Raw{EVIL}"
     with drawing():
-        for draw in (mono, mono_along_training):
+        for draw in (mono, bars, along_training):
             svg = to_svg(draw(data, Naming(*data.modalities)))
             assert "<script" not in svg
             assert "&lt;script" in svg
@@ -342,7 +342,7 @@ def test_dots_are_the_averages(meant: ReportData, narrow: bool) -> None:
             (spans, [(each.low, each.high) for each in expected]),
         ):
             np.testing.assert_array_equal([line.get_xdata() for line in shown], values)
-        assert (axes.get_xlim()[0] == 0) == (min(min(each.low, each.chance) for each in expected) >= 0)
+        assert (axes.get_xlim()[0] == 0) == (np.nanmin([(each.low, each.chance) for each in expected]) >= 0)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["Main", "Untrained twin"]  # the twin without interpretations has no row
 
@@ -351,8 +351,8 @@ def test_what_is_under_zero_is_in_sight(meant: ReportData) -> None:
     data = only(meant, negative(meant.main.interpreted[1]))
     for axes in mono(data, Naming("image", "text")).axes:
         assert axes.get_xlim()[0] < -0.7
-    (axes,) = mono_along_training(data, Naming("image", "text")).axes
-    assert axes.get_ylim()[0] < -0.7
+    for axes in along_training(data, Naming("image", "text")).axes:
+        assert axes.get_ylim()[0] < -0.7
 
 
 def test_features_without_scores_leave_a_panel_empty(meant: ReportData, tmp_path: Path) -> None:
@@ -361,9 +361,23 @@ def test_features_without_scores_leave_a_panel_empty(meant: ReportData, tmp_path
     figure.savefig(tmp_path / "mono.png")
 
 
+def test_bars_are_the_averages_and_the_fidelities(meant: ReportData) -> None:
+    averages, fidelities = bars(meant, Naming(*meant.modalities)).axes
+    rows = [found.fidelity for _, _, found in meaning.interpreted(meant)]
+    for axes, numbers in (
+        (averages, [each.average("mono", side).mean for each in rows for side in ("image", "text")]),
+        (fidelities, [each.fidelity("mono", side).value for each in rows for side in ("image", "text")]),
+    ):
+        np.testing.assert_array_equal([bar.get_width() for bar in axes.patches], numbers)
+    names = [label.get_text() for label in averages.get_yticklabels()]
+    assert names == ["Raw, Main", "SAE, Main", "SAE, Untrained twin"]
+
+
 def test_lines_follow_the_training(meant: ReportData) -> None:
     assert meaning.trained(meant) == ["SAE"]
-    (axes,) = mono_along_training(meant, Naming(*meant.modalities)).axes
+    axes, other = along_training(meant, Naming(*meant.modalities)).axes
+    titles = [each.get_title("left") or each.get_title() for each in (axes, other)]
+    assert titles == ["SAE: EmbSim along training", "SAE: WinRate along training"]
     strong = {line.get_label(): line for line in axes.lines if line.get_linewidth() == 2.4}
     assert set(strong) == {"on images", "on texts"}
     for place, side in enumerate(("images", "texts")):

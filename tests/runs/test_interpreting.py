@@ -229,8 +229,11 @@ def test_mono_along_training_ends_with_that_of_the_model(interpreted) -> None:
     run, found, _ = interpreted
     assert found["raw"].along.empty
     along = found["sae"].along
-    assert along[["step", "modality"]].to_numpy().tolist() == [
-        [step, side] for step in (10, 20) for side in SIDES
+    assert along[["step", "modality", "metric"]].to_numpy().tolist() == [
+        [step, side, metric]
+        for step in (10, 20)
+        for side in SIDES
+        for metric in ("embsim", "winrate", "mono")
     ]
     each = own(run, "sae")
     place = {pair: row for row, pair in enumerate(each.store.ids)}
@@ -242,11 +245,12 @@ def test_mono_along_training_ends_with_that_of_the_model(interpreted) -> None:
         once = monosemanticity(
             getattr(each.store, side).pick(rows), samples, CONFIG.m, CONFIG.seed, draws=1, groups=groups
         )
-        last = along.query("step == 20 and modality == @side").iloc[0]
-        assert last["features"] == once.scored.sum()
-        assert last["mono"] == pytest.approx(once.mono[once.scored].mean())
-        assert last["chance"] == pytest.approx(once.chance["mono"][once.scored].mean())
-        assert last["low"] <= last["mono"] <= last["high"]
+        for metric in ("embsim", "winrate", "mono"):
+            last = along.query("step == 20 and modality == @side and metric == @metric").iloc[0]
+            assert last["features"] == once.scored.sum()
+            assert last["value"] == pytest.approx(getattr(once, metric)[once.scored].mean())
+            assert last["chance"] == pytest.approx(once.chance[metric][once.scored].mean())
+            assert last["low"] <= last["value"] <= last["high"]
 
 
 # What is kept

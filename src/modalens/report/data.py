@@ -104,8 +104,8 @@ class InterpretedResult:
     verdicts, shuffled_verdicts
         One-sided features of each modality by verdict, and the same with pairs shuffled.
     along
-        Mean Mono at checkpoints of the training, with columns ``step``, ``modality``, ``mono``, ``low``, ``high``
-        and ``chance``; None or empty where nothing was trained.
+        Mean metrics at checkpoints of the training, with columns ``step``, ``modality``, ``metric``, ``value``,
+        ``low``, ``high`` and ``chance``; None or empty where nothing was trained.
     judges
         What said how alike the samples of each modality are; empty where that is not known.
     """

@@ -5,14 +5,14 @@ import pandas as pd
 
 from modalens.features.trainer import models_along_training
 from modalens.interpret import average_of_features, monosemanticity
-from modalens.runs.interpretation import InterpretConfig, SampleSets
+from modalens.runs.interpretation import ALONG_COLUMNS, InterpretConfig, SampleSets
 from modalens.runs.representations import Representation
 
-_COLUMNS = ("step", "modality", "features", "mono", "low", "high", "chance")
+_METRICS = ("embsim", "winrate", "mono")
 
 
 def mono_along_training(each: Representation, samples: SampleSets, config: InterpretConfig) -> pd.DataFrame:
-    """Mean Mono of learned features at each checkpoint, with one random baseline a feature.
+    """Mean EmbSim, WinRate and Mono of learned features at each checkpoint, with one random baseline a feature.
 
     As Figure 13 of *Multi-Faceted Monosemanticity* (Yan et al. 2025). See
     :class:`modalens.runs.interpretation.Interpretation` for the columns.
@@ -30,7 +30,9 @@ def mono_along_training(each: Representation, samples: SampleSets, config: Inter
                 by=config.by,
                 groups=np.arange(len(distinct)) if groups is None else groups[distinct],
             )
-            average = average_of_features(found, "mono", found.scored)
-            chance = float(found.chance["mono"][found.scored].mean()) if average.features else np.nan
-            rows.append((step, side, average.features, average.mean, average.low, average.high, chance))
-    return pd.DataFrame(rows, columns=_COLUMNS)
+            for metric in _METRICS:
+                average = average_of_features(found, metric, found.scored)
+                chance = float(found.chance[metric][found.scored].mean()) if average.features else np.nan
+                ours = (average.features, average.mean, average.low, average.high, chance)
+                rows.append((step, side, metric, *ours))
+    return pd.DataFrame(rows, columns=list(ALONG_COLUMNS))

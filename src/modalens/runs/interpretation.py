@@ -29,6 +29,7 @@ from modalens.statistics.checks import DEFAULT_RANKING, RANKINGS
 from modalens.store.atomic import whole_file
 
 SIDES = ("image", "text")
+ALONG_COLUMNS = ("step", "modality", "metric", "features", "value", "low", "high", "chance")
 _ARRAYS = "arrays.npz"
 _ALONG = "along_training.parquet"
 
@@ -127,8 +128,9 @@ class Interpretation:
     config
         How it was made.
     along
-        Mean Mono over features at each checkpoint of the training: columns ``step``, ``modality``, ``features``,
-        ``mono``, ``low`` and ``high`` (95 % over features) and ``chance``; no rows where nothing was trained.
+        Mean EmbSim, WinRate and Mono over features at each checkpoint of the training: columns ``step``,
+        ``modality``, ``metric``, ``features``, ``value``, ``low`` and ``high`` (95 % over samples) and ``chance``; no
+        rows where nothing was trained.
     """
 
     ids: Mapping[str, np.ndarray]
@@ -190,7 +192,7 @@ class Interpretation:
             )
             ids = {side: found[f"{side}_ids"].astype(object) for side in SIDES}
             neighbours = (found["near"], found["cosine"])
-            along = pd.read_parquet(folder / _ALONG)
+            along = pd.read_parquet(folder / _ALONG, columns=list(ALONG_COLUMNS))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise ModalensError(
                 f"The interpretation in {folder} cannot be read ({error}); remove it and interpret again."

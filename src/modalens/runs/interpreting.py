@@ -25,7 +25,7 @@ from modalens.pairs.modality import OWN
 from modalens.runs.along_training import mono_along_training
 from modalens.runs.choice import RAW, Scope, all_of
 from modalens.runs.inputs import interpretation_kept
-from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig, SampleSets
+from modalens.runs.interpretation import ALONG_COLUMNS, SIDES, Interpretation, InterpretConfig, SampleSets
 from modalens.runs.judging import OWN_CARD
 from modalens.runs.label_judge import LABELS, label_vectors
 from modalens.runs.layout import RunFolder
@@ -76,6 +76,11 @@ def collect_samples(
     return SampleSets(rows, distinct, embeddings, ids, cards)
 
 
+def _no_training() -> pd.DataFrame:
+    """The metrics along a training that there was not."""
+    return pd.DataFrame(columns=list(ALONG_COLUMNS))
+
+
 def interpret_features(
     image: Matrix,
     text: Matrix,
@@ -86,7 +91,7 @@ def interpret_features(
     out: Path,
     *,
     groups: np.ndarray | None = None,
-    along: Callable[[], pd.DataFrame] = pd.DataFrame,
+    along: Callable[[], pd.DataFrame] = _no_training,
     about: Mapping[str, Any],
 ) -> Interpretation:
     """Interpret the features of one representation; what an earlier call made of the same is kept.
@@ -108,7 +113,7 @@ def interpret_features(
     groups
         One label a pair: samples of one group count once, and pairs of one group are shuffled together.
     along
-        Gives Mono along training, if asked.
+        Gives the metrics along training, if asked.
     about
         What is interpreted: an earlier interpretation of anything else is made again.
     """

@@ -19,7 +19,9 @@ def score_grid(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Fi
     As Figure 3 of *Multi-Faceted Monosemanticity* (Yan et al. 2025), beside its baselines.
     """
     columns = [RAW, *names(data)]
-    encoders = [each for each in data.encoders if each.learned]
+    encoders = [
+        each for each in data.encoders if scores_of(each, RAW, data.estimator) is not None or each.learned
+    ]
     figure = new_figure(narrow, 0.5 + (1.25 if narrow else 1.75) * len(encoders))
     grid = figure.subplots(len(encoders), len(columns), sharex=True, squeeze=False)
     for row, encoder in enumerate(encoders):

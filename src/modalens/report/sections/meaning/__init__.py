@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from modalens.report.data import ReportData
 from modalens.report.naming import ROLES, Naming
 from modalens.report.section import Drawing, Section
-from modalens.report.sections.meaning.figures import mono, mono_along_training
+from modalens.report.sections.meaning.figures import along_training, bars, mono
 from modalens.report.sections.meaning.sentences import judge_sentences, meaning_statements, verdict_statements
 from modalens.report.sections.meaning.tables import (
     METRICS,
@@ -33,12 +33,19 @@ def sections(data: ReportData) -> Sequence[Section]:
             "Dots with intervals of monosemanticity by class; the numbers are in the tables below.",
         )
     ]
+    drawings.append(
+        Drawing(
+            "mono_bars",
+            lambda narrow: bars(data, naming, narrow=narrow),
+            "Bars of Mono over all features and of fidelity, by features and encoder; the numbers are in the tables below.",
+        )
+    )
     if trained(data):
         drawings.append(
             Drawing(
                 "mono_training",
-                lambda narrow: mono_along_training(data, naming, narrow=narrow),
-                "Lines of Mono along training; the numbers are in tables/monosemanticity_along_training.csv.",
+                lambda narrow: along_training(data, naming, narrow=narrow),
+                "Lines of EmbSim and WinRate along training; see tables/monosemanticity_along_training.csv.",
             )
         )
     values = {

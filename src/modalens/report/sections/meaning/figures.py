@@ -6,7 +6,7 @@ from modalens.report.charts import class_legend, new_figure, shortened
 from modalens.report.data import ReportData
 from modalens.report.naming import Naming
 from modalens.report.palette import colour
-from modalens.report.sections.meaning.tables import find, names, trained
+from modalens.report.sections.meaning.tables import METRICS, find, interpreted, names, trained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,23 +52,70 @@ def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
     return figure
 
 
-def mono_along_training(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
-    """Mean Mono along training, with 95 % bands for the main encoder, thin lines for its twins, dots for chance.
+def bars(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
+    """Mono over all features, and fidelity, as bars with 95 % intervals: a row for each kind of features and encoder.
 
-    As Figure 13 of *Multi-Faceted Monosemanticity* (Yan et al. 2025).
+    As Figures 4 and 5 of *Beyond Cross-Modal Alignment*. Beside each bar what means nothing gives: random samples, and
+    permuted classes.
     """
-    kinds = trained(data)
-    columns = 1 if narrow else len(kinds)
-    figure = new_figure(narrow, 0.4 + 2.9 * (len(kinds) // columns))
-    grid = figure.subplots(len(kinds) // columns, columns, squeeze=False)
-    for axes, kind in zip(grid.flat, kinds, strict=True):
+    rows = list(interpreted(data))
+    figure = new_figure(narrow, 0.7 + (0.5 + 0.36 * len(rows)) * (2 if narrow else 1))
+    grid = figure.subplots(2 if narrow else 1, 1 if narrow else 2, sharey=True, squeeze=False)
+    for place, (_, _, found) in enumerate(rows):
+        for shift, side, role in zip((-0.19, 0.19), data.modalities, ("first", "second"), strict=True):
+            average, fidelity = found.fidelity.average("mono", side), found.fidelity.fidelity("mono", side)
+            chance = (average.chance, average.chance)
+            nothing = (fidelity.null_low, fidelity.null_high)
+            ours = ((average.mean, average.low, average.high), (fidelity.value, fidelity.low, fidelity.high))
+            for axes, (value, low, high), null in zip(grid.flat, ours, (chance, nothing), strict=True):
+                axes.barh(
+                    place + shift,
+                    value,
+                    0.34,
+                    color=colour(role),
+                    alpha=0.75,
+                    label=_label(naming, role, place),
+                )
+                axes.plot((low, high), 2 * (place + shift,), color=colour("ink"), linewidth=1.4)
+                axes.plot(null, 2 * (place + shift,), color=colour("paper"), linewidth=4.5)
+                axes.plot(
+                    null, 2 * (place + shift,), color=colour("muted"), linewidth=2.5, marker="|", markersize=5
+                )
+    for axes, title in zip(grid.flat, ("Mono, all features", "Fidelity by Mono"), strict=True):
+        axes.set_title(title, fontweight="bold")
+        names = [f"{kind}, {encoder.name}" for kind, encoder, _ in rows]
+        axes.set_yticks(range(len(rows)), [shortened(name, 20 if narrow else 34) for name in names])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.axvline(0, color=colour("line"), linewidth=1.2, zorder=0)
+        axes.grid(axis="x", linewidth=0.5)
+        axes.spines["bottom"].set_visible(False)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=len(handles), handlelength=1.0)
+    return figure
+
+
+def _label(naming: Naming, role: str, place: int) -> str | None:
+    return f"on {naming.many(naming.label(role))}" if place == 0 else None
+
+
+def along_training(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
+    """Mean EmbSim and WinRate along training, with 95 % bands for the main encoder, thin lines for its twins.
+
+    Dots are chance. As Figure A5 of *Beyond Cross-Modal Alignment*.
+    """
+    panels = [(kind, metric) for kind in trained(data) for metric in ("embsim", "winrate")]
+    columns = 1 if narrow else 2
+    figure = new_figure(narrow, 0.4 + 2.6 * (len(panels) // columns))
+    grid = figure.subplots(len(panels) // columns, columns, squeeze=False)
+    for axes, (kind, metric) in zip(grid.flat, panels, strict=True):
         for encoder in reversed(data.encoders):
             found = find(encoder, kind)
             if found is None or found.along is None or not len(found.along):
                 continue
             main = encoder is data.main
             for side, role in zip(data.modalities, ("first", "second"), strict=True):
-                rows = found.along[found.along["modality"] == side]
+                along = found.along
+                rows = along[(along["modality"] == side) & (along["metric"] == metric)]
                 shade = colour(role)
                 if main:
                     axes.fill_between(
@@ -77,13 +124,13 @@ def mono_along_training(data: ReportData, naming: Naming, *, narrow: bool = Fals
                     axes.plot(rows["step"], rows["chance"], ":", color=shade, linewidth=1.5)
                 axes.plot(
                     rows["step"],
-                    rows["mono"],
+                    rows["value"],
                     color=shade,
                     linewidth=2.4 if main else 1.0,
                     alpha=1.0 if main else 0.45,
                     label=f"on {naming.many(naming.label(role))}" if main else None,
                 )
-        axes.set_title(f"{kind}: Mono along training", fontweight="bold")
+        axes.set_title(f"{kind}: {METRICS[metric]} along training", fontweight="bold")
         axes.set_xlabel("steps")
         if axes.dataLim.y0 >= 0:
             axes.set_ylim(bottom=0)
