@@ -37,7 +37,7 @@ def sections(data: ReportData) -> Sequence[Section]:
         Drawing(
             "mono_bars",
             lambda narrow: bars(data, naming, narrow=narrow),
-            "Bars of Mono over all features and of fidelity, by features and encoder; the numbers are in the tables below.",
+            "Bars of Mono over all features and of fidelity; the numbers are in the tables below.",
         )
     )
     if trained(data):
