@@ -18,6 +18,7 @@ from modalens.recipes.comparison import COLUMNS, as_markdown, compare
 from modalens.recipes.execute import run_recipe
 from modalens.recipes.recipe import load_recipe
 from modalens.recipes.stand_ins import with_stand_ins
+from modalens.recipes.steps import shuffled_pairs
 from modalens.runs.layout import RunFolder
 from modalens.store.fingerprints import fingerprint
 from tests.torture.rounds import contents
@@ -256,6 +257,37 @@ def test_recipes_name_their_needs_and_their_inputs(path: Path) -> None:
     assert "stand-ins" in load_recipe(path, smoke=True).needs_sentence().lower()
 
 
+def test_the_arithmetic_of_the_papers_recipe_follows_from_it() -> None:
+    recipe = load_recipe(RECIPES / "beyond_cross_modal.yaml")
+    page = (RECIPES.parent / "docs/howto/recipes.md").read_text(encoding="utf-8")
+    learned = [step for step in recipe.steps if step.do == "train" and step.run == "clip"]
+    beside = {step.run for step in recipe.steps if step.run.startswith("clip/baselines/")}
+    assert f"interpret {1 + len(learned) + len(beside)} sets of features" in page
+    settings = {step.name: step.all_settings() for step in recipe.steps}
+    drawn = settings["text-to-image"]
+    # Three classes and random sets of one number and of one energy, two of important features, and all features.
+    sets = 2 * (3 + drawn["draws"]) + 2 + 1
+    moved = [strength for strength in drawn["strengths"] if strength > 0]
+    pictures = sets * len(moved) * drawn["n_references"] * drawn["seeds"] * len(drawn["space"])
+    assert f"text-to-image: {pictures:,} pictures" in page
+    for name, asked in (("adversarial", 4 + 6 + 6), ("adversarial-images", 4 + 6)):
+        each = settings[name]
+        answers = asked * each["images"] * each["tries"] * each["runs"]
+        assert f"{answers:,} answers" in page
+
+
+def test_texts_are_dealt_out_anew(tmp_path: Path) -> None:
+    image, text = np.arange(8.0).reshape(4, 2), np.arange(8.0, 16.0).reshape(4, 2)
+    folder = tmp_path / "store"
+    for name, matrix in (("img_emb", image), ("text_emb", text)):
+        (folder / name).mkdir(parents=True)
+        np.save(folder / name / f"{name}_0000.npy", matrix)
+    first, second = shuffled_pairs(RunFolder(folder).store())
+    np.testing.assert_array_equal(first[:], image)
+    assert not np.array_equal(second[:], text)
+    np.testing.assert_array_equal(np.sort(np.asarray(second[:]), axis=0), text)
+
+
 def test_fingerprints_are_of_content(tmp_path: Path) -> None:
     table, shards = tmp_path / "a.csv", tmp_path / "shards"
     table.write_text("one")
@@ -299,7 +331,7 @@ def test_the_papers_recipe_runs_on_stand_ins(tmp_path: Path) -> None:
     assert averages["name"] == "removal"
     own = compare(
         RunFolder(tmp_path / "clip"),
-        declip=RunFolder(tmp_path / "declip"),
+        declip=RunFolder(tmp_path / "clip/baselines/declip"),
         removal=RunFolder(tmp_path / "vit-h"),
     )
     written = (tmp_path / "clip/comparison/comparison.md").read_text(encoding="utf-8")
@@ -311,4 +343,5 @@ def test_the_papers_recipe_runs_on_stand_ins(tmp_path: Path) -> None:
         page = (tmp_path / run / "report/report.html").read_text(encoding="utf-8")
         assert len(page) > 100_000
         assert "<h1>Stand-ins, not results: " in page
+    assert "DeCLIP" in (tmp_path / "clip/report/report.html").read_text(encoding="utf-8")
     assert all(each.seconds is None for each in run_recipe(recipe, tmp_path))

@@ -286,8 +286,9 @@ def _words(result: StudyResult | None) -> pd.DataFrame:
 
 
 def _adversarial(run: RunFolder) -> Iterator[Row]:
-    """On the embeddings' own features, as the papers have it; on SAE features where those alone were attacked."""
-    result = _result(run, "adversarial", "raw") or _result(run, "adversarial", "sae")
+    """On one image and the embeddings' own features, as the papers have it, before other ways."""
+    folders = [(study, name) for name in ("raw", "sae") for study in ("adversarial-one-image", "adversarial")]
+    result = next((found for each in folders if (found := _result(run, *each)) is not None), None)
     if result is None:
         return
     rows = result.tables["success"].dropna(subset=["published"]).to_dict("records")

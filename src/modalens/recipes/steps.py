@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from modalens.arrays import Matrix
 from modalens.engine.engines import EngineConfig
 from modalens.errors import InputError, ModalensError
 from modalens.features import TrainConfig
 from modalens.features.config import FeatureConfig
 from modalens.features.registry import commands, config_class
+from modalens.features.trainer import PairData
 from modalens.options import Options, is_required, option
 from modalens.pairs import load_pairs
 from modalens.recipes.comparison import compare, write_comparison
@@ -24,11 +28,14 @@ from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, score_into
 from modalens.runs.shards import EmbedConfig, EmbedStep
 from modalens.runs.studying import run_study
+from modalens.store import EmbeddingStore
 from modalens.studies.registry import find_study, study_names
 from modalens.towers import load_vlm
 
 # The width of the embeddings is known when they are there; nothing that is checked depends on it.
 _ANY_WIDTH = 1
+# Texts are dealt out anew among so many pairs at a time.
+_DEALT = 65_536
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,9 @@ class TrainOn(Options):
 
     learner: str = option(dataclasses.MISSING, "What is trained.", choices=commands)
     pairs_of: str | None = option(None, "Run of the recipe to learn from (default: the step's own).")
+    shuffle_pairs: bool = option(
+        False, "Deal the texts out anew first, so that pairs mean nothing: a baseline."
+    )
 
 
 @dataclass(frozen=True)
@@ -99,12 +109,24 @@ def score_run(runs: Path, run: RunFolder, config: ScoreConfig) -> None:
     score_into(run.scores, run.store(), config)
 
 
+def shuffled_pairs(store: EmbeddingStore) -> tuple[Matrix, Matrix]:
+    """The pairs with texts dealt out anew among neighbours, which keeps reading them in order cheap."""
+    rng, n = np.random.default_rng(0), len(store)
+    blocks = [start + rng.permutation(min(_DEALT, n - start)) for start in range(0, n, _DEALT)]
+    return store.image, store.text.pick(np.concatenate(blocks))
+
+
 def train_features(
     runs: Path, run: RunFolder, on: TrainOn, shape: FeatureConfig, training: TrainConfig, how: LearnConfig
 ) -> None:
     """Learn features, from the pairs of another run if one is named; encode and score."""
     store = run.store()
-    data = store if on.pairs_of is None else RunFolder(runs / on.pairs_of).store()
+    pairs = store if on.pairs_of is None else RunFolder(runs / on.pairs_of).store()
+    data: PairData = pairs
+    if on.shuffle_pairs:
+        if how.split is not None:
+            raise InputError("shuffle_pairs deals out all texts; leave out split.")
+        data = shuffled_pairs(pairs)
     config = dataclasses.replace(shape, d=int(store.image.shape[1]))
     where = run.learned(how.name or config.label)
     train_on(config, data, training, where.folder, split=how.split, trackers=how.tracker)

@@ -49,6 +49,7 @@ _BASELINES = {
         "Trained in the same way, on {first} and texts that were paired at random.",
         "matching {first} with their own texts",
     ),
+    "declip": ("DeCLIP", "CLIP trained with self-supervision of each side beside (Li et al. 2022).", ""),
     "learnt-temperature": (
         "Learnt-temperature twin",
         "Trained on the same pairs, with a temperature that is learnt instead of held.",
@@ -160,7 +161,7 @@ def _baselines(run: RunFolder, scores: Scores) -> list[tuple[EncoderResult, Show
         label, note, isolates, said = kind, f"The run in baselines/{kind}.", "", ""
         if kind in _BASELINES:
             label, note, isolates = (each.format(first=samples) for each in _BASELINES[kind])
-            said = f"the {kind.replace('shuffled', 'shuffled-pair')} twin"
+            said = f"the {label[0].lower()}{label[1:]}" if label.endswith(" twin") else ""
         shown = find_shown(baseline, scores.config)
         result = replace(_result(label, note, shown, isolates), said=said, place=f"baselines/{kind}")
         results.append((result, shown))
@@ -202,7 +203,8 @@ def _learned(shown: Shown) -> list[LearnedResult]:
                     each.scores.dominance,
                     quality,
                     each.learned.log,
-                    command="" if record is None else record.command,
+                    # Those learned on other pairs cannot be learned again with a command on this run.
+                    command=record.command if record is not None and record.own else "",
                     options="" if record is None else record.options,
                     # Without a record nothing says that a pair was held out.
                     trained_on=list(quality) if record is None else record.trained(quality),

@@ -35,7 +35,8 @@ def beside_statements(data: ReportData) -> list[str]:
             else:
                 other.append(baseline.spoken)
         if same:
-            sentences.append(f"{learned.name} was learned with the same settings on {listing(same)}.")
+            how = "with the same settings on" if learned.command else "on other pairs, and so for"
+            sentences.append(f"{learned.name} was learned {how} {listing(same)}.")
         if other:
             sentences.append(f"{learned.name} was learned with other settings on {listing(other)}.")
         for baseline in without:
