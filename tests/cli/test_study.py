@@ -53,6 +53,30 @@ def test_gender_as_a_classifier_sees_it(made, tmp_path, run, run_json):
     assert "--threshold: threshold is 0.2; it must be at least 0.5 and under 1" in err
 
 
+def test_an_attribute_is_told_the_papers_way_too(made, tiny_clip, run_json):
+    words = (
+        "study",
+        "gender",
+        made,
+        "--attribute",
+        "category",
+        "--rule",
+        "mu_sigma",
+        "--seeds",
+        1,
+        "--folds",
+        2,
+    )
+    encoders = ("--image-embedder", f"vlm:{tiny_clip}", "--text-embedder", f"vlm:{tiny_clip}")
+    found = run_json(*words, "--published", *encoders)["raw"]
+    rows = found["tables"]["published_way"]
+    assert {(row["input"], row["without"]) for row in rows} == {
+        (side, without) for side in ("image", "text") for without in ("image", "text", "random")
+    }
+    assert any(f"in the space of vlm:{tiny_clip}." in each for each in found["statements"])
+    assert "published_way" not in run_json(*words)["raw"]["tables"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -247,6 +247,24 @@ def _gender(result: StudyResult | None) -> Iterator[Row]:
                     ours = (row[change], row[f"{change}_low"], row[f"{change}_high"])
                     yield Row(f"Gender ({where})", str(row[key]), what, *ours, published)
     yield from _gender_accuracy(result.tables["accuracy"])
+    yield from _gender_their_way(result)
+
+
+def _gender_their_way(result: StudyResult) -> Iterator[Row]:
+    """The same changes measured as the papers did; intervals are over draws of their one reference."""
+    frame = result.tables.get("published_way")
+    if frame is None:
+        return
+    for row in frame[frame["published"].notna()].to_dict("records"):
+        yield Row(
+            "Gender, the papers' way",
+            f"{row['value']}, {row['input']}s",
+            f"change in %, without {row['without']}",
+            row["their_way"],
+            row["their_way_low"],
+            row["their_way_high"],
+            row["published"],
+        )
 
 
 def _gender_accuracy(accuracy: pd.DataFrame) -> Iterator[Row]:

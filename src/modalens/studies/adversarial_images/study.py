@@ -51,8 +51,8 @@ _ONE_IMAGE = (
     "other images."
 )
 _NEUTRAL = (
-    "What is said beside an image does not repeat the request, so a benign image should never get its way. The "
-    "published prompt repeats it, and 10.0 % of the published benign images got theirs."
+    "What is said beside an image does not repeat the request, so a benign image should never get its way; the "
+    "published prompt repeats it, so the published rate of benign images does not stand beside ours."
 )
 _REPEATED = "What is said beside an image repeats the request, as published."
 

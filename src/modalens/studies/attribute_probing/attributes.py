@@ -1,5 +1,6 @@
 """What is known of attributes that pairs can have: how values are called, and what was published of gender."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -108,6 +109,14 @@ class Attribute:
             if word in self.aliases
         }
         return found.pop() if len(found) == 1 else None
+
+
+def published_change(attribute: Attribute, modality: str, value: str, without: str) -> float:
+    """The published change in % of an input and a value without a class; NaN where there is none."""
+    for each in attribute.published:
+        if (each.input, each.value, each.without) == (modality, value, without):
+            return each.change
+    return math.nan
 
 
 GENDER = Attribute(

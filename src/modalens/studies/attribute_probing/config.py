@@ -46,9 +46,26 @@ class GenderOnRun(GenderConfig):
     classifier, threshold
         Image classifier that gives the labels instead, by hub id or folder, and the probability over which it is
         believed (0.9 as published).
+    published
+        Whether to tell it the papers' way too, with the difference to ours
+        (:mod:`modalens.studies.attribute_probing.published_way`).
+    image_embedder, text_embedder
+        The separate encoders in whose spaces that compares (see
+        :func:`modalens.towers.samples.load_sample_embedder`).
     """
 
     classifier: str | None = option(
         None, "Image classifier that labels the pairs instead of their metadata, by hub id or folder."
     )
     threshold: float = option(0.9, "Probability over which the classifier is believed.", least=0.5, under=1)
+    published: bool = option(
+        False,
+        "Tell it the papers' way too, beside ours: one random reference, in the space of separate encoders.",
+    )
+    image_embedder: str | None = option(
+        None,
+        "Separate encoder of images for --published, by name, hub id or vlm:NAME (default: efficientnet-lite0).",
+    )
+    text_embedder: str | None = option(
+        None, "Separate encoder of texts for --published, by name, hub id or vlm:NAME (default: minilm)."
+    )

@@ -1,17 +1,21 @@
 """The gender study on a run."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 from modalens.studies.attribute_probing.config import GenderOnRun
 from modalens.studies.inputs import model_digest
 from modalens.studies.registry import Study
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
+
+if TYPE_CHECKING:
+    from modalens.studies.attribute_probing.study import Encoded
 
 _LABELS = "labels"
 
@@ -33,6 +37,7 @@ def _run(subject: Subject, config: GenderOnRun, work: Path, source: Mapping[str,
         captions=subject.whole_column("caption") if "caption" in store.columns else None,
         pictures=subject.pictures if pictured else None,
         caveats=_caveats(subject, config),
+        encoded=_encoded(subject, config, work) if config.published else None,
         source=source,
         config=config,
     )
@@ -53,6 +58,36 @@ def _labels(subject: Subject, config: GenderOnRun, work: Path) -> np.ndarray:
     )
 
 
+def _encoded(subject: Subject, config: GenderOnRun, work: Path) -> "dict[str, Encoded]":
+    """Every pair's samples through the separate encoder of each side."""
+    from modalens.studies.attribute_probing.study import Encoded
+    from modalens.towers.samples import load_sample_embedder
+
+    found = {}
+    for modality, name in zip(subject.mds.modalities, _encoders(subject, config), strict=True):
+        embedder = load_sample_embedder(name, modality)
+        folder = work / f"encoded-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        found[modality] = Encoded(name, subject.embed_samples(embedder, folder))
+    return found
+
+
+def _encoders(subject: Subject, config: GenderOnRun) -> list[str]:
+    """Names of the separate encoders, by side."""
+    from modalens.pairs.modality import OWN, find_modality
+
+    names = []
+    asked = (config.image_embedder, config.text_embedder)
+    for modality, option, given in zip(subject.mds.modalities, ("image", "text"), asked, strict=True):
+        name = given or find_modality(modality).judge
+        if name == OWN:
+            raise InputError(
+                f"The papers' way compares {modality}s in the space of a separate encoder; name one with "
+                f"--{option}-embedder, or leave --published out."
+            )
+        names.append(name)
+    return names
+
+
 def _caveats(subject: Subject, config: GenderOnRun) -> list[str]:
     """Where the labels come from, and what that means."""
     from modalens.studies.attribute_probing.attributes import CAVEATS
@@ -69,8 +104,12 @@ def _caveats(subject: Subject, config: GenderOnRun) -> list[str]:
 
 
 def _inputs(subject: Subject, config: GenderOnRun) -> Mapping[str, Any]:
-    del subject
-    return {} if config.classifier is None else {"classifier": model_digest(config.classifier)}
+    found = {} if config.classifier is None else {"classifier": model_digest(config.classifier)}
+    if config.published:
+        found["encoders"] = {
+            name: model_digest(name.removeprefix("vlm:")) for name in _encoders(subject, config)
+        }
+    return found
 
 
 STUDY = Study(

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from modalens.arrays import Block, Matrix, paired_shape
 from modalens.dominance.result import Dominance
@@ -17,6 +18,11 @@ from modalens.progress import progress_bar
 from modalens.studies.attribute_probing.attributes import attribute_named
 from modalens.studies.attribute_probing.config import GenderConfig
 from modalens.studies.attribute_probing.nearest import Design, classify, design
+from modalens.studies.attribute_probing.published_way import (
+    measure_published_way,
+    published_way_statements,
+    published_way_table,
+)
 from modalens.studies.attribute_probing.shares import Pictures, show_shares
 from modalens.studies.attribute_probing.tables import (
     accuracy_table,
@@ -33,6 +39,14 @@ _WHAT_IT_SHOWS = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Every pair's samples of one side by a separate encoder: its name, and embeddings (n, h)."""
+
+    name: str
+    embeddings: Float[np.ndarray, "n h"]
+
+
 def gender(
     image: Matrix,
     text: Matrix,
@@ -44,6 +58,7 @@ def gender(
     captions: Sequence[str] | np.ndarray | None = None,
     pictures: Pictures | None = None,
     caveats: Sequence[str] = (),
+    encoded: Mapping[str, Encoded] | None = None,
     source: Mapping[str, Any] | None = None,
     config: GenderConfig | None = None,
     **options: Any,
@@ -73,6 +88,9 @@ def gender(
         What the pairs look like, for the tables of texts and words and the strip; left out by default.
     caveats
         Sentences on where the labels come from, put first among the statements.
+    encoded
+        Both sides of every pair by separate encoders, by modality, to tell the attribute the papers' way too
+        (:mod:`modalens.studies.attribute_probing.published_way`); None leaves that out.
     source
         What the study is run on; kept with the result.
     config, options
@@ -84,7 +102,8 @@ def gender(
         Tables ``changes_by_input`` and ``changes_by_value`` (the papers' two: changes in % of the accuracy
         before, published ones beside), ``accuracy`` and ``by_value`` (every set, see
         :func:`~modalens.studies.attribute_probing.tables.accuracy_table`), ``samples`` (who was tested), ``shares``,
-        ``texts`` and ``words``; picture ``images_by_share``.
+        ``texts`` and ``words``; picture ``images_by_share``. With ``encoded`` also ``published_way``: the changes our
+        way, the papers' way, and their difference.
 
     Raises
     ------
@@ -95,8 +114,8 @@ def gender(
     Notes
     -----
     Multi-Faceted Monosemanticity, section 4.1 and A.4.1; Beyond Cross-Modal Alignment, section 5.1. The papers
-    compare with the reference in another model's space, which takes images or texts and no features; here
-    distances are Euclidean, in the features themselves.
+    compare with one random reference in another model's space, which takes images or texts and no features; here
+    references are means and distances are Euclidean, in the features themselves.
     """
     config = GenderConfig.of(config, options, "gender")
     n, n_features = paired_shape(image, text, mds.modalities)
@@ -105,7 +124,8 @@ def gender(
             f"The scores are of {len(mds.score)} features and the matrices have {n_features}; give the matrices "
             "that were scored."
         )
-    for name, given in (("labels", labels), ("tested", tested), ("captions", captions)):
+    rows_of = {name: each.embeddings for name, each in (encoded or {}).items()}
+    for name, given in (("labels", labels), ("tested", tested), ("captions", captions), *rows_of.items()):
         if given is not None and len(given) != n:
             raise ModalensError(f"There are {len(given)} {name} for {n} pairs; give one for each pair.")
     attribute, draws, seed = config.attribute, config.draws, config.seed
@@ -135,6 +155,7 @@ def gender(
     overall = accuracy_table(measured, plan.tested, by_value=False, seed=seed)
     by_value = accuracy_table(measured, plan.tested, by_value=True, seed=seed)
     samples = _samples(blocks, plan)
+    way, about_way = _published_way(encoded, blocks, plan, mds, overall, by_value, config)
     shown = show_shares(
         {modality: plan.all_features(*both) for modality, both in blocks.items()},
         plan.everyone,
@@ -154,6 +175,7 @@ def gender(
             "changes_by_value": changes_by_value(by_value, kind, mds.modalities),
             "accuracy": overall,
             "by_value": by_value,
+            **way,
             "samples": samples,
             **shown.tables,
         },
@@ -161,6 +183,7 @@ def gender(
             *caveats,
             *_who(samples, plan, attribute),
             *statements(overall, by_value, plan, draws),
+            *about_way,
             *shown.statements,
             *notes,
             *plan.notes,
@@ -182,6 +205,31 @@ def gender(
         source=dict(source or {}),
         pictures=shown.pictures,
     )
+
+
+def _published_way(
+    encoded: Mapping[str, Encoded] | None,
+    blocks: Mapping[str, tuple[Block, Block]],
+    plan: Design,
+    mds: Dominance,
+    overall: pd.DataFrame,
+    by_value: pd.DataFrame,
+    config: GenderConfig,
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The table of the papers' way, and what is to be said of it."""
+    if encoded is None:
+        return {}, []
+    if empty := [name for name in mds.modalities if not len(mds.indices(name))]:
+        return {}, [f"The papers' way removes as many {empty[0]} features as others, and there is none."]
+    found = {
+        modality: measure_published_way(
+            *blocks[modality], encoded[modality].embeddings, plan, mds, config.seed
+        )
+        for modality in mds.modalities
+    }
+    table = published_way_table(found, overall, by_value, plan, attribute_named(config.attribute))
+    said = published_way_statements(table, [encoded[name].name for name in mds.modalities])
+    return {"published_way": table}, said
 
 
 def _sets(

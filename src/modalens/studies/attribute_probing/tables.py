@@ -11,7 +11,7 @@ from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
 from modalens.statistics.buckets import resampled_means
 from modalens.statistics.controls import LEVEL, against_random, corrected, one_more_draw
 from modalens.statistics.intervals import interval
-from modalens.studies.attribute_probing.attributes import Attribute
+from modalens.studies.attribute_probing.attributes import Attribute, published_change
 from modalens.studies.attribute_probing.nearest import Design, Tested
 from modalens.studies.stats.heldout import LabelledPairs, beyond_chance
 from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
@@ -222,10 +222,8 @@ def _cells(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _published(attribute: Attribute, modality: str, value: str, without: str) -> dict[str, float]:
-    for each in attribute.published:
-        if (each.input, each.value, each.without) == (modality, value, without):
-            return {"": each.change, "_low": np.nan, "_high": np.nan}
-    return dict.fromkeys(("", "_low", "_high"), np.nan)
+    change = published_change(attribute, modality, value, without)
+    return {"": change, "_low": np.nan, "_high": np.nan}
 
 
 def _with_numbers(rows: list[dict[str, Any]]) -> pd.DataFrame:
