@@ -114,6 +114,32 @@ def test_numbers_of_every_version_appear(found: Comparison) -> None:
     assert "largest variance" not in set(found.numbers["of"])
 
 
+def test_one_image_with_every_request_is_what_was_published(tmp_path: Path, found: Comparison) -> None:
+    run, rates = RunFolder(tmp_path), {"rate": 0.9, "rate_low": 0.8, "rate_high": 1.0}
+    success = pd.DataFrame([{"set": "undefended", "published": 0.7326, **rates}])
+    saved(run, "adversarial-one-image", "raw", success=success)
+    assert row(found, "Table 3", "undefended", "success")["here"] == 0.5
+    assert row(compare(run), "Table 3", "undefended", "success")["here"] == 0.9
+
+
+def test_gender_told_the_papers_way_stands_beside_the_published_changes(
+    tmp_path: Path, found: Comparison
+) -> None:
+    assert not found.numbers["table"].str.contains("papers' way").any()
+    way = {"their_way": -4.0, "their_way_low": -9.0, "their_way_high": 1.0}
+    cells = {"input": "image", "value": "all", **way}
+    rows = [
+        {**cells, "without": "image", "published": -5.87},
+        {**cells, "value": "old", "without": "text", "published": None},
+    ]
+    run = RunFolder(tmp_path)
+    saved(run, "gender", "sae", **gender_tables(), published_way=pd.DataFrame(rows))
+    table = compare(run).numbers
+    table = table[table["table"] == "Gender, the papers' way"]
+    (found_row,) = table.to_dict("records")
+    assert (found_row["here"], found_row["published"], found_row["of"]) == (-4.0, -5.87, "all, images")
+
+
 def test_words_of_both_stand_in_one_table(found: Comparison) -> None:
     assert found.words.to_dict("records")[:3] == [
         {"from": "here", "share": 0.1, "words": "a, b"},
