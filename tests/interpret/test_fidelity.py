@@ -36,8 +36,11 @@ def scored(rng: np.random.Generator, winrate: np.ndarray) -> Monosemanticity:
     hidden = np.where(np.isnan(winrate), np.nan, 0.0)
     columns = {name: getattr(some, name) + hidden for name in METRICS} | {"winrate": winrate}
     chance = {name: column + hidden for name, column in some.chance.items()}
-    left_out = {name: column[:, None] + rng.normal(0, 0.01, (f, 20)) for name, column in columns.items()}
-    return replace(some, **columns, chance=chance, left_out=left_out)
+    left_out, left_out_two = (
+        {name: column[:, None] + rng.normal(0, 0.01, (f, size)) for name, column in columns.items()}
+        for size in (20, 10)
+    )
+    return replace(some, **columns, chance=chance, left_out=left_out, left_out_two=left_out_two)
 
 
 @pytest.fixture
@@ -84,13 +87,15 @@ def test_intervals_are_those_of_the_jackknife_and_the_null_follows_from_sampling
     winrate[4] = np.nan
     mono = scored(rng, winrate)
     result = measure_fidelity(mono, mono, classes(labels), permutations=4000)
-    left_out, live = mono.left_out["winrate"], winrate[np.arange(105) < 100]
-    own, other = np.nanmean(left_out[:30], axis=0), left_out[80:100].mean(axis=0)
+    live = winrate[np.arange(105) < 100]
+    parts = [mono.left_out["winrate"], mono.left_out_two["winrate"]]
+    own, other = ([np.nanmean(part[rows], axis=0) for part in parts] for rows in (slice(30), slice(80, 100)))
     average = result.average("winrate", "image", "image")
-    assert (average.low, average.high) == pytest.approx(jackknife_interval(np.nanmean(winrate[:30]), own))
+    assert (average.low, average.high) == pytest.approx(jackknife_interval(np.nanmean(winrate[:30]), *own))
     fidelity = result.fidelity("winrate", "image")
     assert fidelity.value == pytest.approx(np.nanmean(winrate[:30]) - winrate[80:100].mean())
-    assert (fidelity.low, fidelity.high) == pytest.approx(jackknife_interval(fidelity.value, own - other))
+    difference = [one - two for one, two in zip(own, other, strict=True)]
+    assert (fidelity.low, fidelity.high) == pytest.approx(jackknife_interval(fidelity.value, *difference))
     error = np.nanstd(live, ddof=1) * (1 / 30 + 1 / 20) ** 0.5
     assert fidelity.null_mean == pytest.approx(0, abs=error / 20)
     assert (fidelity.null_high - fidelity.null_low) / 2 == pytest.approx(1.96 * error, rel=0.06)

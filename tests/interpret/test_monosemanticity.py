@@ -26,46 +26,48 @@ def sparse_features(rng: np.random.Generator, n: int, f: int) -> np.ndarray:
     return codes
 
 
-def naive_metrics(plus: np.ndarray, minus: np.ndarray, chance: float) -> dict[str, float]:
-    """Every metric from the cosines of as many strongest and random samples."""
-    off = ~np.eye(len(plus), dtype=bool)
-    plus, minus = plus[off], minus[off]
-    embsim, winrate = (plus.mean() - chance) / abs(chance), (plus > minus).mean()
-    return {
-        "embsim": embsim,
-        "winrate": winrate,
-        "mono": (embsim + winrate) / 2,
-        "embsim_elementwise": ((plus - minus) / minus).mean(),
-        "small": (abs(minus) < 1e-3).sum(),
-        "similarity": plus.mean(),
-    }
-
-
-def naive(codes, embeddings, keys, m, seed, draws, without=None) -> dict[str, np.ndarray]:
-    """By plain loops; ``without`` a block, if told, of the groups."""
+def naive(codes, embeddings, keys, m, seed, draws, without=()) -> dict[str, np.ndarray]:
+    """By plain loops; ``without`` some blocks of groups, if told."""
     f = codes.shape[1]
     groups = np.unique(keys)
-    block_of = random_blocks(len(groups), 20, seed)
-    there = groups if without is None else groups[block_of != without]
+    there = groups[~np.isin(random_blocks(len(groups), 20, seed), without)]
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     cosine = unit @ unit.T
-    between = [cosine[np.ix_(keys == a, keys == b)].mean() for a in there for b in there if a != b]
-    names = (*METRICS, "small", "similarity")
-    results = {name: np.full((f, draws), np.nan) for name in names}
-    for features, drawn in random_samples(f, keys, min(2 * m, len(groups)), draws + 1, seed):
+    chance = np.mean([cosine[np.ix_(keys == a, keys == b)].mean() for a in there for b in there if a != b])
+    results = {name: np.full((f, draws), np.nan) for name in (*METRICS, "small", "similarity")}
+    for features, drawn in random_samples(f, keys, min(m, len(groups)), draws + 1, seed):
         for place, feature in enumerate(features):
             firing = sorted(
                 np.flatnonzero(codes[:, feature]), key=lambda i, j=feature: (-abs(codes[i, j]), i)
             )
-            rows = [row for place, row in enumerate(firing) if keys[row] not in keys[firing[:place]]]
-            rows = [row for row in rows if keys[row] in there][: min(m, len(groups))]
+            rows = [row for at, row in enumerate(firing) if keys[row] not in keys[firing[:at]]][:m]
             if len(rows) < 2 or len(set(codes[:, feature])) == 1:
                 continue
             for draw in range(draws):
-                others = [row for row in drawn[draw + 1][place] if keys[row] in there][: min(m, len(groups))]
-                size = min(len(rows), len(others))
-                plus, minus = (cosine[np.ix_(each[:size], each[:size])] for each in (rows, others))
-                for name, value in naive_metrics(plus, minus, np.mean(between)).items():
+                random = drawn[draw + 1][place]
+                strong, wins, ratios, small = [], [], [], 0
+                for i in range(len(rows)):
+                    for j in range(len(rows)):
+                        if i == j or not {keys[rows[i]], keys[rows[j]]} <= set(there):
+                            continue
+                        plus, minus = cosine[rows[i], rows[j]], cosine[random[i], random[j]]
+                        strong.append(plus)
+                        if {keys[random[i]], keys[random[j]]} <= set(there):
+                            wins.append(plus > minus)
+                            ratios.append((plus - minus) / minus)
+                            small += abs(minus) < 1e-3
+                if not wins:
+                    continue
+                embsim = (np.mean(strong) - chance) / abs(chance)
+                row = {
+                    "embsim": embsim,
+                    "winrate": np.mean(wins),
+                    "mono": (embsim + np.mean(wins)) / 2,
+                    "embsim_elementwise": np.mean(ratios),
+                    "small": small,
+                    "similarity": np.mean(strong),
+                }
+                for name, value in row.items():
                     results[name][feature, draw] = value
     return results
 
@@ -98,16 +100,19 @@ def test_equals_the_naive_loops(n, m, draws, copies, rng):
         np.testing.assert_allclose(interval, scores.mean(axis=1)[:, None] + reach, rtol=1e-8, atol=1e-12)
 
 
-def test_without_a_block_the_next_strongest_take_its_place(rng):
-    codes, embeddings = sparse_features(rng, 90, 8), rng.normal(0.2, 1, size=(90, 5))
+def test_scores_without_blocks_leave_out_the_pairs_that_they_touch(rng):
+    codes, embeddings = np.abs(rng.normal(size=(90, 6))), rng.normal(0.2, 1, size=(90, 5))
     keys = np.arange(90) // 2
-    result = monosemanticity(codes, embeddings, 6, 3, draws=2, groups=keys)
-    for block in (0, 7, 19):
-        wanted = naive(codes, embeddings, keys, 6, 3, 2, without=block)
+    result = monosemanticity(codes, embeddings, 12, 3, draws=2, groups=keys)
+    for kept, place, without in (
+        (result.left_out, 0, [0]),
+        (result.left_out, 19, [19]),
+        (result.left_out_two, 3, [6, 7]),
+    ):
+        wanted = naive(codes, embeddings, keys, 12, 3, 2, without)
         for name in METRICS:
-            np.testing.assert_allclose(
-                result.left_out[name][:, block], wanted[name].mean(axis=1), rtol=1e-9, atol=1e-12
-            )
+            np.testing.assert_allclose(kept[name][:, place], wanted[name].mean(axis=1), rtol=1e-9, atol=1e-12)
+    assert [kept["mono"].shape for kept in (result.left_out, result.left_out_two)] == [(6, 20), (6, 10)]
 
 
 def test_four_copies_do_not_make_a_meaningless_feature_mean_something(rng):
@@ -207,10 +212,10 @@ def test_planted_concepts_stand_out_and_noise_scores_by_chance(rng):
 def test_chance_scores_a_random_set_of_as_many_samples(rng):
     codes, embeddings = np.abs(rng.normal(size=(100, 3))), rng.normal(0.5, 1, size=(100, 4))
     result = monosemanticity(codes, embeddings, m=5, draws=2, seed=1)
-    (_, (stand_in, *_)) = next(random_samples(3, np.arange(100), 10, 3, 1))
+    (_, (stand_in, *_)) = next(random_samples(3, np.arange(100), 5, 3, 1))
     swapped = np.zeros((100, 3))
     for feature, rows in enumerate(stand_in):
-        swapped[rows[:5], feature] = np.arange(5, 0, -1)
+        swapped[rows, feature] = np.arange(5, 0, -1)
     as_top = monosemanticity(swapped, embeddings, m=5, draws=2, seed=1)
     for name in METRICS:
         np.testing.assert_allclose(result.chance[name], getattr(as_top, name))
@@ -271,6 +276,7 @@ def test_saved_scores_come_back_bit_for_bit(rng, tmp_path):
         np.testing.assert_array_equal(back.intervals[name], result.intervals[name])
         np.testing.assert_array_equal(back.chance[name], result.chance[name])
         np.testing.assert_array_equal(back.left_out[name], result.left_out[name])
+        np.testing.assert_array_equal(back.left_out_two[name], result.left_out_two[name])
     for name in ("baseline", "m", "by", "draws", "seed", "n_samples", "n_groups", "source", "version"):
         assert getattr(back, name) == getattr(result, name), name
     frame = pd.read_parquet(tmp_path / "made" / "mono.parquet")

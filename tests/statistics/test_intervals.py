@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from modalens.statistics.intervals import (
     hull_interval,
@@ -25,6 +26,28 @@ def test_the_hull_holds_both_intervals(rng):
     low, high = hull_interval(np.array(2.0), draws)
     assert low == pytest.approx(2 * 2 - np.percentile(draws, 97.5))
     assert high == pytest.approx(np.percentile(draws, 97.5))
+
+
+def test_two_groups_left_out_correct_the_jackknife_of_a_mean_over_pairs():
+    """Half of the variance of this mean of x_i x_j over pairs is of single groups, half of pairs of groups."""
+
+    def of_pairs(x: np.ndarray) -> float:
+        return float((x.sum() ** 2 - (x**2).sum()) / (len(x) * (len(x) - 1)))
+
+    def variances(x: np.ndarray) -> tuple[float, float, float]:
+        one = np.array([of_pairs(np.delete(x, i)) for i in range(20)])
+        two = np.array([of_pairs(np.delete(x, [i, i + 1])) for i in range(0, 20, 2)])
+        value, reach = of_pairs(x), t.ppf(0.975, 19)
+        plain, corrected = (jackknife_interval(value, one, each)[1] - value for each in (None, two))
+        return (plain / reach) ** 2, (corrected / reach) ** 2, value
+
+    generator = np.random.default_rng(0)
+    plain, corrected, values = np.transpose(
+        [variances(generator.normal(40**-0.5, 1, 20)) for _ in range(1500)]
+    )
+    assert plain.mean() / values.var() == pytest.approx(1.5, abs=0.2)
+    # Never under half of the plain variance, so a little is left of what is counted twice.
+    assert 0.95 < corrected.mean() / values.var() < 1.35
 
 
 def test_the_jackknife_of_a_mean_is_students_interval(rng):

@@ -14,7 +14,7 @@ from modalens.store.parquet import read_table, write_table
 
 VERDICTS = ("split", "private", "unclear")
 _KIND = "modalens.Bridges"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SETTINGS = (
     "modalities",
     "n_pairs",
@@ -27,8 +27,10 @@ _SETTINGS = (
 )
 _COLUMNS = (
     "highest_correlation",
+    "correlation_bound",
     "p_value",
     "q_value",
+    "private_q_value",
     "verdict",
     "shuffled_verdict",
     "labels",
@@ -59,10 +61,16 @@ class Bridges:
     highest_correlation
         Largest correlation with any feature of the other side, whatever its direction, (f,); NaN where no
         feature of the other side fires together with it.
+    correlation_bound
+        95 % upper bound of the largest correlation with any feature of the other side in the population, (f,); it is
+        what rules a partner out. -1 where the other side has no feature.
     p_value
         Chance of a best bridge as strong when pairs are shuffled, (f,), corrected for the many partners.
     q_value
         The same after the Benjamini-Hochberg correction over one-sided features, (f,).
+    private_q_value
+        Chance of correlations as low where some feature of the other side correlates by ``min_correlation``, (f,),
+        after the same correction over features that fire for at least 12 groups; 1 for the others.
     verdict
         "split", "private", "unclear" or "" for features that are not one-sided, (f,).
     shuffled_verdict
@@ -80,8 +88,10 @@ class Bridges:
     geometries: Float[np.ndarray, "f k"]
     bridges: Float[np.ndarray, "f k"]
     highest_correlation: Float[np.ndarray, " f"]
+    correlation_bound: Float[np.ndarray, " f"]
     p_value: Float[np.ndarray, " f"]
     q_value: Float[np.ndarray, " f"]
+    private_q_value: Float[np.ndarray, " f"]
     verdict: np.ndarray
     shuffled_verdict: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
@@ -141,8 +151,10 @@ class Bridges:
                 "geometry": self.geometry,
                 "bridge": self.bridge,
                 "highest_correlation": self.highest_correlation,
+                "correlation_bound": self.correlation_bound,
                 "p_value": self.p_value,
                 "q_value": self.q_value,
+                "private_q_value": self.private_q_value,
                 "shuffled_verdict": self.shuffled_verdict,
             }
         )

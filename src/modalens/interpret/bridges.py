@@ -4,26 +4,31 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from scipy.stats import false_discovery_control
 
 from modalens.arrays import Matrix, matrix_shape, paired_shape
 from modalens.dominance import Dominance
 from modalens.errors import ModalensError
+from modalens.interpret.bounds import bound_partners
 from modalens.interpret.bridge_null import ChanceOfBest, shuffled_orders
 from modalens.interpret.bridge_result import Bridges
 from modalens.interpret.partners import OneSided, Partners, best_bridges, strongest_partners
 from modalens.statistics.checks import check_whole
-from modalens.statistics.groups import group_keys
+from modalens.statistics.groups import group_keys, warn_of_copies
+from modalens.store.base import PairStore
+from modalens.store.paired import paired
 from modalens.version import __version__
 
 LEAST_SHUFFLES = 100
+# Where a feature fires for fewer groups, no correlation of .3 can be ruled out: .7 ** 12 is about .01.
+LEAST_GROUPS = 12
 _NUMBERS = ("correlations", "geometries", "bridges", "highest_correlation")
 
 
 def bridges(
-    image_codes: Matrix,
-    text_codes: Matrix,
+    image_codes: PairStore | Matrix,
+    text_codes: Matrix | None,
     W_dec: Matrix | None,  # noqa: N803 (the field's name)
     mds: Dominance,
     seed: int = 0,
@@ -44,9 +49,10 @@ def bridges(
 
     - ``split``: the best bridge beats those of shuffled pairs, at a false discovery rate over one-sided features,
       and its correlation is over ``min_correlation``. It is half of a concept whose other half is the partner.
-    - ``private``: the best bridge does not beat shuffled pairs. That is the absence of a finding: a feature that
-      fires in a handful of pairs beats nothing. ``highest_correlation`` says where one is strong all the same.
-    - ``unclear``: a bridge that is real but weak, or a feature that never changes.
+    - ``private``: no feature of the other side correlates by ``min_correlation`` or more. The 95 % upper bound of the
+      largest correlation, ``correlation_bound``, lies under it, at a false discovery rate over one-sided features; see
+      :func:`modalens.interpret.bounds.bound_partners`. A feature that fires for under 12 groups is never private.
+    - ``unclear``: anything else. Not to beat shuffled pairs is the absence of a finding.
 
     p-values are those of the best of all partners, from shuffles of the pairs; see
     :class:`modalens.interpret.bridge_null.ChanceOfBest`.
@@ -55,7 +61,7 @@ def bridges(
     ----------
     image_codes, text_codes
         Paired codes, (n, f), dense or sparse; the cost of sparse ones goes by what fires together. Only the
-        one-sided features of at most ``max_pairs`` pairs are held in memory.
+        one-sided features of at most ``max_pairs`` pairs are held in memory. Or a store of codes and None.
     W_dec
         Decoder rows, (f, d). None for a representation that has none, such as a projector's output or raw
         dimensions: the bridge is then the correlation alone, ``has_decoder`` is False and geometries are NaN.
@@ -66,14 +72,15 @@ def bridges(
     min_correlation
         Correlation in [0, 1) that a partner must exceed.
     fdr
-        Share in (0, 1) of the features found to beat chance that may be wrong.
+        Share in (0, 1) of the features found to beat chance, and of those called private, that may be wrong.
     partners
         Partners kept for each feature.
     shuffles
         Shuffles of the pairs, at least 100.
     groups
-        One label a pair. Pairs of one group (captions of one image, drawings of one concept) are alike, and are
-        shuffled together: without it they pass for independent evidence, and chance looks smaller than it is.
+        One label a pair, by default those of the store that the codes are of. Pairs of one group (captions of one
+        image, drawings of one concept) are alike, and are shuffled together: without it they pass for independent
+        evidence, and chance looks smaller than it is. A warning says so where many rows of arrays are equal.
     max_pairs
         At most so many pairs are used, drawn at random.
 
@@ -88,6 +95,7 @@ def bridges(
         If shapes do not fit, a setting is out of range, or a value is NaN or infinite.
     """
     first, second = mds.modalities
+    image_codes, text_codes, groups, _ = paired(image_codes, text_codes, groups)
     n, f = paired_shape(image_codes, text_codes, mds.modalities)
     _check_features(f, W_dec, mds)
     partners = check_whole("partners", partners, 1)
@@ -98,6 +106,8 @@ def bridges(
     if not 0 < fdr < 1:
         raise ModalensError(f"fdr must lie between 0 and 1, not {fdr!r}.")
     chosen = _choose(n, check_whole("max_pairs", max_pairs, 2), seed)
+    if groups is None and not warn_of_copies(image_codes, first):
+        warn_of_copies(text_codes, second)
     keys = np.arange(n) if groups is None else group_keys(groups, n)
     keys = np.unique(keys[chosen], return_inverse=True)[1]
 
@@ -113,10 +123,14 @@ def bridges(
         found["partners"] = np.concatenate([_named(of_image, text), _named(of_text, image)])
         found["p_value"] = p = chance.p_values(np.nan_to_num(found["bridges"][:, 0]))
         found["q_value"] = q = false_discovery_control(p) if p.size else p
-        beats = q <= fdr
-        split = beats & (found["correlations"][:, 0] > min_correlation)
-        private = ~beats & varies
-        return found, np.where(split, "split", np.where(private, "private", "unclear"))
+        bounds = bound_partners(image.side, text.side.paired(order), keys, min_correlation, seed)
+        found["correlation_bound"] = np.concatenate([each.upper for each in bounds])
+        may_be = np.concatenate([each.groups for each in bounds]) >= LEAST_GROUPS
+        found["private_q_value"] = apart = _corrected(
+            np.concatenate([each.p_value for each in bounds]), may_be & varies
+        )
+        split = (q <= fdr) & (found["correlations"][:, 0] > min_correlation)
+        return found, np.where(split, "split", np.where(apart <= fdr, "private", "unclear"))
 
     found, verdict = judge(np.arange(len(keys)))
     _, shuffled_verdict = judge(orders[0])
@@ -142,6 +156,14 @@ def bridges(
         seed=seed,
         version=__version__,
     )
+
+
+def _corrected(p: Float[np.ndarray, " f"], tested: Bool[np.ndarray, " f"]) -> Float[np.ndarray, " f"]:
+    """q-values of the features that are tested, after Benjamini and Hochberg; 1 for the others."""
+    q = np.ones(len(p))
+    if tested.any():
+        q[tested] = false_discovery_control(p[tested])
+    return q
 
 
 def _named(found: Partners, other: OneSided) -> Int[np.ndarray, "f k"]:

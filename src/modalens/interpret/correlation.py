@@ -27,11 +27,22 @@ class Side:
         centred, has too much; 0 for dense ones.
     varies
         Features that are not constant over the pairs, (f,). The others are all 0 here.
+    rest
+        What 0 has become in ``values``, (f,): where a feature does not fire.
     """
 
     values: Any
     offset: Float[np.ndarray, " f"]
     varies: Bool[np.ndarray, " f"]
+    rest: Float[np.ndarray, " f"]
+
+    def paired(self, order: Int[np.ndarray, " n"]) -> "Side":
+        """The same with row ``order[p]`` in the place of row p."""
+        if np.array_equal(order, np.arange(len(order))):
+            return self
+        if sp.issparse(self.values):
+            return _sparse_side(self.values[order])
+        return _dense_side(self.values[order], self.rest)
 
 
 class Pairing(NamedTuple):
@@ -78,13 +89,16 @@ def read_side(
     return _dense_side(np.concatenate(parts))
 
 
-def _dense_side(values: Block) -> Side:
-    values = values / _positive(np.abs(values).max(axis=0, initial=0.0))
+def _dense_side(values: Block, rest: Float[np.ndarray, " f"] | float = 0.0) -> Side:
+    peaks = _positive(np.abs(values).max(axis=0, initial=0.0))
+    values, rest = values / peaks, rest / peaks
     size = np.linalg.norm(values, axis=0)
-    values -= values.mean(axis=0)
+    mean = values.mean(axis=0)
+    values, rest = values - mean, rest - mean
     spread = np.linalg.norm(values, axis=0)
     varies = spread > _ROUNDING * size
-    return Side(np.where(varies, values / _positive(spread), 0.0), np.zeros(len(varies)), varies)
+    values, rest = (np.where(varies, each / _positive(spread), 0.0) for each in (values, rest))
+    return Side(values, np.zeros(len(varies)), varies, rest)
 
 
 def _sparse_side(codes: sp.csr_array) -> Side:
@@ -102,7 +116,7 @@ def _sparse_side(codes: sp.csr_array) -> Side:
     scale = np.where(varies, 1 / _positive(spread), 0.0)
     scaled = sp.csr_array((values * scale[features], codes.indices, codes.indptr), shape=codes.shape)
     scaled.eliminate_zeros()
-    return Side(scaled, np.sqrt(n) * mean * scale, varies)
+    return Side(scaled, np.sqrt(n) * mean * scale, varies, np.zeros(f))
 
 
 class Correlations:

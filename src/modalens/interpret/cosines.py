@@ -1,6 +1,6 @@
 """How alike samples are to the model that judges them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -53,8 +53,8 @@ class SampleCosines:
         return cosines
 
     def by_chance(
-        self, keys: Int[np.ndarray, " n"], blocks: Int[np.ndarray, " g"]
-    ) -> tuple[float, Float[np.ndarray, " b"]]:
+        self, keys: Int[np.ndarray, " n"], blocks: Int[np.ndarray, " g"], without: Sequence[tuple[int, ...]]
+    ) -> list[float]:
         """Mean cosine of two random samples of different groups, exactly.
 
         A random sample is a random member of a random group. With v the mean of the unit embeddings of each of G
@@ -66,13 +66,13 @@ class SampleCosines:
             Group of each sample, numbers from 0 without gaps.
         blocks
             Block of each group, numbers from 0 without gaps.
+        without
+            Blocks to leave out in turn.
 
         Returns
         -------
-        mean
-            Over all groups; NaN where there are fewer than two.
-        without
-            The same without the groups of each block.
+        list
+            The mean over all groups, then those without the blocks; NaN where fewer than two groups are left.
         """
         groups = np.bincount(blocks)
         sums = np.zeros((len(groups), int(self._matrix.shape[1])))
@@ -82,12 +82,13 @@ class SampleCosines:
             add_by_cell(sums, mine, means)
             squared = means.power(2) if sp.issparse(means) else means**2
             squares += np.bincount(mine, weights=squared.sum(axis=1), minlength=len(groups))
-        left = np.append(groups.sum(), groups.sum() - groups).astype(np.float64)
-        vectors = np.concatenate([sums.sum(axis=0)[None], sums.sum(axis=0) - sums])
-        own = np.append(squares.sum(), squares.sum() - squares)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means = np.where(left > 1, ((vectors**2).sum(axis=1) - own) / (left * (left - 1)), np.nan)
-        return float(means[0]), means[1:]
+        found = []
+        for left_out in ((), *without):
+            kept = ~np.isin(np.arange(len(groups)), left_out)
+            number = int(groups[kept].sum())
+            both = float((sums[kept].sum(axis=0) ** 2).sum() - squares[kept].sum())
+            found.append(both / (number * (number - 1)) if number > 1 else np.nan)
+        return found
 
     def _means_of_groups(self, keys: Int[np.ndarray, " n"]) -> Iterator[tuple[int, Matrix]]:
         """Means of the unit embeddings of the groups, some at a time, with the first of them."""

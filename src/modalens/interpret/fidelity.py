@@ -1,6 +1,6 @@
 """Whether the features of a modality mean more in that modality: averages per class, and fidelity."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple, TypeVar
 
@@ -132,7 +132,8 @@ def average_of_features(scores: Monosemanticity, metric: str, inside: Bool[np.nd
     """Mean of a metric over some features, with its 95 % interval for other samples of the same kind.
 
     Features share their samples, so they are not independent and are not resampled. The interval is that of the
-    jackknife over about 20 random blocks of groups (Tukey 1958): every feature is scored again without each block.
+    jackknife over about 20 random blocks of groups: every feature is scored again without the samples of each, and
+    without those of two (:func:`modalens.statistics.intervals.jackknife_interval`).
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def average_of_features(scores: Monosemanticity, metric: str, inside: Bool[np.nd
     """
     mean = float(_mean(getattr(scores, metric)[inside]))
     features = int((~np.isnan(getattr(scores, metric)[inside])).sum())
-    return FeatureMean(features, mean, *_interval(mean, _mean(scores.left_out[metric][inside])))
+    return FeatureMean(features, mean, *_interval(mean, lambda values: _mean(values[inside]), scores, metric))
 
 
 def measure_fidelity(
@@ -239,8 +240,7 @@ def _fidelity(
     null: Float[np.ndarray, " r"],
 ) -> ModalityFidelity:
     value = float(_mean(getattr(scores, metric)[own]) - _mean(getattr(scores, metric)[other]))
-    left_out = scores.left_out[metric]
-    low, high = _interval(value, _mean(left_out[own]) - _mean(left_out[other]))
+    low, high = _interval(value, lambda values: _mean(values[own]) - _mean(values[other]), scores, metric)
     null_low, null_high = percentile_interval(null)
     known = null[~np.isnan(null)]
     far = int((np.abs(known) >= abs(value)).sum())
@@ -265,9 +265,12 @@ def _mean(scores: Float[np.ndarray, "f ..."]) -> Float[np.ndarray, "..."]:
     return mean
 
 
-def _interval(value: float, left_out: Float[np.ndarray, " b"]) -> tuple[float, float]:
-    """The jackknife's interval, from the blocks without which there still is a value."""
-    return (np.nan, np.nan) if np.isnan(value) else jackknife_interval(value, left_out[~np.isnan(left_out)])
+def _interval(
+    value: float, statistic: Callable[[np.ndarray], np.ndarray], scores: Monosemanticity, metric: str
+) -> tuple[float, float]:
+    """The jackknife's interval of a statistic of the scores of all features; NaN where a block takes all away."""
+    one, two = statistic(scores.left_out[metric]), statistic(scores.left_out_two[metric])
+    return jackknife_interval(value, one, two)
 
 
 def _permuted_differences(

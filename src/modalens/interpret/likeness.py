@@ -1,6 +1,4 @@
-"""How alike the samples of a list are, whole and with a block of groups left out, and the metrics made of it."""
-
-from dataclasses import dataclass
+"""The metrics made of how alike the samples of a list are."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -9,45 +7,18 @@ from jaxtyping import Bool, Float, Int
 _ROUNDING = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class Lists:
-    """Lists of samples, of each of which the first ``width`` count; the others stand in for those left out.
-
-    Attributes
-    ----------
-    cosines
-        Cosines of the pairs i < j of each list, (c, p), in the order of ``np.triu_indices``.
-    blocks
-        Block of the group of each sample, (c, w); -1 where a list is shorter.
-    width
-        Samples that count, at most w.
-    """
-
-    cosines: Float[np.ndarray, "c p"]
-    blocks: Int[np.ndarray, "c w"]
-    width: int
-
-    def first(self) -> tuple[Float[np.ndarray, "c q"], Int[np.ndarray, " c"]]:
-        """Cosines of the pairs i < j among the first samples, and how many samples these are."""
-        return self._among(self.blocks >= 0)
-
-    def without(self, block: int) -> tuple[Float[np.ndarray, "c q"], Int[np.ndarray, " c"]]:
-        """The same for the first samples that are not of a block."""
-        return self._among((self.blocks >= 0) & (self.blocks != block))
-
-    def _among(self, stays: Bool[np.ndarray, "c w"]) -> tuple[np.ndarray, np.ndarray]:
-        length = stays.shape[1]
-        places = np.argsort(~stays, axis=1, kind="stable")[:, : self.width]
-        one, other = (places[:, side] for side in np.triu_indices(self.width, 1))
-        low, high = np.minimum(one, other), np.maximum(one, other)
-        pairs = low * (2 * length - low - 1) // 2 + high - low - 1
-        return np.take_along_axis(self.cosines, pairs, axis=1), np.minimum(stays.sum(axis=1), self.width)
-
-
 def pairs_within(samples: Int[np.ndarray, " c"], width: int) -> Bool[np.ndarray, "c p"]:
     """Which pairs i < j of lists of ``width`` lie among the first samples of each list."""
     within: np.ndarray = np.triu_indices(width, 1)[1] < samples[:, None]
     return within
+
+
+def pairs_touching(blocks: Int[np.ndarray, "c w"], left_out: tuple[int, ...]) -> Bool[np.ndarray, "c p"]:
+    """Which pairs i < j of lists have a sample whose group is of a block that is left out."""
+    touched = np.logical_or.reduce([blocks == block for block in left_out])
+    first, second = np.triu_indices(blocks.shape[1], 1)
+    touching: np.ndarray = touched[:, first] | touched[:, second]
+    return touching
 
 
 def embsim(

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Bool, Float, Int, Int64
 from scipy.stats import t as student
 
 from modalens.arrays import Matrix, matrix_shape
 from modalens.errors import ModalensError
 from modalens.interpret.cosines import SampleCosines
 from modalens.interpret.draws import random_samples
-from modalens.interpret.likeness import Lists, embsim, embsim_elementwise, pairs_within, winrate
+from modalens.interpret.likeness import embsim, embsim_elementwise, pairs_touching, pairs_within, winrate
 from modalens.interpret.scores import METRICS, Monosemanticity
 from modalens.interpret.top import TopSamples, top_samples
 from modalens.statistics.checks import DEFAULT_RANKING, check_ranking, check_whole
@@ -74,7 +74,7 @@ def monosemanticity(
         sample is its own group, and a warning says so if many rows are equal.
     top
         Strongest samples that were found before with the same groups, at least m for each feature; ``codes`` is then
-        not read. Give 2 m: those beyond m stand in where a block of groups is left out.
+        not read.
     source
         What the scores are measured on, kept with the result.
 
@@ -105,18 +105,19 @@ def monosemanticity(
         warn_of_copies(sample_embeddings, "sample embedding")
     keys = np.arange(n_samples) if groups is None else group_keys(groups, n_samples)
     if top is None:
-        top = top_samples(codes, 2 * m, by, groups=keys)
+        top = top_samples(codes, m, by, groups=keys)
     else:
         _check_top(top, n_features, keys, m, by)
     cosines = SampleCosines(sample_embeddings)
     scores = _Scores(top, cosines, keys, m, draws, seed)
-    for features, drawn in random_samples(n_features, keys, scores.depth, draws + 1, seed):
+    for features, drawn in random_samples(n_features, keys, scores.width, draws + 1, seed):
         scores.add(features, drawn)
     return Monosemanticity(
         **{name: values.mean(axis=1) for name, values in scores.found.items()},
         intervals={name: _interval_of_mean(values) for name, values in scores.found.items()},
         chance={name: values.mean(axis=1) for name, values in scores.chance.items()},
         left_out=scores.left_out,
+        left_out_two=scores.left_out_two,
         similarity=scores.similarity,
         small_denominators=scores.small,
         samples=scores.samples,
@@ -133,7 +134,7 @@ def monosemanticity(
 
 
 class _Scores:
-    """Scores of features, chunk by chunk: by draw, by chance, and without each block of groups."""
+    """Scores of features, chunk by chunk: by draw, by chance, and without blocks of groups."""
 
     def __init__(
         self,
@@ -146,14 +147,17 @@ class _Scores:
     ) -> None:
         n_features, n_groups = len(top.rows), int(keys.max()) + 1
         self._top, self._cosines, self._keys = top, cosines, keys
-        self._width = min(m, n_groups)
-        self.depth = min(2 * m, n_groups)
+        self.width = min(m, n_groups)
         self._blocks = random_blocks(n_groups, _BLOCKS, seed)
-        self.baseline, self._baselines = cosines.by_chance(keys, self._blocks)
-        self.found, self.chance = (
-            {name: np.full((n_features, draws), np.nan) for name in METRICS} for _ in range(2)
+        blocks = range(int(self._blocks.max()) + 1)
+        ones: list[tuple[int, ...]] = [(block,) for block in blocks]
+        twos: list[tuple[int, ...]] = list(zip(blocks[0::2], blocks[1::2], strict=False))
+        self.baseline, *left = cosines.by_chance(keys, self._blocks, [*ones, *twos])
+        self._cases = list(zip([*ones, *twos], left, strict=True))
+        self.found, self.chance, self.left_out, self.left_out_two = (
+            {name: np.full((n_features, size), np.nan) for name in METRICS}
+            for size in (draws, draws, len(ones), len(twos))
         )
-        self.left_out = {name: np.full((n_features, len(self._baselines)), np.nan) for name in METRICS}
         self.similarity = np.full(n_features, np.nan)
         self.small = np.zeros(n_features, dtype=np.int64)
         self.samples = np.minimum(top.counts, m)
@@ -164,52 +168,45 @@ class _Scores:
         if not scored.any():
             return
         features = features[scored]
-        strong = self._lists(self._top.rows[features, : self.depth])
-        by_chance, *random = (self._lists(rows[scored]) for rows in drawn)
-        cosines, samples = strong.first()
-        counted = pairs_within(samples, self._width)
-        self.similarity[features] = cosines.mean(axis=1, where=counted)
-        stand_in = by_chance.first()[0]
-        others = [each.first()[0] for each in random]
-        for draw, other in enumerate(others):
-            small = (np.abs(other) < SMALL_DENOMINATOR) & counted
-            self.small[features] += 2 * small.sum(axis=1)
-            for kept, likeness in ((self.found, cosines), (self.chance, stand_in)):
-                for name, values in _compare(likeness, other, counted, self.baseline).items():
+        listed = np.maximum(self._top.rows[features, : self.width], 0)
+        strong, stand_in, *random = (
+            self._cosines.between(rows) for rows in (listed, *(rows[scored] for rows in drawn))
+        )
+        counted = pairs_within(self.samples[features], self.width)
+        self.similarity[features] = strong.mean(axis=1, where=counted)
+        for draw, other in enumerate(random):
+            self.small[features] += 2 * ((np.abs(other) < SMALL_DENOMINATOR) & counted).sum(axis=1)
+            for kept, likeness in ((self.found, strong), (self.chance, stand_in)):
+                for name, values in _compare(likeness, other, counted, counted, self.baseline).items():
                     kept[name][features, draw] = values
-        for block, baseline in enumerate(self._baselines.tolist()):
-            for name, values in self._without(block, baseline, strong, random).items():
-                self.left_out[name][features, block] = values
-
-    def _without(
-        self, block: int, baseline: float, strong: Lists, random: Sequence[Lists]
-    ) -> dict[str, Float[np.ndarray, " c"]]:
-        """Every metric without the groups of a block, the mean over draws."""
-        cosines, samples = strong.without(block)
-        draws = []
-        for each in random:
-            others, left = each.without(block)
-            counted = pairs_within(np.minimum(samples, left), self._width)
-            draws.append(_compare(cosines, others, counted, baseline))
-        return {name: np.mean([values[name] for values in draws], axis=0) for name in METRICS}
-
-    def _lists(self, rows: Int64[np.ndarray, "c w"]) -> Lists:
-        listed = np.maximum(rows, 0)
-        blocks = np.where(rows >= 0, self._blocks[self._keys[listed]], -1)
-        return Lists(self._cosines.between(listed), blocks, self._width)
+        blocks = [self._blocks[self._keys[rows]] for rows in (listed, *(rows[scored] for rows in drawn[1:]))]
+        for place, (left_out, baseline) in enumerate(self._cases):
+            stays, *others = (~pairs_touching(each, left_out) for each in blocks)
+            draws = [
+                _compare(strong, other, counted & stays, counted & stays & there, baseline)
+                for other, there in zip(random, others, strict=True)
+            ]
+            kept = self.left_out if len(left_out) == 1 else self.left_out_two
+            for name in METRICS:
+                mean = np.mean([values[name] for values in draws], axis=0)
+                kept[name][features, place % (int(self._blocks.max()) + 1)] = mean
 
 
 def _compare(
     strong: Float[np.ndarray, "c p"],
     random: Float[np.ndarray, "c p"],
-    counted: np.ndarray,
+    counted: Bool[np.ndarray, "c p"],
+    compared: Bool[np.ndarray, "c p"],
     baseline: float,
 ) -> dict[str, Float[np.ndarray, " c"]]:
-    """Every metric of one draw. Cosines are symmetric, so pairs i < j stand for all i != j."""
+    """Every metric of one draw, over the pairs that count and those that are compared one by one.
+
+    Cosines are symmetric, so pairs i < j stand for all i != j.
+    """
     found = {
         "embsim": embsim(strong, counted, baseline),
-        "winrate": winrate(strong, random, counted),
-        "embsim_elementwise": embsim_elementwise(strong, random, counted),
+        "winrate": winrate(strong, random, compared),
+        "embsim_elementwise": embsim_elementwise(strong, random, compared),
     }
     return found | {"mono": (found["embsim"] + found["winrate"]) / 2}
 

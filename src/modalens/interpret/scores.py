@@ -46,8 +46,10 @@ class Monosemanticity:
         on average near 0 for embsim and 0.5 for winrate, but above 0 for embsim_elementwise. Its spread over
         features is what a score has to exceed.
     left_out
-        For each metric the scores without each of b random blocks of groups, (f, b): the next strongest samples take
-        the place of those left out. Averages over features have their intervals from it.
+        For each metric the scores without the samples of each of b random blocks of groups, (f, b).
+    left_out_two
+        The same without two blocks, 0 and 1, 2 and 3 and so on, (f, b // 2). Averages over features have their
+        intervals from both.
     similarity
         Mean cosine between the strongest samples, (f,).
     samples
@@ -72,6 +74,7 @@ class Monosemanticity:
     intervals: Mapping[str, Float[np.ndarray, "f 2"]] = field(repr=False)
     chance: Mapping[str, Float[np.ndarray, " f"]] = field(repr=False)
     left_out: Mapping[str, Float[np.ndarray, "f b"]] = field(repr=False)
+    left_out_two: Mapping[str, Float[np.ndarray, "f b2"]] = field(repr=False)
     similarity: Float[np.ndarray, " f"]
     samples: Int64[np.ndarray, " f"]
     small_denominators: Int64[np.ndarray, " f"]
@@ -118,6 +121,7 @@ class Monosemanticity:
         """
         header = {name: getattr(self, name) for name in _SETTINGS} | {"source": dict(self.source)}
         left_out = {f"{name}_left_out": self.left_out[name] for name in METRICS}
+        left_out |= {f"{name}_left_out_two": self.left_out_two[name] for name in METRICS}
         write_table(Path(path), _KIND, _SCHEMA_VERSION, header, self._columns() | left_out)
 
     @classmethod
@@ -139,6 +143,7 @@ class Monosemanticity:
                 intervals={name: np.stack(pair, axis=1) for name, pair in ends.items()},
                 chance={name: columns[f"{name}_chance"] for name in METRICS},
                 left_out={name: columns[f"{name}_left_out"] for name in METRICS},
+                left_out_two={name: columns[f"{name}_left_out_two"] for name in METRICS},
                 **kept,
             )
         except KeyError as error:

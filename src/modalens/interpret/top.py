@@ -1,7 +1,7 @@
 """Which samples each feature responds to most."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -43,10 +43,6 @@ class TopSamples:
         """Number of samples listed for each feature, 0 to m."""
         counts: np.ndarray = (self.rows >= 0).sum(axis=1)
         return counts
-
-    def first(self, m: int) -> "TopSamples":
-        """The m strongest of each feature alone."""
-        return replace(self, rows=self.rows[:, :m], values=self.values[:, :m])
 
 
 def top_samples(

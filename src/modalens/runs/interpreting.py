@@ -144,7 +144,7 @@ def _interpret_features(
         distinct = samples.distinct[side]
         codes = _rows(sides[side], distinct)
         of_samples = np.arange(len(distinct)) if groups is None else groups[distinct]
-        deep = top_samples(codes, 2 * config.m, config.by, groups=of_samples)
+        top[side] = top_samples(codes, config.m, config.by, groups=of_samples)
         mono[side] = monosemanticity(
             codes,
             samples.embeddings[side],
@@ -153,9 +153,8 @@ def _interpret_features(
             draws=config.draws,
             by=config.by,
             groups=of_samples,
-            top=deep,
+            top=top[side],
         )
-        top[side] = deep.first(config.m)
     # Without a decoder, features that fire for the same samples count as near.
     towards = directions if directions is not None else _activations_of(image, text)
     return Interpretation(

@@ -62,23 +62,23 @@ def repeated_rows(matrix: Matrix, rows: int | None = None) -> Int[np.ndarray, " 
     return np.array(found, dtype=np.int64)
 
 
-def warn_of_copies(matrix: Matrix, name: str) -> None:
+def warn_of_copies(matrix: Matrix, name: str) -> bool:
     """Warn if many of the first rows repeat an earlier one, where nobody said which rows belong together.
 
-    Rows of zeros, samples for which no feature fires, are not looked at.
+    Rows of zeros, samples for which no feature fires, are not looked at. Returns whether it warned.
     """
     rows = read_rows(sliceable(matrix), 0, min(_LOOKED_AT, matrix.shape[0]), name)
     rows = rows[np.flatnonzero(abs(rows).sum(axis=1))]
-    if rows.shape[0] == 0:
-        return
-    copies = rows.shape[0] - int(repeated_rows(rows).max()) - 1
-    if copies > _MANY * rows.shape[0]:
+    copies = rows.shape[0] - int(repeated_rows(rows).max()) - 1 if rows.shape[0] else 0
+    many = bool(copies > _MANY * rows.shape[0])
+    if many:
         warnings.warn(
             f"{copies} of the first {rows.shape[0]} rows of the {name} matrix repeat an earlier row. Samples that are "
             "copies are no independent evidence: give groups=, one label a sample, the same for those that belong "
             "together (such as the image of each caption).",
             stacklevel=3,
         )
+    return many
 
 
 def random_blocks(n_groups: int, most: int, seed: int) -> Int[np.ndarray, " g"]:

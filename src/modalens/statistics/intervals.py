@@ -59,16 +59,25 @@ def hull_interval(
     return np.minimum(low, 2 * value - high), np.maximum(high, 2 * value - low)
 
 
-def jackknife_interval(value: float, left_out: Float[np.ndarray, " g"]) -> tuple[float, float]:
+def jackknife_interval(
+    value: float, left_out: Float[np.ndarray, " g"], left_out_two: Float[np.ndarray, " h"] | None = None
+) -> tuple[float, float]:
     """Student's interval of a smooth statistic, from its values with one of g groups left out (Tukey 1958).
 
-    NaN where there are fewer than two groups.
+    What groups do together, as in a mean over pairs of samples, the jackknife counts twice. Values with two groups left
+    out, 0 and 1, 2 and 3 and so on, tell how much that is, and it is taken out (Efron and Stein 1981). NaN where there
+    are fewer than two groups.
     """
     g = len(left_out)
     if g < 2:
         return np.nan, np.nan
-    spread = np.sqrt((g - 1) / g * ((left_out - left_out.mean()) ** 2).sum())
-    reach = float(stats.t.ppf(0.975, g - 1) * spread)
+    variance = (g - 1) / g * ((left_out - left_out.mean()) ** 2).sum()
+    if left_out_two is not None and len(left_out_two):
+        first, second = left_out[: 2 * len(left_out_two)].reshape(-1, 2).T
+        joint = g * value - (g - 1) * (first + second) + (g - 2) * left_out_two
+        twice = float((joint**2).mean()) * (g - 2) ** 2 / (2 * g**2)
+        variance = max(variance - twice, variance / 2)  # it is half where groups do everything together
+    reach = float(stats.t.ppf(0.975, g - 1) * np.sqrt(variance))
     return value - reach, value + reach
 
 
