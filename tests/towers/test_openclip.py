@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from modalens.errors import ModalensError
+from modalens.recipes.recipe import load_recipe
+from modalens.recipes.stand_ins import notes_on, with_stand_ins
 from modalens.towers import load_vlm
+from modalens.towers.abilities import Abilities
 from modalens.towers.differentiable import DifferentiableImages, differentiable_images
 from modalens.towers.openclip_pixels import PixelSteps
+from modalens.towers.registry import abilities_of
 from tests.openclip import open_clip_or_skip
 
 open_clip = open_clip_or_skip()
@@ -230,6 +235,65 @@ def test_a_checkpoint_of_ones_own(folder: Path, photos: list[Image.Image]) -> No
     assert list(vlm.card()["weights_sha256"]) == ["tiny.pt"]
     with pytest.raises(ModalensError, match="has none; leave it out"):
         load_vlm(name, revision="main")
+
+
+def test_a_folder_as_open_clip_saves_it(folder: Path, tmp_path: Path, photos: list[Image.Image]) -> None:
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    preprocess = {
+        "mean": [0.4, 0.5, 0.6],
+        "std": [0.2, 0.3, 0.4],
+        "interpolation": "bilinear",
+        "resize_mode": "squash",
+    }
+    described = {"model_cfg": CLIP, "preprocess_cfg": preprocess}
+    (saved / "open_clip_config.json").write_text(json.dumps(described))
+    with pytest.raises(ModalensError, match="holds no weights"):
+        load_vlm(f"open_clip:{saved}", device="cpu")
+    state = torch.load(folder / "tiny.pt", weights_only=True)
+    save_file(
+        {name: values.contiguous() for name, values in state.items()}, saved / "open_clip_model.safetensors"
+    )
+    vlm = load_vlm(f"open_clip:{saved}", device="cpu")
+    plain = load_vlm("open_clip:tiny/plain", device="cpu")
+    np.testing.assert_allclose(vlm.embed_images(photos), plain.embed_images(photos), atol=1e-5)
+    np.testing.assert_allclose(vlm.embed_texts(TEXTS), plain.embed_texts(TEXTS), atol=1e-5)
+    assert list(vlm.card()["weights_sha256"]) == ["open_clip_model.safetensors"]
+    twin = load_vlm(f"untrained:open_clip:{saved}", device="cpu")
+    assert not np.allclose(twin.embed_images(photos), vlm.embed_images(photos))
+    (saved / "open_clip_config.json").write_text("{}")
+    with pytest.raises(ModalensError, match="cannot be read"):
+        load_vlm(f"open_clip:{saved}", device="cpu")
+
+
+def test_what_models_can_do_is_known_without_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetched(*args: object, **kwargs: object) -> Path:
+        raise AssertionError("weights were fetched")
+
+    monkeypatch.setattr("modalens.towers.openclip._fetch", fetched)
+    for name in ("open_clip:ViT-H-14/laion2b_s32b_b79k", "untrained:open_clip:RN50-quickgelu/openai"):
+        assert abilities_of(name) == Abilities(("image", "text"), differentiable=True)
+    with pytest.raises(ModalensError, match="name open_clip:RN50-quickgelu/openai"):
+        abilities_of("open_clip:RN50/openai")
+    with pytest.raises(ModalensError, match="no architecture 'ViT-Z'"):
+        abilities_of("open_clip:ViT-Z/openai")
+
+
+def test_the_papers_recipe_names_models_that_open_clip_has() -> None:
+    recipe = load_recipe("beyond_cross_modal")
+    asked = [value for value in recipe.inputs.values() if value.startswith("open_clip:")]
+    assert len(asked) == 2
+    assert all(abilities_of(name).differentiable for name in asked)
+
+
+def test_stand_ins_of_open_clip_are_open_clips(tmp_path: Path) -> None:
+    name = with_stand_ins("stand-in:openclip1", tmp_path)
+    assert name == with_stand_ins("stand-in:openclip1", tmp_path) == f"open_clip:{tmp_path / 'openclip1'}"
+    vlm = load_vlm(name, device="cpu")
+    assert vlm.card()["class"] == "CLIP"
+    assert abilities_of(name).differentiable
+    assert vlm.differentiable
+    assert notes_on([name]) == notes_on(["stand-in:openclip1"]) == []
 
 
 def test_a_commit_of_the_hub_is_pinned(

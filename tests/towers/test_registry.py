@@ -9,6 +9,8 @@ from huggingface_hub import errors
 
 from modalens.errors import ModalensError
 from modalens.towers import load_vlm
+from modalens.towers.abilities import Abilities
+from modalens.towers.registry import abilities_of
 
 RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -24,6 +26,49 @@ def test_unknown_names_list_what_exists(name: str, no_network: None) -> None:
         load_vlm(name)
     for known in ("demo", "demo:untrained", "demo:shuffled", "demo:learnt-temperature", "CLIP, SigLIP"):
         assert known in str(caught.value)
+
+
+@pytest.mark.parametrize("fixture", ["tiny_clip", "tiny_siglip", "tiny_siglip2"])
+def test_abilities_are_those_of_the_loaded_model_and_need_no_weights(
+    fixture: str, request: pytest.FixtureRequest, tmp_path: Path, no_network: None
+) -> None:
+    folder = Path(request.getfixturevalue(fixture))
+    vlm = load_vlm(str(folder), device="cpu")
+    for file in folder.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    for name in (str(tmp_path), f"untrained:{tmp_path}"):
+        assert abilities_of(name) == Abilities(vlm.modalities, vlm.differentiable)
+    assert vlm.differentiable == (fixture != "tiny_siglip2")
+
+
+def test_abilities_of_models_with_a_prefix(tmp_path: Path, no_network: None) -> None:
+    assert abilities_of("demo:untrained").differentiable
+    assert not abilities_of("hidden:some/llava?layer=2").differentiable
+    for name, sentence in (
+        ("demo:nonsense", "no demo encoder 'demo:nonsense'"),
+        (f"declip:{tmp_path / 'no.pt'}", "no DeCLIP checkpoint"),
+        ("nonsense", "There is no model 'nonsense'"),
+        (str(tmp_path), "no config.json"),
+    ):
+        with pytest.raises(ModalensError, match=sentence):
+            abilities_of(name)
+
+
+def test_only_the_description_is_fetched_from_the_hub(
+    tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def download(hub_id: str, *, allow_patterns: list[str], **options: object) -> str:
+        asked.append(allow_patterns)
+        return str(tiny_clip)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert abilities_of("org/clip", "v1").differentiable
+    (patterns,) = asked
+    assert "config.json" in patterns
+    assert not any("safetensors" in each or each.endswith(".bin") for each in patterns)
 
 
 def test_unknown_twin() -> None:
