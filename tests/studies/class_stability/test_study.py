@@ -127,7 +127,7 @@ def test_retrained_features_are_compared_with_their_partners(rng):
     match = result.tables["matches"].iloc[0]
     assert (match["other"], match["features"], match["matched"]) == ("seed 1", F - 2, live)
     assert match["cosine"] > 0.95
-    assert result.statements[-1].startswith(f"{live} of {F - 2} live features have a partner in seed 1")
+    assert result.statements[-2].startswith(f"{live} of {F - 2} live features have a partner in seed 1")
 
 
 def test_features_without_any_partner_give_an_empty_row(rng):

@@ -15,6 +15,7 @@ from modalens.dominance.rules import class_codes
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import Buckets
 from modalens.statistics.groups import group_keys
+from modalens.studies.class_stability.by_pairs import by_pairs, statement
 from modalens.studies.class_stability.config import StabilityConfig
 from modalens.studies.class_stability.matching import match_features
 from modalens.studies.options import estimator_names, rule_names, settings_of
@@ -67,7 +68,7 @@ def stability(
     Parameters
     ----------
     image, text
-        Paired features (n, f), dense or sparse, or lazy columns; one walk over them.
+        Paired features (n, f), dense or sparse, or lazy columns.
     groups
         One label a pair; pairs of one group are drawn together and stay in one half.
     decoder
@@ -91,8 +92,9 @@ def stability(
         class (``same``), adjusted Rand index (``ari``) and Cohen's ``kappa``, each with the 95 % interval of
         a bootstrap over features, and what permuted classes give (``*_chance``); see
         :class:`modalens.studies.stats.contingency.ClassAgreement`. Higher is steadier. Halves hold half the pairs each,
-        so they agree less than two full samples would. With ``others``, table ``matches``: how many live
-        features found a partner, and the median cosine of those.
+        so they agree less than two full samples would. Table ``by_pairs``: scores and class counts of growing parts of
+        the pairs (see :func:`modalens.studies.class_stability.by_pairs.by_pairs`). With ``others``, table ``matches``:
+        how many live features found a partner, and the median cosine of those.
 
     Raises
     ------
@@ -130,14 +132,18 @@ def stability(
     table = pd.DataFrame(
         [_row(comparison, rule, config.seed) for comparison in comparisons for rule in rule_names()]
     )
-    tables = {"stability": table}
+    growing = by_pairs(image, text, keys, config, modalities)
+    tables = {"stability": table, "by_pairs": growing}
     if matches:
         tables["matches"] = pd.DataFrame(matches)
     return StudyResult(
         name="stability",
         title="Do the classes hold?",
         tables=tables,
-        statements=_statements(table, matches, config.match_threshold),
+        statements=[
+            *_statements(table, matches, config.match_threshold),
+            *([] if (told := statement(growing, modalities)) is None else [told]),
+        ],
         config={
             **settings_of(config, StabilityConfig),
             "modalities": list(modalities),
