@@ -16,6 +16,7 @@ from modalens.report.rendering import drawing, to_svg
 from modalens.report.sections.meaning import tables as meaning
 from modalens.report.sections.meaning.figures import along_training, bars, mono
 from modalens.report.sections.meaning.sentences import judge_sentences, meaning_statements, verdict_statements
+from modalens.report.sections.meaning.tables import find
 from modalens.report.sections.registry import sections_of
 from modalens.report.table_files import write_tables
 from tests.interpreted import Part, make_interpreted, quick_page
@@ -196,7 +197,10 @@ def test_fidelity_is_told_with_what_permuted_classes_give(meant: ReportData) -> 
     assert visual.endswith("features of the image side mean more in images than those of the other side.")
     assert textual.endswith("features of the text side mean more in texts than those of the other side.")
     assert "mean less in images" in told(-0.2, -0.3, -0.1)[0]
-    assert "no clear difference between the classes in texts" in told(0.1, -0.1, 0.3)[1]
+    assert told(0.1, -0.1, 0.3)[1].endswith(
+        "no clear difference between the classes in texts "
+        "(a test at 0.05 finds a difference of 0.286 with power 0.8)."
+    )
     assert told(np.nan, np.nan, np.nan) == []
 
 
@@ -221,10 +225,34 @@ def test_verdicts_are_counted_over_both_sides(meant: ReportData) -> None:
         },
     )
     (sentence,) = verdict_statements(only(meant, found))
-    assert sentence.startswith("Of 1,044 one-sided Raw features, 1,003 are halves of a split concept")
-    assert "(with pairs shuffled: 2)" in sentence
-    assert "for 34 no other half was found" in sentence
-    assert sentence.endswith("and 7 stay unclear.")
+    assert sentence == (
+        "Of 1,044 one-sided Raw features, 1,003 are halves of a split concept (2 with pairs shuffled); for 34 a "
+        "partner on the other side is ruled out, which calls them private (1,040 with pairs shuffled), and 7 stay "
+        "unclear (2 with pairs shuffled)."
+    )
+
+
+def test_verdicts_and_fidelity_name_those_of_the_twins(meant: ReportData) -> None:
+    twin = meant.baselines[0].interpreted[0]
+    counted = {
+        verdict: sum(twin.verdicts[side][verdict] for side in ("image", "text"))
+        for verdict in meaning.VERDICTS
+    }
+    sentence = verdict_statements(meant)[1]
+    for verdict in meaning.VERDICTS:
+        assert f"{counted[verdict]} of {sum(counted.values())} in the untrained twin" in sentence
+    told = []
+    for data, value in ((meant.main, 0.25), (meant.baselines[0], 0.125)):
+        found = find(data, "SAE")
+        fidelities = [
+            dataclasses.replace(each, value=value, low=value - 0.1, high=value + 0.1)
+            for each in found.fidelity.fidelities
+        ]
+        fidelity = dataclasses.replace(found.fidelity, fidelities=tuple(fidelities))
+        told.append(dataclasses.replace(data, interpreted=[dataclasses.replace(found, fidelity=fidelity)]))
+    beside = dataclasses.replace(meant, main=told[0], baselines=told[1:])
+    (visual,) = [each for each in meaning_statements(beside) if "Visual fidelity of SAE" in each]
+    assert "; it is 0.125 in the untrained twin): features of the image side mean more" in visual
 
 
 # The page

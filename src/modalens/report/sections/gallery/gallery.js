@@ -173,7 +173,7 @@
     const r = known(card.correlation) ? ` (correlation ${fixed(card.correlation, 2)})` : "";
     const rest = {
       split: [" its other half is ", ...name, `${r}.`],
-      private: name.length ? [" nothing goes with it beyond chance; the nearest to that is ", ...name, `${r}.`]
+      private: name.length ? [" a partner is ruled out; the nearest to one is ", ...name, `${r}.`]
         : [` no ${other} feature goes with it.`],
       unclear: name.length ? [" the best candidate for its other half is ", ...name, `${r}.`]
         : [` whether a ${other} feature goes with it cannot be told.`],

@@ -1,11 +1,17 @@
 """What stands out of chance, and what the baselines show as well, in sentences computed from the numbers."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from modalens.pairs.modality import OWN
 from modalens.report.data import InterpretedResult, Judge, ReportData
 from modalens.report.naming import Naming, capitalised, count, interval, listing, number
 from modalens.report.sections.meaning.tables import VERDICTS, find
+from modalens.studies.stats.sentences import power_words
+
+# Smallest effect that is found with power .8, in half widths of its 95 % interval: (z(.975) + z(.8)) / z(.975).
+_DETECTABLE = 1.43
 
 _SHARES = {
     "nothing": "shares no weights with {encoder}",
@@ -47,23 +53,42 @@ def meaning_statements(data: ReportData) -> list[str]:
 
 
 def verdict_statements(data: ReportData) -> list[str]:
-    """How many one-sided features are private, and how many halves of a split concept."""
+    """How many one-sided features are private, and how many halves of a split concept, beside the baselines."""
     sentences = []
     for found in data.main.interpreted:
-        totals = {
-            verdict: sum(found.verdicts[side][verdict] for side in data.modalities) for verdict in VERDICTS
-        }
+        totals = _totals(found.verdicts)
         one_sided = sum(totals.values())
         if not one_sided:
             sentences.append(f"{found.name} has no one-sided features under {found.rule}.")
             continue
-        chance = sum(found.shuffled_verdicts[side]["split"] for side in data.modalities)
+        shuffled = _totals(found.shuffled_verdicts)
+        twins = [
+            (twin.spoken, _totals(other.verdicts))
+            for twin in data.baselines
+            if (other := find(twin, found.name)) is not None
+        ]
+        beside = {
+            verdict: listing(
+                [f"{count(shuffled[verdict])} with pairs shuffled"]
+                + [
+                    f"{count(there[verdict])} of {count(sum(there.values()))} in {name}"
+                    for name, there in twins
+                ]
+            )
+            for verdict in VERDICTS
+        }
         sentences.append(
             f"Of {count(one_sided)} one-sided {found.name} features, {count(totals['split'])} are halves of a split "
-            f"concept (with pairs shuffled: {count(chance)}); for {count(totals['private'])} no other half was found "
-            f"beyond chance, which calls them private, and {count(totals['unclear'])} stay unclear."
+            f"concept ({beside['split']}); for {count(totals['private'])} a partner on the other side is ruled out, "
+            f"which calls them private ({beside['private']}), and {count(totals['unclear'])} stay unclear "
+            f"({beside['unclear']})."
         )
     return sentences
+
+
+def _totals(verdicts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Features of both sides by verdict."""
+    return {verdict: sum(counts[verdict] for counts in verdicts.values()) for verdict in VERDICTS}
 
 
 def _mono_sentence(data: ReportData, found: InterpretedResult, side: str) -> list[str]:
@@ -94,16 +119,23 @@ def _fidelity_sentences(data: ReportData, found: InterpretedResult) -> list[str]
         fidelity = found.fidelity.fidelity("mono", side)
         if np.isnan(fidelity.value):
             continue
+        beside = []
+        for baseline in data.baselines:
+            other = find(baseline, found.name)
+            if other is not None and not np.isnan(there := other.fidelity.fidelity("mono", side).value):
+                beside.append(f"{number(there)} in {baseline.spoken}")
+        rest = f"; it is {listing(beside)}" if beside else ""
         clear = fidelity.low > 0 or fidelity.high < 0
         means = (
             f"features of the {side} side mean {'more' if fidelity.value > 0 else 'less'} in {samples} than those of "
             "the other side"
             if clear
-            else f"no clear difference between the classes in {samples}"
+            else f"no clear difference between the classes in {samples} "
+            f"({power_words(number(_DETECTABLE * (fidelity.high - fidelity.low) / 2))})"
         )
         sentences.append(
             f"{capitalised(naming.adjective(side))} fidelity of {found.name} is {number(fidelity.value)} "
             f"({interval(fidelity.low, fidelity.high)}; with classes permuted "
-            f"{interval(fidelity.null_low, fidelity.null_high)}): {means}."
+            f"{interval(fidelity.null_low, fidelity.null_high)}{rest}): {means}."
         )
     return sentences
