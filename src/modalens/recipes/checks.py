@@ -5,9 +5,13 @@ from dataclasses import fields
 from typing import Any, TypeAlias
 
 from modalens.errors import InputError
+from modalens.options import Config
 from modalens.pairs import load_pairs
+from modalens.pairs.modality import OWN
+from modalens.runs.interpretation import InterpretConfig
 from modalens.studies.registry import find_study
 from modalens.towers.registry import abilities_of
+from modalens.towers.samples import check_sample_embedder
 
 Model: TypeAlias = tuple[str, str | None]
 
@@ -43,7 +47,21 @@ def check_step(do: str, settings: Mapping[str, Any], runs: Collection[str], mode
     if do == "embed":
         load_pairs(settings["pairs"])
         abilities_of(settings["vlm"], settings["revision"])
+    elif do == "interpret" and model is not None:
+        _check_judges(settings, abilities_of(*model).modalities)
     elif do == "study":
         study = find_study(settings["study"])
-        config = study.config(**{field.name: settings[field.name] for field in fields(study.config)})
+        config = _config(study.config, settings)
         study.refuse_early(config, None if model is None else abilities_of(*model))
+
+
+def _check_judges(settings: Mapping[str, Any], modalities: tuple[str, str]) -> None:
+    config = _config(InterpretConfig, settings).judges(modalities)
+    judges = (config.image_embedder, config.text_embedder)
+    for name, modality in zip(judges, modalities, strict=True):
+        if name is not None and name != OWN:
+            check_sample_embedder(name, modality)
+
+
+def _config(kind: type[Config], settings: Mapping[str, Any]) -> Config:
+    return kind(**{field.name: settings[field.name] for field in fields(kind)})

@@ -13,6 +13,7 @@ from modalens.studies.inputs import model_digest
 from modalens.studies.registry import Study
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
+from modalens.towers.abilities import Abilities
 
 if TYPE_CHECKING:
     from modalens.studies.attribute_probing.study import Encoded
@@ -64,20 +65,20 @@ def _encoded(subject: Subject, config: GenderOnRun, work: Path) -> "dict[str, En
     from modalens.towers.samples import load_sample_embedder
 
     found = {}
-    for modality, name in zip(subject.mds.modalities, _encoders(subject, config), strict=True):
+    for modality, name in zip(subject.mds.modalities, _encoders(subject.mds.modalities, config), strict=True):
         embedder = load_sample_embedder(name, modality)
         folder = work / f"encoded-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         found[modality] = Encoded(name, subject.embed_samples(embedder, folder))
     return found
 
 
-def _encoders(subject: Subject, config: GenderOnRun) -> list[str]:
+def _encoders(modalities: tuple[str, str], config: GenderOnRun) -> list[str]:
     """Names of the separate encoders, by side."""
     from modalens.pairs.modality import OWN, find_modality
 
     names = []
     asked = (config.image_embedder, config.text_embedder)
-    for modality, option, given in zip(subject.mds.modalities, ("image", "text"), asked, strict=True):
+    for modality, option, given in zip(modalities, ("image", "text"), asked, strict=True):
         name = given or find_modality(modality).judge
         if name == OWN:
             raise InputError(
@@ -107,9 +108,18 @@ def _inputs(subject: Subject, config: GenderOnRun) -> Mapping[str, Any]:
     found = {} if config.classifier is None else {"classifier": model_digest(config.classifier)}
     if config.published:
         found["encoders"] = {
-            name: model_digest(name.removeprefix("vlm:")) for name in _encoders(subject, config)
+            name: model_digest(name.removeprefix("vlm:"))
+            for name in _encoders(subject.mds.modalities, config)
         }
     return found
+
+
+def _check_early(config: GenderOnRun, encoder: Abilities | None) -> None:
+    if config.published and encoder is not None:
+        from modalens.towers.samples import check_sample_embedder
+
+        for modality, name in zip(encoder.modalities, _encoders(encoder.modalities, config), strict=True):
+            check_sample_embedder(name, modality)
 
 
 STUDY = Study(
@@ -121,5 +131,6 @@ STUDY = Study(
     config=GenderOnRun,
     on_run=_run,
     inputs=_inputs,
+    check_early=_check_early,
     called=lambda config: str(config.attribute),
 )

@@ -5,13 +5,18 @@ from pkgutil import resolve_name
 
 from modalens.errors import InputError
 from modalens.pairs.modality import find_modality
-from modalens.towers.registry import load_vlm
+from modalens.towers.registry import abilities_of, load_vlm
 from modalens.towers.samples.base import SampleEmbedder
 
 # Those that come with modalens, imported when they are used.
 BUNDLED: Mapping[str, str] = {
     "efficientnet-lite0": "modalens.demo.sample_embedders:EfficientNetSamples",
     "minilm": "modalens.demo.sample_embedders:MiniLMSamples",
+}
+# Where the weights of these lie; the packages that hold them may be missing.
+_BUNDLED_WEIGHTS: Mapping[str, str] = {
+    "efficientnet-lite0": "modalens.demo.frozen:image_weights",
+    "minilm": "modalens.demo.frozen:text_model_folder",
 }
 # What loads any other, by modality: a function imported when it is used, what it loads, and the hub id of the
 # published scores' model.
@@ -79,3 +84,26 @@ def load_sample_embedder(
     )
     loaded = resolve_name(load)(name, device=device, revision=revision, unknown=unknown)
     return loaded
+
+
+def check_sample_embedder(name: str, modality: str) -> None:
+    """Refuse an embedder that is bound to fail, without fetching its weights.
+
+    Parameters
+    ----------
+    name, modality
+        As :func:`load_sample_embedder` takes them.
+
+    Raises
+    ------
+    ModalensError
+        If a package that it needs is missing, or there is no model of which it is to be a tower.
+    """
+    if name.startswith(_VLM):
+        abilities_of(name.removeprefix(_VLM))
+    elif name in _BUNDLED_WEIGHTS:
+        resolve_name(_BUNDLED_WEIGHTS[name])()
+    elif modality == "text":
+        from modalens.towers.samples.texts import require_sentence_transformers
+
+        require_sentence_transformers()

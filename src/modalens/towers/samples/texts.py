@@ -93,7 +93,7 @@ def load(name: str, *, device: str | None, revision: str | None, unknown: str) -
         damaged.
     """
     check_torchvision()
-    library = _library()
+    library = require_sentence_transformers()
     found = find_model(name, revision, further=_FURTHER_FILES, hub_id=_SHORT_NAMES.get(name), unknown=unknown)
     folder = found.path
     origin = found.origin({path for pattern in _WEIGHTS for path in folder.rglob(pattern)})
@@ -107,7 +107,14 @@ def load(name: str, *, device: str | None, revision: str | None, unknown: str) -
     return embedder
 
 
-def _library() -> Any:
+def require_sentence_transformers() -> Any:
+    """The package.
+
+    Raises
+    ------
+    MissingPackageError
+        If it is not installed.
+    """
     try:
         return import_module("sentence_transformers")
     except ImportError as error:
