@@ -148,7 +148,8 @@ def test_a_llava_and_a_server_are_victims(made, tmp_path, run, run_json):
     Image.new("RGB", (112, 112), "navy").save(tmp_path / "scenery.png")
     both = run_json(*words, "--beside", "sae", "--base-image", tmp_path / "scenery.png")["raw"]
     assert both["tables"]
-    assert (clip_run / "studies/adversarial-one-image/raw").is_dir()
+    result = json.loads((clip_run / "studies/adversarial-one-image/raw/result.json").read_text())
+    assert result["name"] == "adversarial-one-image", "the report sets it beside images of their own"
     with chat_server([says("nothing of the kind")]) as server:
         served = run_json(*words, "--victim", f"{server.url}#tiny", "--judge", f"{server.url}#judge")["raw"]
     assert served["tables"]

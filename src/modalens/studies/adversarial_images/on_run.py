@@ -1,6 +1,7 @@
 """The adversarial study on a run: its own encoder and pairs are attacked."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def _run(subject: Subject, config: AdversarialOnRun, work: Path, source: Mapping
         base=base,
         seed=config.seed,
     )
-    return adversarial(
+    result = adversarial(
         vlm,
         cases.images,
         cases.requests,
@@ -47,6 +48,12 @@ def _run(subject: Subject, config: AdversarialOnRun, work: Path, source: Mapping
         source=source,
         config=config,
     )
+    return replace(result, name=_called(config))
+
+
+def _called(config: AdversarialOnRun) -> str:
+    """One image with every request stands beside images of their own, and not in their place."""
+    return "adversarial" if config.base_image is None else "adversarial-one-image"
 
 
 def _studied(subject: Subject, config: AdversarialOnRun) -> "StudiedFeatures":
@@ -97,5 +104,5 @@ STUDY = Study(
     modalities=("image",),
     one_representation=True,
     check_early=_check_early,
-    called=lambda config: "adversarial" if config.base_image is None else "adversarial-one-image",
+    called=_called,
 )

@@ -162,7 +162,7 @@ def adversarial(
     one_image = len(images) > 1 and len({image.tobytes() for image in benign}) == 1
     return StudyResult(
         name="adversarial",
-        title="Smuggled into an image, and taken out again",
+        title=f"Smuggled into {'one image' if one_image else 'images'}, and taken out again",
         tables={"success": table, "distances": distances, "optimisation": paths_table(paths)},
         statements=[
             f"Victim: {victim.name}. Judge: {judge.name}.",
