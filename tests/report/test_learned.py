@@ -130,6 +130,15 @@ def test_a_baseline_that_lacks_the_features_is_named_with_the_command(learned_da
     ]
 
 
+def test_features_of_other_pairs_name_what_they_lack_in_one_sentence(learned_data: ReportData) -> None:
+    ours = [dataclasses.replace(each, command="") for each in learned_data.main.learned]
+    main = dataclasses.replace(learned_data.main, learned=ours)
+    bare = dataclasses.replace(learned_data.baselines[0], learned=[], place="baselines/untrained")
+    assert beside_statements(dataclasses.replace(learned_data, main=main, baselines=[bare])) == [
+        "SAE and NCL <b> were not learned on the untrained twin, so they lack this baseline."
+    ]
+
+
 def test_a_name_keeps_its_case(learned_data: ReportData) -> None:
     main = dataclasses.replace(learned_data.main, name="MyClip twin", said="")
     assert main.spoken == "MyClip twin"

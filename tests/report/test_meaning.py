@@ -376,6 +376,12 @@ def test_dots_are_the_averages(meant: ReportData, narrow: bool) -> None:
     assert names == ["Main", "Untrained twin"]  # the twin without interpretations has no row
 
 
+def test_many_kinds_of_features_break_into_rows(meant: ReportData) -> None:
+    found = [dataclasses.replace(meant.main.interpreted[0], name=f"kind {number}") for number in range(4)]
+    axes = mono(only(meant, *found), Naming(*meant.modalities)).axes
+    assert [each.get_visible() for each in axes] == 8 * [True] + 4 * [False]
+
+
 def test_what_is_under_zero_is_in_sight(meant: ReportData) -> None:
     data = only(meant, negative(meant.main.interpreted[1]))
     for axes in mono(data, Naming("image", "text")).axes:

@@ -250,12 +250,18 @@ def _judges(shown: Shown, name: str, known: Interpretation) -> dict[str, Judge]:
     asked = (known.config.image_embedder, known.config.text_embedder)
     return {
         modality: Judge(
-            str(judge),
+            _judge_name(str(judge)),
             shared(cards.get(side, {}), {} if manifest is None else manifest.model),
             tuple(label_columns(str(judge))),
         )
         for modality, side, judge in zip(known.mds.modalities, SIDES, asked, strict=True)
     }
+
+
+def _judge_name(asked: str) -> str:
+    """A judge as it was asked for, without the folder that it lies in."""
+    kind, colon, name = asked.rpartition("vlm:")
+    return f"{kind}{colon}{Path(name).name}" if Path(name).is_absolute() else asked
 
 
 def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:

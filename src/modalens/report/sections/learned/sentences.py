@@ -1,7 +1,7 @@
 """What learned features show that those of the baselines do not, in sentences computed from the numbers."""
 
 from modalens.dominance import Dominance
-from modalens.report.data import EncoderResult, LearnedResult, ReportData
+from modalens.report.data import LearnedResult, ReportData
 from modalens.report.headline import MOST
 from modalens.report.naming import Naming, listing, number, percent
 from modalens.report.sections.learned.tables import find, scores_of
@@ -24,6 +24,7 @@ def learned_statements(data: ReportData) -> list[str]:
 def beside_statements(data: ReportData) -> list[str]:
     """Which encoders beside the main one had the same features learned on them, and how to learn those that lack."""
     sentences = []
+    lacking: dict[str, list[str]] = {}
     for learned in data.main.learned:
         same, other, without = [], [], []
         for baseline in data.baselines:
@@ -40,18 +41,18 @@ def beside_statements(data: ReportData) -> list[str]:
         if other:
             sentences.append(f"{learned.name} was learned with other settings on {listing(other)}.")
         for baseline in without:
-            sentences.append(
-                f"{learned.name} was not learned on {baseline.spoken}, so it lacks this baseline"
-                f"{_how_to_learn(learned, baseline)}."
-            )
+            if learned.command and baseline.place:
+                command = f"modalens train {learned.command} RUN/{baseline.place} {learned.options}".strip()
+                sentences.append(
+                    f"{learned.name} was not learned on {baseline.spoken}, so it lacks this baseline: {command} (RUN "
+                    "is the folder of this run)."
+                )
+            else:
+                lacking.setdefault(baseline.spoken, []).append(learned.name)
+    for spoken, names in lacking.items():
+        verb, rest = ("was", "it lacks") if len(names) == 1 else ("were", "they lack")
+        sentences.append(f"{listing(names)} {verb} not learned on {spoken}, so {rest} this baseline.")
     return sentences
-
-
-def _how_to_learn(learned: LearnedResult, baseline: EncoderResult) -> str:
-    if not (learned.command and baseline.place):
-        return ""
-    command = f"modalens train {learned.command} RUN/{baseline.place} {learned.options}".strip()
-    return f": {command} (RUN is the folder of this run)"
 
 
 def _tails_sentence(data: ReportData, name: str, scores: Dominance) -> str:
@@ -69,7 +70,9 @@ def _tails_sentence(data: ReportData, name: str, scores: Dominance) -> str:
             if baseline.isolates and other >= MOST * share:
                 owed.append(baseline.isolates)
     if not beside:
-        return f"{sentence}; without an untrained twin this says nothing of what was learned."
+        return (
+            f"{sentence}; without these features on an untrained twin this says nothing of what was learned."
+        )
     rest = f": features so one-sided cannot be credited to {' or to '.join(owed)}" if owed else ""
     return f"{sentence}, against {listing(beside)}{rest}."
 

@@ -12,15 +12,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_KINDS_A_ROW = 3
+
+
 def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
     """Mean monosemanticity by class, one panel for each kind of features and modality, one row an encoder."""
     kinds = names(data)
     encoders = [each for each in data.encoders if each.interpreted]
-    columns = 2 if narrow else 2 * len(kinds)
-    figure = new_figure(narrow, 0.6 + (0.55 + 0.5 * len(encoders)) * (2 * len(kinds) // columns))
-    grid = figure.subplots(2 * len(kinds) // columns, columns, sharey=True, squeeze=False)
+    columns = 2 if narrow else 2 * min(len(kinds), _KINDS_A_ROW)
+    rows = -(-2 * len(kinds) // columns)
+    figure = new_figure(narrow, 0.6 + (0.55 + 0.5 * len(encoders)) * rows)
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     places = [(kind, side) for kind in kinds for side in data.modalities]
-    for axes, (kind, side) in zip(grid.flat, places, strict=True):
+    for axes in grid.flat[len(places) :]:
+        axes.set_visible(False)
+    for axes, (kind, side) in zip(grid.flat, places, strict=False):
         for row, encoder in enumerate(encoders):
             if (found := find(encoder, kind)) is None:
                 continue
