@@ -5,7 +5,7 @@ from PIL import Image
 from modalens.dominance import modality_dominance
 from modalens.errors import ModalensError
 from modalens.studies import StudyResult
-from modalens.studies.text_to_image_control.config import TextToImageConfig
+from modalens.studies.text_to_image_control.config import TextToImageConfig, TextToImageOnRun
 from modalens.studies.text_to_image_control.measures import (
     COLOUR,
     EDGES,
@@ -281,3 +281,21 @@ def test_two_spaces_have_rows_of_their_own(references, planted_mds):
     assert result.config["spaces"] == ["projected", "token"]
     assert any(each.startswith("In the scored space: from strength 0 to 1") for each in result.statements)
     assert any(each.startswith("On the token vectors, as published") for each in result.statements)
+
+
+def test_all_settings_can_stand_in_a_recipe():
+    """As YAML gives them: lists, texts and numbers."""
+    step = {
+        "reference": ["photo.jpg", "sketch.png"],
+        "space": ["projected"],
+        "tokens": "end",
+        "steps": 5,
+        "guidance": 3,
+    }
+    config = TextToImageOnRun.of(None, {**step, "kind": "species", "strengths": [0, 0.5]})
+    assert [path.name for path in config.reference] == ["photo.jpg", "sketch.png"]
+    assert (config.space, config.tokens, config.steps, config.guidance) == (("projected",), "end", 5, 3.0)
+    assert TextToImageOnRun().space == ("projected", "token")
+    for wrong, words in (({"space": []}, "no space"), ({"space": ["pixels"]}, "no space 'pixels'")):
+        with pytest.raises(ModalensError, match=words):
+            TextToImageOnRun.of(None, wrong)
