@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test test-slow test-open-clip torture docs lint format clean
+.PHONY: env demo test test-slow test-open-clip torture calibrate docs lint format clean
 
 env: $(READY)
 
@@ -37,6 +37,10 @@ test-open-clip: .venv-open-clip/.ready
 # kill every command at random moments, rerun it, and compare what it made; some minutes
 torture: env
 	$(BIN)/python -m tests.torture --kills 150 --seed 0
+
+# how often intervals hold the truth and tests err, in simulation: the table of docs/method/calibration.md
+calibrate: env
+	for part in scores interpret studies; do $(BIN)/python -m benchmarks.calibrate_$$part || exit; done
 
 # the site in site/, its tutorials executed: on runs/demo if make demo made it, else on a smaller one
 docs: env

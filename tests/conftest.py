@@ -17,7 +17,9 @@ from tests.clip import save_clip
 settings.register_profile("modalens", deadline=None)
 settings.load_profile("modalens")
 
-REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+REFERENCE = Path(
+    os.environ.get("MODALENS_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")
+)
 
 
 @pytest.fixture
@@ -29,6 +31,15 @@ def rng() -> np.random.Generator:
 def clip_features() -> np.ndarray:
     """Real CLIP ViT-B/16 features of 500 image-caption pairs, shape (2, 500, 512), images first."""
     path = REFERENCE / "mind_the_gap" / "features_clip.npy"
+    if not path.exists():
+        pytest.skip("the reference features are not on this machine")
+    return np.load(path)
+
+
+@pytest.fixture
+def flickr_features() -> np.ndarray:
+    """Real CLIP ViT-B/32 features of 2,000 pairs, shape (2, 2000, 512), images first: test, then validation split."""
+    path = REFERENCE / "clip_b32_flickr8k" / "flickr8k_openai_vit_b32_2x2000x512.npy"
     if not path.exists():
         pytest.skip("the reference features are not on this machine")
     return np.load(path)
