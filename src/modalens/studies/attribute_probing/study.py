@@ -220,7 +220,12 @@ def _published_way(
     if encoded is None:
         return {}, []
     if empty := [name for name in mds.modalities if not len(mds.indices(name))]:
-        return {}, [f"The papers' way removes as many {empty[0]} features as others, and there is none."]
+        return {}, [
+            (
+                f"The papers' way is left out: it removes as many features of either class, and none is of class "
+                f"{empty[0]}."
+            )
+        ]
     found = {
         modality: measure_published_way(
             *blocks[modality], encoded[modality].embeddings, plan, mds, config.seed
