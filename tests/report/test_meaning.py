@@ -443,5 +443,5 @@ def test_lines_follow_the_training(meant: ReportData) -> None:
 def test_the_page_says_what_the_judge_shares(meant: ReportData, judge: Judge, words: str) -> None:
     found = dataclasses.replace(meant.main.interpreted[0], judges={"image": judge})
     (sentence,) = judge_sentences(only(meant, found))
-    assert sentence.startswith("How alike images are is judged ")
+    assert sentence.startswith("Likeness of images is judged ")
     assert words in sentence

@@ -42,6 +42,8 @@ def score_grid(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Fi
             )
             if narrow:
                 axes.set_xticks((0, 0.5, 1), ("0", ".5", "1"))
+            below = [scores_of(each, name, data.estimator) for each in encoders[row + 1 :]]
+            axes.tick_params(labelbottom=all(found is None for found in below))
             if row == 0:
                 axes.annotate(
                     name,

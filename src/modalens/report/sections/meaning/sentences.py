@@ -28,7 +28,7 @@ def judge_sentences(data: ReportData) -> list[str]:
         judges = dict.fromkeys(each.judges[side] for each in data.main.interpreted if side in each.judges)
         for judge in judges:
             sentences.append(
-                f"How alike {naming.many(side)} are is judged by {_about_judge(judge, data.main.spoken)}."
+                f"Likeness of {naming.many(side)} is judged by {_about_judge(judge, data.main.spoken)}."
             )
     return sentences
 
