@@ -64,6 +64,7 @@ def test_planted_content_and_surface_are_found(planted_result):
         in said
     )
     assert "of equal energy" in said
+    assert any(each.startswith("From strength 0 to 1 on all features") for each in planted_result.statements)
     (cross,) = (each for each in planted_result.statements if each.startswith("The cross class"))
     assert "with power 0.8" in cross
     assert planted_result.statements[0] == "Planted."

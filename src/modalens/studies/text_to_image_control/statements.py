@@ -59,7 +59,8 @@ def statements(slopes: pd.DataFrame, sweeps: Mapping[str, Sweep], judge: str) ->
         said.append("One reference gives no interval: nothing is said of other references.")
     for space, rows in slopes.groupby("space", sort=False):
         told = _of_space(rows)
-        said += [f"{_SPACES[str(space)]}: {told[0]}", *told[1:]] if space in _SPACES else told
+        start = f"{_SPACES[str(space)]}: from" if space in _SPACES else "From"
+        said += [f"{start} {told[0]}", *told[1:]]
     if references > 1:
         kinds = {
             by: sum(each.random and each.matched == by for each in sweep.sets) for by in (NUMBER, ENERGY)
@@ -94,7 +95,7 @@ def _of_space(slopes: pd.DataFrame) -> list[str]:
         for measure, words in _WORDS.items()
         if measure != BALANCE
     )
-    said = [f"from strength 0 to 1 on all features, {everything}."]
+    said = [f"strength 0 to 1 on all features, {everything}."]
     if (BALANCE, ALL, "") not in rows:
         said.append(
             "All features together do not bring pictures reliably nearer to the references in content, colours and "

@@ -172,7 +172,7 @@ def _grid(sweep: Sweep, number: int, reference: Image.Image, prompt: str, seed: 
         [[reference, *sweep.shown[number][place]] for place in chosen],
         columns=["reference", *(f"{strength:.2g}" for strength in sweep.strengths)],
         names=[_name(sweep.sets[place]) for place in chosen],
-        layout=Layout(tile=TILE, left=130),
+        layout=Layout(tile=TILE, left=172),
     )
     where = {"projected": " in the scored space", "token": " of the token vectors"}.get(space, "")
     caption = (
@@ -183,9 +183,10 @@ def _grid(sweep: Sweep, number: int, reference: Image.Image, prompt: str, seed: 
 
 
 def _name(each: MatchedSet) -> str:
-    matched = f" (equal {each.matched})" if each.matched else ""
+    """What stands left of a row: the set, what it is matched by, and its size."""
     energy = "" if np.isnan(each.energy) else f", {each.energy:.0%} energy"
-    return f"{each.name.replace('equal energy', 'random')}{matched}\n{len(each)} features{energy}"
+    lines = [each.name.replace("equal energy", "random"), f"{len(each)} features{energy}"]
+    return "\n".join([lines[0], *([f"of equal {each.matched}"] if each.matched else []), lines[1]])
 
 
 def _lengths(prompt: float, reference: float) -> list[str]:
