@@ -72,10 +72,11 @@ def jackknife_interval(
     if g < 2:
         return np.nan, np.nan
     variance = (g - 1) / g * ((left_out - left_out.mean()) ** 2).sum()
-    if left_out_two is not None and len(left_out_two):
+    if left_out_two is not None:
         first, second = left_out[: 2 * len(left_out_two)].reshape(-1, 2).T
         joint = g * value - (g - 1) * (first + second) + (g - 2) * left_out_two
-        twice = float((joint**2).mean()) * (g - 2) ** 2 / (2 * g**2)
+        joint = joint[~np.isnan(joint)]
+        twice = float((joint**2).mean()) * (g - 2) ** 2 / (2 * g**2) if len(joint) else 0.0
         variance = max(variance - twice, variance / 2)  # it is half where groups do everything together
     reach = float(stats.t.ppf(0.975, g - 1) * np.sqrt(variance))
     return value - reach, value + reach
