@@ -113,7 +113,7 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
     model: Mapping[str, Any] = {} if manifest is None else manifest.model
     source: Mapping[str, Any] = {} if manifest is None else manifest.source
     skipped = [] if manifest is None else manifest.skipped
-    name = _encoder_name(model)
+    name = _encoder_name(model, run)
     main = _result(name, str(model.get("class", "The encoder under study.")), shown)
     if name == _DEMO:
         main = replace(main, said="the demo encoder")
@@ -285,8 +285,9 @@ def _result(name: str, note: str, shown: Shown, isolates: str = "") -> EncoderRe
     )
 
 
-def _encoder_name(model: Mapping[str, Any]) -> str:
-    name = str(model.get("model", "The encoder"))
+def _encoder_name(model: Mapping[str, Any], run: RunFolder) -> str:
+    """What the model is called; embeddings of an unknown one are called as the run's folder is."""
+    name = str(model.get("model") or run.folder.resolve().name)
     if name == "demo":
         return _DEMO
     # Where a model lies stands under provenance.
