@@ -70,7 +70,7 @@ def test_a_command_and_its_step_have_the_same_options_and_defaults(
     words: list[str], do: str, settings: Mapping[str, Any]
 ) -> None:
     shown, keys = _options_of(words), _fields_of(do, settings)
-    only_keys = set(keys) - set(shown) - set(settings) - {"pairs", "pairs_of"}
+    only_keys = set(keys) - set(shown) - set(settings) - {"pairs", "pairs_of", "shuffle_pairs"}
     assert only_keys <= _OF_ENGINES, "keys of recipes that are no options of the command"
     only_shown = set(shown) - set(keys) - _OF_COMMANDS
     assert only_shown <= _OF_ENGINES, "options of the command that are no keys of recipes"

@@ -70,7 +70,7 @@ def shown(values: dict[str, list]) -> dict[str, list[tuple[str, str]]]:
 def test_no_p_is_zero() -> None:
     found = shown({"p": [1e-9, 0.0004, 0.0006, 0.5, np.nan], "q": [1e-9, 0.0, 0.0, 0.0, 0.0]})
     assert [cell for cell, _ in found["P"]] == ["< 0.001", "< 0.001", "0.001", "0.500", NOTHING]
-    assert found["Q"][0][0] == "0.000"
+    assert found["Q"][0][0] == "< 0.001"
 
 
 # One study
