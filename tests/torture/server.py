@@ -163,8 +163,11 @@ def _run(words: list[str], folder: str, strike: dict[str, Any] | None) -> dict[s
     }
 
 
-def _all_ended(job: int, limit: float = 60.0) -> bool:
-    """Wait until the processes that a job has started have ended too; whether they did so by themselves."""
+def _all_ended(job: int, limit: float = 150.0) -> bool:
+    """Wait until the processes that a job has started have ended too; whether they did so by themselves.
+
+    Ray's look for a lost cluster for a minute before they end.
+    """
     until = time.monotonic() + limit
     while time.monotonic() < until:
         try:
