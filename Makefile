@@ -38,7 +38,7 @@ test-open-clip: .venv-open-clip/.ready
 torture: env
 	$(BIN)/python -m tests.torture --kills 150 --seed 0
 
-# how often intervals hold the truth and tests err, in simulation: the table of docs/method/calibration.md
+# how often intervals hold the truth and tests err, in simulation
 calibrate: env
 	for part in scores interpret studies; do $(BIN)/python -m benchmarks.calibrate_$$part || exit; done
 
