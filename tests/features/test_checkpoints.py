@@ -112,7 +112,7 @@ def test_a_folder_is_trained_into_by_one_run_at_a_time(pairs, tmp_path):
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_a_stopped_process_goes_on_to_the_same_bits(pairs, tmp_path, sign, code):
-    config = dataclasses.replace(TRAIN, steps=1500, log_every=500, checkpoint_every=250)
+    config = dataclasses.replace(TRAIN, steps=600, log_every=200, checkpoint_every=100)
     np.save(tmp_path / "x.npy", pairs)
     script = (
         "import sys, numpy as np, torch; torch.set_num_threads(1)\n"
@@ -126,10 +126,10 @@ def test_a_stopped_process_goes_on_to_the_same_bits(pairs, tmp_path, sign, code)
         time.sleep(0.01)
     process.send_signal(sign)
     assert process.wait(20) == code
-    assert latest_step(tmp_path / "broken") < 1500
+    assert latest_step(tmp_path / "broken") < 600
     train([CONFIG], pairs, config, out=tmp_path / "broken")
     train([CONFIG], pairs, config, out=tmp_path / "whole")
-    for name in ("sae.safetensors", "log.jsonl", "checkpoint-000001500.safetensors"):
+    for name in ("sae.safetensors", "log.jsonl", "checkpoint-000000600.safetensors"):
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
