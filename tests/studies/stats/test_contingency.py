@@ -99,6 +99,10 @@ def test_one_class_on_both_sides_leaves_nothing_to_agree_on():
 def test_full_agreement_is_1_and_the_same_seed_gives_the_same(rng):
     first, second = codes(rng, 80, 3, 0.8)
     same = class_agreement(first, first, seed=0)
-    assert same.same == same.ari == same.kappa == same.kappa_low == same.ari_high == 1
+    assert same.same == same.ari == same.kappa == same.kappa_high == same.ari_high == 1
+    assert 0.85 < same.kappa_low < 1
+    few = class_agreement(first[:9], first[:9], seed=0)
+    assert few.kappa == 1
+    assert few.kappa_low < 0.75
     assert class_agreement(first, second, seed=4) == class_agreement(first, second, seed=4)
     assert class_agreement(first, second, seed=4) != class_agreement(first, second, seed=5)

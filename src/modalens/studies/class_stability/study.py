@@ -90,7 +90,7 @@ def stability(
     StudyResult
         Table ``stability``, one row a comparison and class rule: ``features`` compared, the share that keeps its
         class (``same``), adjusted Rand index (``ari``) and Cohen's ``kappa``, each with the 95 % interval of
-        a bootstrap over features, and what permuted classes give (``*_chance``); see
+        a Bayesian bootstrap over features, and what permuted classes give (``*_chance``); see
         :class:`modalens.studies.stats.contingency.ClassAgreement`. Higher is steadier. Halves hold half the pairs each,
         so they agree less than two full samples would. Table ``by_pairs``: scores and class counts of growing parts of
         the pairs (see :func:`modalens.studies.class_stability.by_pairs.by_pairs`). With ``others``, table ``matches``:

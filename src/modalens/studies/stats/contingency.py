@@ -11,6 +11,8 @@ from modalens.statistics.intervals import percentile_interval
 from modalens.studies.rater_agreement.study import kappas
 
 _DRAWS = 500
+# Of all cells together (Perks 1947): a few features that all agree do not show that all others would.
+_PRIOR = 1.0
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class ClassAgreement:
         at chance (Hubert and Arabie 1985; Cohen 1960). NaN where all features are of one class in both, which
         leaves nothing to agree on. More is steadier.
     *_low, *_high
-        Middle 95 % of bootstrap samples of the features, taken in each replicate alike, so that they hold what
-        differs between replicates.
+        Middle 95 % of a Bayesian bootstrap over the features (Rubin 1981), in each replicate alike, so that they hold
+        what differs between replicates.
     *_chance, *_chance_low, *_chance_high
         The same where the classes of one side are permuted over features.
     """
@@ -75,11 +77,14 @@ def class_agreement(
     each = -(-_DRAWS // len(tables))
     resampled, permuted = [], []
     for table in tables:
-        # Drawing features with replacement draws their cells; permuting classes keeps both margins.
+        # Permuting classes keeps both margins.
         n = int(table.sum())
         if n == 0:
             continue
-        resampled.append(rng.multinomial(n, table.ravel() / n, size=each).reshape(-1, DEAD, DEAD))
+        possible = np.outer(table.sum(axis=1), table.sum(axis=0)) > 0
+        drawn = np.zeros((each, DEAD, DEAD))
+        drawn[:, possible] = n * rng.dirichlet(table[possible] + _PRIOR / possible.sum(), size=each)
+        resampled.append(drawn)
         margins = random_table(table.sum(axis=1), table.sum(axis=0))
         permuted.append(margins.rvs(each, random_state=rng))
     empty = np.zeros((1, DEAD, DEAD))
@@ -128,4 +133,5 @@ def _cell(name: str, values: np.ndarray, draws: np.ndarray) -> dict[str, float]:
     defined = values[~np.isnan(values)]
     low, high = percentile_interval(draws)
     mean = float(defined.mean()) if defined.size else float("nan")
-    return {name: mean, f"{name}_low": float(low), f"{name}_high": float(high)}
+    # full agreement lies at the end of what can be drawn
+    return {name: mean, f"{name}_low": float(np.fmin(low, mean)), f"{name}_high": float(np.fmax(high, mean))}
