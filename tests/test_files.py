@@ -17,7 +17,7 @@ def _read(tmp_path, data, *arguments, **options):
 
 @pytest.mark.parametrize(
     "data",
-    [b'{"a": [1, "x"]}', b'\xef\xbb\xbf{"a": [1, "x"]}', '{"a": [1, "x"]}\n\n'.encode()],
+    [b'{"a": [1, "x"]}', b'\xef\xbb\xbf{"a": [1, "x"]}', b'{"a": [1, "x"]}\n\n'],
 )
 def test_good_json_is_read(tmp_path, data):
     assert _read(tmp_path, data) == {"a": [1, "x"]}
@@ -53,7 +53,7 @@ def test_files_that_are_too_large_are_not_read(tmp_path):
     path = tmp_path / "a.json"
     with path.open("wb") as stream:
         stream.truncate(2**40)  # takes no room on the disk
-    with pytest.raises(InputError, match="a.json is too large: more than 268,435,456 bytes"):
+    with pytest.raises(InputError, match=r"a.json is too large: more than 268,435,456 bytes"):
         read_json(path, "The file a.json")
 
 
@@ -77,7 +77,7 @@ def test_lines_end_at_line_feeds_alone_and_errors_name_the_line(tmp_path):
     path.write_bytes('\ufeff{"a": "x\u2028y"}\r\n\n{"a": "\x85"}\n{"a": 1} 2\n'.encode())
     lines = read_json_lines(path, "The file a.jsonl", dict)
     assert [next(lines), next(lines)] == [(1, {"a": "x\u2028y"}), (3, {"a": "\x85"})]
-    with pytest.raises(InputError, match="^The file a.jsonl, line 4, is not valid JSON .*column 10"):
+    with pytest.raises(InputError, match=r"^The file a.jsonl, line 4, is not valid JSON .*column 10"):
         next(lines)
 
 
