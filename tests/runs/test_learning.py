@@ -7,7 +7,7 @@ from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs.base import Pair
 from modalens.runs import ScoreConfig, embed, score
 from modalens.runs.layout import RunFolder
-from modalens.runs.learning import measure_learned, rows_by_split, train_on
+from modalens.runs.learning import measure_learned, train_on
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
 
 CONFIG = ScoreConfig(split="held-out", resamples=20)
@@ -29,7 +29,7 @@ def test_features_are_learned_on_one_split_and_measured_on_both(run):
     store, where = run.store(), run.learned("sae")
     config = SAEConfig(int(store.image.shape[1]), n_features=16, k=4)
     trained = train_on(config, store, QUICK, where.folder, split="train")
-    rows = rows_by_split(store)
+    rows = store.rows_by_split()
     assert [len(rows[name]) for name in ("held-out", "train")] == [10, 30]
     assert {"train", "held_out"} <= set(trained.log[-1])
 

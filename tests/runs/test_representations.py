@@ -80,7 +80,7 @@ def test_pairs_of_one_image_or_of_one_label_are_a_group(found, raw: Representati
     assert len(set(images)) == 12
     assert (images[::2] == images[1::2]).all()
     by_label = replace(raw, scores=replace(raw.scores, config=replace(raw.scores.config, groups="group")))
-    assert by_label.groups().tolist() == raw.column("group").tolist()
+    assert by_label.groups().tolist() == [str(label) for label in raw.column("group")]
     held_out = found[RAW].groups()
     assert len(held_out) == len(found[RAW].rows)
     assert sorted(held_out).count("0.png") == 2

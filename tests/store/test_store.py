@@ -1,5 +1,7 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from modalens.errors import ModalensError
@@ -119,9 +121,13 @@ def test_truncated_shard_is_noticed(foreign):
 
 def test_metadata_that_does_not_fit_is_noticed(foreign):
     folder, _, _ = foreign
-    (folder / "metadata" / "metadata_02.parquet").unlink()
-    with pytest.raises(ModalensError, match="20 rows for 23 pairs"):
+    pd.DataFrame({"image_path": ["a"]}).to_parquet(folder / "metadata" / "metadata_02.parquet")
+    with pytest.raises(ModalensError, match="metadata_02.parquet has 1 rows for 3 pairs"):
         _ = EmbeddingStore.open(folder).metadata
+
+
+def test_a_missing_column_is_named(foreign):
+    folder, _, _ = foreign
     with pytest.raises(ModalensError, match="no column 'colour'; it has image_path, caption"):
         EmbeddingStore.open(folder).read_metadata(["colour"])
 
@@ -129,3 +135,120 @@ def test_metadata_that_does_not_fit_is_noticed(foreign):
 def test_missing_folder(tmp_path):
     with pytest.raises(ModalensError, match="There is no store"):
         EmbeddingStore.open(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("moved", "sentence"),
+    [
+        ({"text_emb_02": "text_emb_03"}, "img_emb_02.npy has no partner, since there is no text_emb/text_emb_2.npy"),
+        ({"metadata_01": "metadata_07"}, "no metadata/metadata_1.parquet"),
+        ({"img_emb_01": "img_emb_2"}, "img_emb_02.npy and .*img_emb_2.npy are both shard 2"),
+        ({f"{each}_02": f"{each}_09" for each in ("img_emb", "text_emb", "metadata")}, "shard 2 is missing"),
+    ],
+)
+def test_shards_are_matched_by_number(foreign, moved, sentence):
+    folder, _, _ = foreign
+    for before, after in moved.items():
+        (path,) = folder.glob(f"*/{before}.*")
+        path.rename(path.with_stem(after))
+    with pytest.raises(ModalensError, match=sentence):
+        EmbeddingStore.open(folder)
+
+
+def test_shards_of_one_number_pair_up(tmp_path):
+    write_shards(tmp_path, "img_emb", [np.ones((2, 3)), np.ones((4, 3))])
+    write_shards(tmp_path, "text_emb", [np.ones((4, 3)), np.ones((2, 3))])
+    with pytest.raises(ModalensError, match="img_emb_0000.npy has 2 rows and .*text_emb_0000.npy 4"):
+        EmbeddingStore.open(tmp_path)
+
+
+@pytest.mark.parametrize("types", [("f4", "f2"), ("f2", ">f4"), ("f2", "f8")])
+def test_the_widest_number_type_holds_all_shards(tmp_path, types):
+    parts = [np.full((2, 3), 0.1).astype(each) for each in types]
+    parts[1 if types[0] == "f2" else 0][0, 0] = 100_000  # beyond float16
+    write_shards(tmp_path, "x", parts)
+    column = ShardedColumn(sorted((tmp_path / "x").iterdir()))
+    right = np.concatenate([part.astype(column.dtype) for part in parts])
+    assert column.dtype.isnative
+    for rows in (slice(0, 2), slice(2, 4), slice(None), [0, 1], [3, 0], slice(None, None, 2)):
+        assert column[rows].dtype == column.dtype
+        assert np.array_equal(column[rows], right[rows])
+
+
+def test_pairs_without_an_image_path_are_images_of_their_own(tmp_path):
+    write_shards(tmp_path, "img_emb", [np.eye(6)])
+    write_shards(tmp_path, "text_emb", [np.eye(6)])
+    (tmp_path / "metadata").mkdir()
+    frame = pd.DataFrame({"image_path": ["a", None, "", "a", None, ""]})
+    frame.to_parquet(tmp_path / "metadata" / "metadata_0000.parquet")
+    groups = EmbeddingStore.open(tmp_path).groups
+    assert len(set(groups)) == 5
+    assert groups[0] == groups[3] == "a"
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "rows"),
+    [
+        ([0, 1, 1], "1", [1, 2]),
+        ([0.0, 1.0, None], "1", [1]),
+        ([0.5, 1.5, 0.5], "0.5", [0, 2]),
+        ([True, False, None], "true", [0]),
+        (["a", None, "a"], "a", [0, 2]),
+        ([2**63 - 1, 2**63 - 2, None], str(2**63 - 1), [0]),
+    ],
+)
+def test_a_split_of_any_type_is_found(tmp_path, values, asked, rows):
+    write_shards(tmp_path, "img_emb", [np.eye(3)])
+    write_shards(tmp_path, "text_emb", [np.eye(3)])
+    (tmp_path / "metadata").mkdir()
+    table = pa.table({"split": pa.array(values)})
+    pq.write_table(table, tmp_path / "metadata" / "metadata_0000.parquet")
+    store = EmbeddingStore.open(tmp_path)
+    assert store.rows_of_split(asked).tolist() == rows
+    with pytest.raises(ModalensError, match="No pair of .* has split 'nothing'; there are"):
+        store.rows_of_split("nothing")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: raw[:-9],
+        lambda raw: b"",
+        lambda raw: raw.replace(b"PAR1", b"PAR2"),
+    ],
+)
+def test_damaged_metadata_is_said_in_a_sentence(foreign, damage):
+    folder, _, _ = foreign
+    path = folder / "metadata" / "metadata_01.parquet"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ModalensError, match="metadata_01.parquet"):
+        EmbeddingStore.open(folder).labels("caption")
+
+
+def header(text):
+    """A .npy file with this header and eight bytes."""
+    raw = text.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(raw).to_bytes(2, "little") + raw + bytes(8)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }")[:-3],
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (10**9, 2), }"),
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 2), }"),
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2), }"),
+        header("{'descr': '|O', 'fortran_order': False, 'shape': (1, 1), }"),
+        header("{'descr': ['<f4'], 'fortran_order': False, 'shape': (1, 2), }"),
+        header("{[]: 1}"),
+        header("  (("),
+        header("'" * 3),
+        header("{'descr': '<c8', 'fortran_order': False, 'shape': (1, 1), }"),
+        b"PK\x03\x04 no array but an archive",
+        b"\x93NUMPY\x01\x00\xff\xff",
+    ],
+)
+def test_a_damaged_array_is_said_in_a_sentence(tmp_path, raw):
+    (tmp_path / "x.npy").write_bytes(raw)
+    with pytest.raises(ModalensError, match=r"x\.npy"):
+        ShardedColumn([tmp_path / "x.npy"])

@@ -20,7 +20,7 @@ from modalens.runs.embedding import embed
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import collect_samples, interpret_run
 from modalens.runs.layout import RunFolder
-from modalens.runs.learning import measure_learned, rows_by_split, train_on
+from modalens.runs.learning import measure_learned, train_on
 from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, Scores, score_into
 from modalens.runs.studying import run_study
@@ -110,7 +110,7 @@ def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tup
     for twin in TWINS:
         _embed_and_score(run.baseline(twin), pairs, f"demo:{twin}")
     store = run.store()
-    collect_samples(store, run.samples, rows_by_split(store)["held-out"], plan.interpretation)
+    collect_samples(store, run.samples, store.rows_of_split("held-out"), plan.interpretation)
     _each_in_its_own_process(run, plan)
     return run, scores, report_run(run, ReportConfig(title=_TITLE))
 

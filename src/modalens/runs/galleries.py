@@ -132,10 +132,8 @@ def _source(store: PairStore) -> Pairs | None:
 
 def _decoded(store: PairStore, source: Pairs, names: set[str]) -> Iterator[tuple[str, Any]]:
     """The first side of some pairs with their ids, decoded, in the order of the source."""
-    stored = "image_path" in store.columns
-    keys = (
-        dict(zip(store.ids, store.read_metadata(["image_path"])["image_path"], strict=True)) if stored else {}
-    )
+    stored = store.image_keys
+    keys = {} if stored is None else dict(zip(store.ids, stored, strict=True))
     modality = find_modality(source.modalities[0])
     left = len(names)
     try:

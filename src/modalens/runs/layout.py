@@ -6,7 +6,7 @@ from pathlib import Path
 from modalens.errors import ModalensError
 from modalens.store import EmbeddingStore
 from modalens.store.atomic import write_text
-from modalens.store.embeddings import IMAGE_FOLDER
+from modalens.store.shards import IMAGE_FOLDER
 
 _EMBEDDINGS = "embeddings"
 _FEATURES = "features"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Int
 
 from modalens.arrays import Matrix
@@ -82,14 +81,6 @@ class LearnConfig(Options):
     tracker: tuple[str, ...] = option((), "Where the log goes too; may be repeated.", choices=TRACKERS)
 
 
-def rows_by_split(store: EmbeddingStore) -> dict[str, Int[np.ndarray, " k"]]:
-    """Row numbers of each value of the metadata column ``split``; empty where there is no such column."""
-    if "split" not in store.columns:
-        return {}
-    splits = store.read_metadata(["split"])["split"].astype(str)
-    return {str(name): np.sort(rows) for name, rows in splits.groupby(splits).indices.items()}
-
-
 def train_on(
     config: FeatureConfig,
     data: PairData,
@@ -114,13 +105,10 @@ def train_on(
     if split is not None:
         if not isinstance(data, EmbeddingStore):
             raise ModalensError("A .npy file has no metadata, so there is no split of it to train on.")
-        rows = rows_by_split(data)
-        if split not in rows:
-            there = f"there are {', '.join(rows)}" if rows else "its metadata has no column 'split'"
-            raise ModalensError(f"No pair of {data.folder} has split {split!r}; {there}.")
-        others = [numbers for name, numbers in rows.items() if name != split]
-        held_out = _picked(data, np.sort(np.concatenate(others))) if others else None
-        data = _picked(data, rows[split])
+        rows = data.rows_of_split(split)
+        others = np.setdiff1d(np.arange(len(data)), rows)
+        held_out = _picked(data, others) if len(others) else None
+        data = _picked(data, rows)
     with ExitStack() as held:
         if distributed.rank() == 0:
             _make_way(kept)
@@ -279,22 +267,18 @@ def _quality(
 
 
 def _measure_quality(model: FeatureModel, store: EmbeddingStore, config: ScoreConfig) -> dict[str, Quality]:
-    images = _column(store, "image_path")
-    groups = images if config.groups is None else _column(store, config.groups)
+    images = store.image_keys
+    groups = images if config.groups is None else store.groups_by(config.groups)
     found = {}
-    for name, rows in (rows_by_split(store) or {ALL: np.arange(len(store))}).items():
+    for name, rows in (store.rows_by_split() or {ALL: np.arange(len(store))}).items():
         found[name] = measure_quality(
             model,
             *_picked(store, rows),
-            groups=None if groups is None else groups.iloc[rows].to_numpy(),
-            image_ids=None if images is None else images.iloc[rows].to_numpy(),
+            groups=None if groups is None else groups[rows],
+            image_ids=None if images is None else images[rows],
             seed=config.seed,
         )
     return found
-
-
-def _column(store: EmbeddingStore, name: str) -> pd.Series | None:
-    return store.read_metadata([name])[name] if name in store.columns else None
 
 
 def _picked(store: EmbeddingStore, rows: Int[np.ndarray, " k"]) -> tuple[Matrix, Matrix]:

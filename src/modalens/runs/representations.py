@@ -55,10 +55,7 @@ class Representation:
     @property
     def rows(self) -> Int[np.ndarray, " n"]:
         """Rows of the store that are scored."""
-        split = self.scores.config.split
-        if split is None:
-            return np.arange(len(self.store))
-        return np.flatnonzero(self.store.read_metadata(["split"])["split"] == split)
+        return self.store.rows_of_split(self.scores.config.split)
 
     @property
     def image(self) -> Matrix:
@@ -102,12 +99,7 @@ class Representation:
     def all_groups(self) -> np.ndarray | None:
         """The same for every pair of the store, scored or not."""
         name = self.scores.config.groups
-        if name is None:
-            name = "image_path" if "image_path" in self.store.columns else None
-        if name is None:
-            return None
-        values: np.ndarray = self.store.read_metadata([name])[name].to_numpy(dtype=object)
-        return values
+        return self.store.image_keys if name is None else self.store.groups_by(name)
 
     def about(self) -> Mapping[str, Any]:
         """What tells it from every other representation."""

@@ -150,10 +150,10 @@ def shown_by(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> In
 
 def _shown(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> np.ndarray:
     """Caption or image key of each pair; its id where the store has none."""
-    name = "caption" if modality == "text" else "image_path"
-    if name == "image_path" and name not in store.columns:
-        return np.asarray(store.ids[rows])
-    shown: np.ndarray = store.read_metadata([name])[name].to_numpy(dtype=object)[rows]
+    if modality == "image":
+        keys = store.image_keys
+        return np.asarray((store.ids if keys is None else keys)[rows])
+    shown: np.ndarray = store.read_metadata(["caption"])["caption"].to_numpy(dtype=object)[rows]
     return shown
 
 

@@ -28,7 +28,7 @@ from modalens.statistics.groups import group_keys
 from modalens.store import CodeStore, EmbeddingStore
 from modalens.store.documents import read_document, write_document
 from modalens.store.kept import kept_or_made
-from modalens.store.manifest import Manifest
+from modalens.store.npy import open_npy
 from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -279,19 +279,11 @@ def score_store(
     """
     config = config or ScoreConfig()
     engine = engine or LocalEngine()
-    rows = None
-    images = store.read_metadata(["image_path"])["image_path"] if "image_path" in store.columns else None
-    groups = images if config.groups is None else store.read_metadata([config.groups])[config.groups]
-    if groups is images and images is not None and images.is_unique:
-        groups = None
-    if config.split is not None:
-        splits = store.read_metadata(["split"])["split"]
-        rows = np.flatnonzero(splits == config.split)
-        if len(rows) == 0:
-            there = ", ".join(sorted(splits.astype(str).unique()))
-            raise ModalensError(f"No pair of {store.folder} has split {config.split!r}; there are {there}.")
-        images = None if images is None else images.iloc[rows]
-        groups = None if groups is None else groups.iloc[rows]
+    rows = None if config.split is None else store.rows_of_split(config.split)
+    images = store.image_keys
+    groups = store.groups if config.groups is None else store.groups_by(config.groups)
+    if rows is not None:
+        images, groups = (None if each is None else each[rows] for each in (images, groups))
     manifest = store.manifest
     source = {"store": store.folder.name, "pairs": len(store) if rows is None else len(rows)}
     if manifest is not None:
@@ -304,9 +296,9 @@ def score_store(
         store.image,
         store.text,
         rows,
-        None if groups is None else groups.to_numpy(),
-        None if images is None else images.to_numpy(),
-        _modalities(manifest),
+        groups,
+        images,
+        store.modalities,
     )
     sum_one = (
         partial(sum_part, store.image, store.text)
@@ -364,13 +356,6 @@ def _open(kind: Any, folder: Path) -> EmbeddingStore | CodeStore:
     return opened
 
 
-def _modalities(manifest: Manifest | None) -> tuple[str, str]:
-    """What the two sides of a store are; codes say it in the card of the model that they were encoded from."""
-    cards = [] if manifest is None else [manifest.model, manifest.source.get("model", {})]
-    first, second = next((card["modalities"] for card in cards if "modalities" in card), ("image", "text"))
-    return first, second
-
-
 def load_stacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Two paired matrices from a .npy file of shape (2, M, D), memory-mapped.
 
@@ -379,13 +364,8 @@ def load_stacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
     ModalensError
         If the file is missing, damaged or of another shape.
     """
-    try:
-        stacked: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise ModalensError(f"There is no file {path}.") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise ModalensError(f"{path} cannot be read as a .npy file ({error}).") from error
-    if stacked.ndim != 3 or len(stacked) != 2:
+    stacked = open_npy(path, 3, "fiub", "give two stacked matrices (2, M, D), image first")
+    if len(stacked) != 2:
         raise ModalensError(
             f"{path} has shape {stacked.shape}; it must hold two stacked matrices (2, M, D), image first."
         )

@@ -17,7 +17,7 @@ from modalens.errors import ModalensError
 from modalens.options import Options, option
 from modalens.pairs.base import ImageRef, Pair, Skipped
 from modalens.store import ShardContent
-from modalens.store.embeddings import IMAGE_FOLDER, TEXT_FOLDER
+from modalens.store.shards import IMAGE_FOLDER, TEXT_FOLDER
 from modalens.towers import load_vlm
 from modalens.towers.base import VLM
 from modalens.towers.registry import prefixed_names

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from jaxtyping import Int
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError, StoreError
 from modalens.hashing import sha256_of
 from modalens.store.manifest import MANIFEST_NAME, Manifest
+from modalens.store.metadata import MetadataShards, each_its_own, find_label, rows_by_label
+from modalens.store.shards import METADATA_FOLDER, found_files, manifest_files
 
-METADATA_FOLDER = "metadata"
 _END_BYTES = 2**20
 _ID_COLUMNS = ("id", "key", "image_path")
+IMAGE_COLUMN = "image_path"
+SPLIT_COLUMN = "split"
 
 
 class PairStore:
@@ -39,6 +40,8 @@ class PairStore:
     def __init__(self, folder: Path, manifest: Manifest | None) -> None:
         self.folder = folder
         self.manifest = manifest
+        # Of a store without a manifest, its files by folder.
+        self._found = found_files(folder) if manifest is None else {}
 
     def __len__(self) -> int:
         return int(self.image.shape[0])
@@ -59,28 +62,64 @@ class PairStore:
         ModalensError
             If a metadata shard is damaged or has not a row for each pair, or a column is missing.
         """
-        missing = [name for name in columns or () if name not in self.columns]
-        if missing:
-            raise ModalensError(
-                f"The metadata of {self.folder} has no column {missing[0]!r}; it has {', '.join(self.columns)}."
-            )
-        frames = []
-        for path in shard_files(self.folder, METADATA_FOLDER, ".parquet", self.manifest):
-            present = [name for name in columns or self.columns if name in _column_names(path)]
-            try:
-                frames.append(pq.read_table(path, columns=present).to_pandas())
-            except (OSError, pa.ArrowInvalid) as error:
-                raise ModalensError(f"The metadata shard {path} cannot be read ({error}).") from error
-        frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(index=range(len(self)))
-        if len(frame) != len(self):
-            raise ModalensError(f"The metadata of {self.folder} has {len(frame)} rows for {len(self)} pairs.")
-        return frame
+        for name in columns or ():
+            self._require_column(name)
+        frame = self.metadata_shards.read(self.columns if columns is None else columns)
+        return frame if len(frame.columns) else pd.DataFrame(index=range(len(self)))
 
     @cached_property
+    def metadata_shards(self) -> MetadataShards:
+        """The files of the metadata."""
+        files = self._files(METADATA_FOLDER)
+        return MetadataShards(files, self._shard_lengths() if files else [], self._check)
+
+    @property
     def columns(self) -> list[str]:
         """Names of the metadata columns."""
-        shards = shard_files(self.folder, METADATA_FOLDER, ".parquet", self.manifest)
-        return list(dict.fromkeys(name for path in shards for name in _column_names(path)))
+        return self.metadata_shards.columns
+
+    def labels(self, column: str) -> np.ndarray:
+        """A metadata column of any type as text, (M,) objects; None where a pair has no value.
+
+        Raises
+        ------
+        ModalensError
+            If a metadata shard is damaged, or there is no such column.
+        """
+        self._require_column(column)
+        return self.metadata_shards.labels(column)
+
+    def groups_by(self, column: str) -> np.ndarray:
+        """The group of each pair by a metadata column, (M,) objects; a pair without a value is a group of its own."""
+        return each_its_own(self.labels(column))
+
+    def rows_by_split(self) -> dict[str, Int[np.ndarray, " k"]]:
+        """Row numbers of each value of the column ``split``; empty where there is no such column."""
+        return rows_by_label(self.labels(SPLIT_COLUMN)) if SPLIT_COLUMN in self.columns else {}
+
+    def rows_of_split(self, split: str | None) -> Int[np.ndarray, " k"]:
+        """Row numbers of the pairs whose column ``split`` is this; all pairs for None.
+
+        Raises
+        ------
+        ModalensError
+            If there is no such pair, or no such column.
+        """
+        if split is None:
+            return np.arange(len(self))
+        rows = self.rows_by_split()
+        found = find_label(split, rows)
+        if found is None:
+            there = (
+                f"there are {', '.join(rows)}" if rows else f"its metadata has no column {SPLIT_COLUMN!r}"
+            )
+            raise InputError(f"No pair of {self.folder} has split {split!r}; {there}.")
+        return rows[found]
+
+    @cached_property
+    def image_keys(self) -> np.ndarray | None:
+        """The image of each pair, (M,) objects; one of its own for each that names none; None without such a column."""
+        return self.groups_by(IMAGE_COLUMN) if IMAGE_COLUMN in self.columns else None
 
     @cached_property
     def ids(self) -> np.ndarray:
@@ -104,7 +143,8 @@ class PairStore:
             for shard in self.manifest.shards:
                 found.update(json.dumps(shard.files, sort_keys=True).encode())
             return found.hexdigest()
-        for path in self._shard_paths():
+        # By name: a bare store is a run too, and what is made of it lies beside its shards.
+        for path in (path for files in self._found.values() for path in files):
             size = path.stat().st_size
             found.update(f"{path.relative_to(self.folder).as_posix()}\0{size}\0".encode())
             with path.open("rb") as file:
@@ -112,13 +152,6 @@ class PairStore:
                 file.seek(max(0, size - _END_BYTES))
                 found.update(file.read(_END_BYTES))
         return found.hexdigest()
-
-    def _shard_paths(self) -> list[Path]:
-        # By name: a bare store is a run too, and what is made of it lies beside its shards.
-        folders = (("img_emb", ".npy"), ("text_emb", ".npy"), (METADATA_FOLDER, ".parquet"))
-        return [
-            path for name, suffix in folders for path in shard_files(self.folder, name, suffix, self.manifest)
-        ]
 
     def identity(self) -> dict[str, Any]:
         """What a result made from this store records of it.
@@ -137,10 +170,8 @@ class PairStore:
     @cached_property
     def groups(self) -> np.ndarray | None:
         """The image of each pair, (M,), whose captions are not independent; None where every pair has its own."""
-        if "image_path" not in self.columns:
-            return None
-        images = self.read_metadata(["image_path"])["image_path"]
-        return None if images.is_unique else images.to_numpy()
+        images = self.image_keys
+        return None if images is None or pd.Series(images).is_unique else images
 
     @property
     def modalities(self) -> tuple[str, str]:
@@ -151,11 +182,32 @@ class PairStore:
         )
         return first, second
 
+    def _files(self, name: str) -> list[Path]:
+        """The files of one column in row order."""
+        if self.manifest is None:
+            return list(self._found[name])
+        return manifest_files(self.folder, name, self.manifest)
+
+    def _shard_lengths(self) -> list[int]:
+        """Pairs in each shard that has files."""
+        if self.manifest is None:
+            lengths: list[int] = self.image.lengths
+            return lengths
+        return [shard.rows for shard in self.manifest.shards if shard.files]
+
+    def _require_column(self, name: str) -> None:
+        if name not in self.columns:
+            there = f"it has {', '.join(self.columns)}" if self.columns else "it has none at all"
+            raise InputError(f"The metadata of {self.folder} has no column {name!r}; {there}.")
+
     def _check(self, path: Path) -> None:
         """Raise if a shard's file is not what the manifest says."""
         expected = self._checksums.get(path.relative_to(self.folder).as_posix())
         if expected is not None and sha256_of(path) != expected:
-            raise ModalensError(f"The shard {path} is damaged: its checksum differs from the manifest's.")
+            raise StoreError(
+                f"The shard {path} is damaged: its checksum differs from the manifest's; make the store again with the "
+                "command that made it."
+            )
 
     @cached_property
     def _checksums(self) -> Mapping[str, str]:
@@ -185,28 +237,3 @@ def finished_manifest(folder: Path, kind: str) -> Manifest | None:
     if manifest.rows == 0:
         raise ModalensError(f"The store {folder} holds no pairs: everything in its source was skipped.")
     return manifest
-
-
-def _column_names(path: Path) -> list[str]:
-    try:
-        names: list[str] = pq.read_schema(path).names
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ModalensError(f"The metadata shard {path} cannot be read ({error}).") from error
-    return names
-
-
-def shard_file(folder: str, index: int, suffix: str) -> str:
-    """Name of a shard's file inside a store, e.g. ``img_emb/img_emb_0003.npy``."""
-    return f"{folder}/{folder}_{index:04d}{suffix}"
-
-
-def shard_files(folder: Path, name: str, suffix: str, manifest: Manifest | None) -> list[Path]:
-    """The files of one column in row order."""
-    if manifest is not None:
-        return [folder / f for s in manifest.shards for f in s.files if f.startswith(f"{name}/")]
-    numbered = {}
-    for path in (folder / name).glob(f"{name}_*{suffix}"):
-        match = re.fullmatch(rf"{name}_(\d+)", path.stem)
-        if match:
-            numbered[int(match[1])] = path
-    return [numbered[number] for number in sorted(numbered)]

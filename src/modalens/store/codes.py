@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from modalens.errors import ModalensError
-from modalens.store.base import PairStore, finished_manifest, shard_files
+from modalens.errors import ModalensError, StoreError
+from modalens.store.base import PairStore, finished_manifest
 from modalens.store.manifest import CODES_KIND, Manifest
+from modalens.store.npy import open_npy
 
 SIDES = ("image", "text")
 _PARTS = ("values", "features", "offsets")
@@ -55,8 +56,8 @@ class ShardedCSR:
         self._open: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         rows = []
         for values, features, offsets in self._shards:
-            sizes = [len(_memory_map(path)) for path in (values, features)]
-            ends = _memory_map(offsets)
+            sizes = [len(_part(path)) for path in (values, features)]
+            ends = _part(offsets)
             if len(set(sizes)) > 1 or len(ends) < 1 or int(ends[-1]) != sizes[0]:
                 raise ModalensError(
                     f"The shard {values} and its neighbours do not fit together; encode again."
@@ -122,10 +123,12 @@ class ShardedCSR:
             if index not in self._checked:
                 for path in self._shards[index]:
                     self._check(path)
+                values, features, offsets = (_part(path) for path in self._shards[index])
+                _check_columns(self._shards[index][0], features, offsets, self.shape[1])
                 self._checked.add(index)
             while len(self._open) >= _OPEN_SHARDS:
                 del self._open[next(iter(self._open))]
-            values, features, offsets = (_memory_map(path) for path in self._shards[index])
+            values, features, offsets = (_part(path) for path in self._shards[index])
             self._open[index] = (values, features, offsets)
         shape = (int(self._starts[index + 1] - self._starts[index]), self.shape[1])
         return sp.csr_array(self._open[index], shape=shape)
@@ -175,7 +178,7 @@ class CodeStore(PairStore):
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         super().__init__(folder, manifest)
         sides: Mapping[str, list[list[Path]]] = {
-            side: [shard_files(folder, f"{side}_{part}", ".npy", manifest) for part in _PARTS]
+            side: [self._files(f"{side}_{part}") for part in _PARTS]
             for side in SIDES
         }
         self.image, self.text = (
@@ -204,11 +207,17 @@ class CodeStore(PairStore):
         return cls(folder, manifest)
 
 
-def _memory_map(path: Path) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ModalensError(f"The shard {path} cannot be read ({error}); encode again.") from error
-    if array.ndim != 1:
-        raise ModalensError(f"The shard {path} holds an array of shape {array.shape}, not a vector.")
-    return array
+def _part(path: Path) -> np.ndarray:
+    kinds = "f" if path.parent.name.endswith(_PARTS[0]) else "iu"
+    return open_npy(path, 1, kinds, "encode again")
+
+
+def _check_columns(shard: Path, features: np.ndarray, offsets: np.ndarray, n_features: int) -> None:
+    """Raise if the parts of a CSR matrix do not fit together, before compiled code trusts them."""
+    rising = offsets[0] == 0 and bool((np.diff(offsets) >= 0).all())
+    inside = len(features) == 0 or (features.min() >= 0 and features.max() < n_features)
+    if not (rising and inside):
+        raise StoreError(
+            f"The shard {shard} and its neighbours are damaged: they name features outside 0 to {n_features - 1} or rows "
+            "out of order; encode again."
+        )

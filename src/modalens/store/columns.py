@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from modalens.errors import ModalensError
+from modalens.errors import StoreError
+from modalens.store.npy import open_npy
 
 # Each memory map holds a file descriptor, and a large store has more shards than a process may open.
 _OPEN_SHARDS = 16
@@ -20,13 +21,13 @@ class ShardedColumn:
     Parameters
     ----------
     shards
-        The .npy files in row order.
+        The .npy files in row order. Their values are handed out in the widest type of all.
     check
         Called with a shard's path before its first use; raises if the file is not what it should be.
 
     Raises
     ------
-    ModalensError
+    StoreError
         If a shard cannot be read, has another width or is no float matrix.
     """
 
@@ -38,17 +39,23 @@ class ShardedColumn:
         self.groups_of: Callable[[], np.ndarray | None] | None = None
         self._checked: set[int] = set()
         self._open: dict[int, np.ndarray] = {}
-        lengths, widths = [], set()
+        if not self._paths:
+            raise StoreError("A column needs at least one shard.")
+        self.lengths: list[int] = []
+        widths, types = set(), set()
         for path in self._paths:
             header = _memory_map(path)
-            lengths.append(header.shape[0])
+            self.lengths.append(int(header.shape[0]))
             widths.add(header.shape[1])
-            self.dtype = header.dtype
+            types.add(header.dtype)
         if len(widths) > 1:
-            raise ModalensError(
-                f"The shards beside {self._paths[0]} differ in width: {sorted(widths)} features."
+            raise StoreError(
+                f"The shards beside {self._paths[0]} differ in width: {sorted(widths)} features; "
+                "give the shards of one model."
             )
-        self._starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        # The widest type holds the values of every shard exactly.
+        self.dtype = np.result_type(*types).newbyteorder("=")
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
         self.shape = (int(self._starts[-1]), int(widths.pop()))
 
     def __len__(self) -> int:
@@ -102,7 +109,9 @@ class ShardedColumn:
             pieces.append(self._shard(shard)[max(start - offset, 0) : stop - offset])
         if not pieces:
             return np.empty((0, self.shape[1]), dtype=self.dtype)
-        return np.array(pieces[0]) if len(pieces) == 1 else np.concatenate(pieces)
+        if len(pieces) == 1:
+            return np.array(pieces[0], dtype=self.dtype)
+        return np.concatenate(pieces, dtype=self.dtype)
 
     def _gather(self, wanted: np.ndarray) -> np.ndarray:
         wanted = wanted.astype(np.int64)
@@ -151,14 +160,4 @@ class PickedRows:
 
 
 def _memory_map(path: Path) -> np.ndarray:
-    try:
-        rows: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ModalensError(
-            f"The shard {path} cannot be read ({error}); delete it and embed again."
-        ) from error
-    if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating):
-        raise ModalensError(
-            f"The shard {path} holds {rows.dtype} of shape {rows.shape}, not a matrix of floats."
-        )
-    return rows
+    return open_npy(path, 2, "f", "make the store again")

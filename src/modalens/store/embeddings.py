@@ -4,11 +4,10 @@ from functools import partial
 from pathlib import Path
 
 from modalens.errors import ModalensError
-from modalens.store.base import PairStore, finished_manifest, shard_files
+from modalens.store.base import PairStore, finished_manifest
 from modalens.store.columns import ShardedColumn
 from modalens.store.manifest import EMBEDDINGS_KIND, Manifest
-
-IMAGE_FOLDER, TEXT_FOLDER = "img_emb", "text_emb"
+from modalens.store.shards import IMAGE_FOLDER, TEXT_FOLDER
 
 
 class EmbeddingStore(PairStore):
@@ -27,18 +26,20 @@ class EmbeddingStore(PairStore):
 
     def __init__(self, folder: Path, manifest: Manifest | None) -> None:
         super().__init__(folder, manifest)
-        columns = []
-        for name in (IMAGE_FOLDER, TEXT_FOLDER):
-            shards = shard_files(folder, name, ".npy", manifest)
-            if not shards:
-                raise ModalensError(f"{folder} is no store of pairs: it has no {name}/{name}_0000.npy.")
-            columns.append(ShardedColumn(shards, self._check))
-        self.image, self.text = columns
+        self.image, self.text = (
+            ShardedColumn(self._files(name), self._check) for name in (IMAGE_FOLDER, TEXT_FOLDER)
+        )
         if self.image.shape != self.text.shape:
             raise ModalensError(
                 f"The store {folder} does not pair up: its images have shape {self.image.shape}, its texts "
                 f"{self.text.shape}."
             )
+        for number, sizes in enumerate(zip(self.image.lengths, self.text.lengths, strict=True)):
+            if sizes[0] != sizes[1]:
+                first, second = (self._files(name)[number] for name in (IMAGE_FOLDER, TEXT_FOLDER))
+                raise ModalensError(
+                    f"The store {folder} does not pair up: {first} has {sizes[0]} rows and {second} {sizes[1]}."
+                )
         if manifest is not None and self.image.shape != (manifest.rows, manifest.d):
             raise ModalensError(
                 f"The store {folder} is damaged: it holds {self.image.shape} values, its manifest says "

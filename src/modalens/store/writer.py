@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from modalens.errors import ModalensError
 from modalens.hashing import sha256_of
 from modalens.store.atomic import PARTIAL_SUFFIX, whole_file
-from modalens.store.base import METADATA_FOLDER, shard_file
 from modalens.store.kept import RECORD_NAME, difference, stable
 from modalens.store.lock import LOCK_NAME, alone_in
 from modalens.store.manifest import MANIFEST_NAME, Manifest, ShardRecord
+from modalens.store.shards import METADATA_FOLDER, shard_file
 
 logger = logging.getLogger(__name__)
 

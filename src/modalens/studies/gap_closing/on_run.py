@@ -24,7 +24,7 @@ def _run(subject: Subject, config: CloseGapOnRun, work: Path, source: Mapping[st
             subject.embeddings.image.pick(subject.rows),
             subject.embeddings.text.pick(subject.rows),
         )
-    columns = subject.store.columns
+    columns, images = subject.store.columns, subject.store.image_keys
     # Many small fits: threads within each would only wait for one another.
     with threadpool_limits(1):
         return close_gap(
@@ -36,7 +36,7 @@ def _run(subject: Subject, config: CloseGapOnRun, work: Path, source: Mapping[st
             verdict=subject.verdicts(),
             labels=subject.column(config.label) if config.label in columns else None,
             groups=subject.groups(),
-            image_ids=subject.column("image_path") if "image_path" in columns else None,
+            image_ids=None if images is None else images[subject.rows],
             source=source,
             config=config,
         )

@@ -1,0 +1,166 @@
+"""The metadata of a store's pairs, in Parquet shards, and labels of pairs from any of its columns."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Int
+
+from modalens.errors import StoreError
+
+# What pyarrow raises for a file that is damaged or holds what it does not know.
+PARQUET_DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
+
+
+class MetadataShards:
+    """Metadata shards of a store, each checked before its first use; read column by column.
+
+    Parameters
+    ----------
+    paths
+        The .parquet files in row order; none where the store has no metadata.
+    lengths
+        Rows that each must have.
+    check
+        Called with a file's path before its first use; raises if the file is not what it should be.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], lengths: Sequence[int], check: Callable[[Path], None]
+    ) -> None:
+        self._paths, self._lengths, self._check = list(paths), list(lengths), check
+
+    @cached_property
+    def _names(self) -> list[list[str]]:
+        """Names of the columns of each shard.
+
+        Raises
+        ------
+        StoreError
+            If a shard is damaged, has not a row for each pair or a column twice.
+        """
+        found = []
+        for path, rows in zip(self._paths, self._lengths, strict=True):
+            self._check(path)
+            try:
+                header = pq.read_metadata(path)
+                names: list[str] = header.schema.to_arrow_schema().names
+            except PARQUET_DAMAGE as error:
+                raise _unreadable(path, error) from error
+            if header.num_rows != rows:
+                raise StoreError(f"The metadata shard {path} has {header.num_rows} rows for {rows} pairs.")
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise StoreError(f"The metadata shard {path} has the column {twice!r} twice; rename one.")
+            found.append(names)
+        return found
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns that any shard has."""
+        return list(dict.fromkeys(name for names in self._names for name in names))
+
+    def read(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Some columns of all rows; a column that a shard lacks is missing there."""
+        frames = []
+        for path, names in zip(self._paths, self._names, strict=True):
+            table = _table(path, [name for name in columns if name in names])
+            try:
+                frames.append(table.to_pandas())
+            except PARQUET_DAMAGE as error:
+                raise _unreadable(path, error) from error
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def blocks(self, rows: int) -> Iterator[list[pa.RecordBatch]]:
+        """All columns of ``rows`` rows at a time, in order, without reading more than that ahead."""
+        waiting: list[pa.RecordBatch] = []
+        have = 0
+        for path in self._paths if self._names else ():
+            for batch in _batches(path, rows):
+                place = 0
+                while place < batch.num_rows:
+                    waiting.append(batch.slice(place, rows - have))
+                    place += waiting[-1].num_rows
+                    have += waiting[-1].num_rows
+                    if have == rows:
+                        yield waiting
+                        waiting, have = [], 0
+        if waiting:
+            yield waiting
+
+    def labels(self, column: str) -> np.ndarray:
+        """The column's values as text, an array of objects; None where there is none (see :func:`label_text`)."""
+        found: list[str | None] = []
+        for path, names, rows in zip(self._paths, self._names, self._lengths, strict=True):
+            if column not in names:
+                found += [None] * rows
+                continue
+            try:
+                found += [label_text(value) for value in _table(path, [column])[column].to_pylist()]
+            except PARQUET_DAMAGE as error:
+                raise _unreadable(path, error) from error
+        labels = np.empty(len(found), dtype=object)
+        labels[:] = found
+        return labels
+
+
+def label_text(value: Any) -> str | None:
+    """A label as text; None for null, NaN and empty text.
+
+    Whole numbers read the same whether a column keeps them as integers or, as pandas does beside nulls, as floats.
+    """
+    if value is None or value == "" or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def each_its_own(labels: np.ndarray) -> np.ndarray:
+    """The labels, (M,), and in the place of each that is missing one that no other pair has."""
+    missing = [row for row, label in enumerate(labels) if label is None]
+    whole = labels.copy()
+    whole[missing] = [f"\0{row}" for row in missing]  # no name of a file holds a NUL
+    return whole
+
+
+def rows_by_label(labels: np.ndarray) -> dict[str, Int[np.ndarray, " k"]]:
+    """Row numbers of each label, by label in order; rows without a label are left out."""
+    codes, names = pd.factorize(labels)
+    return {name: np.flatnonzero(codes == code) for name, code in sorted(zip(names, range(len(names)), strict=True))}
+
+
+def find_label(asked: str, known: Mapping[str, Any]) -> str | None:
+    """The label that somebody asked for, who may have written 1.0 for 1 or true for True; None if there is none."""
+    forms = [asked, asked.capitalize()]
+    try:
+        forms.append(label_text(float(asked)) or asked)
+    except (ValueError, OverflowError):
+        pass
+    return next((form for form in forms if form in known), None)
+
+
+def _table(path: Path, columns: Sequence[str]) -> pa.Table:
+    try:
+        # As a file of its own: a dataset would look for partitions in the names of folders.
+        return pq.ParquetFile(path).read(columns=list(columns))
+    except PARQUET_DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def _batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=rows)
+    except PARQUET_DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    said = " ".join(str(error).split())[:200]
+    return StoreError(f"The metadata shard {path} cannot be read ({said}); bring it back or embed again.")
