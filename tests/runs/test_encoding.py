@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 
@@ -10,7 +12,8 @@ import modalens as ml
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig, TrainConfig, train
 from modalens.runs import ScoreConfig, embed, encode_store, score, score_store
-from modalens.store import CodeStore, ShardContent, StoreWriter
+from modalens.hashing import sha256_of
+from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.codes import csr_arrays
 from modalens.store.manifest import CODES_KIND, Manifest
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
@@ -146,3 +149,67 @@ def test_memory_and_disk_follow_k_and_not_the_number_of_features(tmp_path):
     assert peak < 200e6
     assert int(mds.pairs.sum()) <= 2 * n * k
     assert mds.counts()["dead"] > f * 0.8
+
+
+def resealed(folder: Path, name: str, array: np.ndarray) -> None:
+    """Put another array in the place of one file of a store, with the checksum that makes it look whole."""
+    path = folder / name
+    before = sha256_of(path)
+    np.save(path, array)
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(before, sha256_of(path)))
+
+
+@pytest.mark.parametrize("number", [24, -1, 2**30])
+def test_features_out_of_range_never_reach_compiled_code(store, sae, tmp_path, number):
+    encode_store(sae, store, tmp_path / "codes", **SMALL)
+    name = "image_features/image_features_0001.npy"
+    features = np.load(tmp_path / "codes" / name)
+    features[3] = number
+    resealed(tmp_path / "codes", name, features)
+    codes = CodeStore.open(tmp_path / "codes")
+    for rows in (slice(16, 20), [17]):
+        with pytest.raises(ModalensError, match="features outside 0 to 23"):
+            _ = codes.image[rows]
+
+
+def test_rows_out_of_order_never_reach_compiled_code(store, sae, tmp_path):
+    encode_store(sae, store, tmp_path / "codes", **SMALL)
+    name = "text_offsets/text_offsets_0000.npy"
+    offsets = np.load(tmp_path / "codes" / name)
+    offsets[2] = 10**9
+    resealed(tmp_path / "codes", name, offsets)
+    with pytest.raises(ModalensError, match="rows out of order"):
+        _ = CodeStore.open(tmp_path / "codes").text[:]
+
+
+def test_one_flipped_bit_of_metadata_is_noticed(store):
+    path = store.folder / "metadata" / "metadata_0001.parquet"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 3] ^= 1
+    path.write_bytes(raw)
+    for read in (
+        lambda opened: opened.ids,
+        lambda opened: opened.metadata,
+        lambda opened: opened.groups,
+        lambda opened: score_store(opened, ScoreConfig(resamples=0)),
+    ):
+        with pytest.raises(ModalensError, match="metadata_0001.parquet is damaged"):
+            read(EmbeddingStore.open(store.folder))
+
+
+def test_codes_keep_metadata_of_every_type(tmp_path, sae):
+    folder = tmp_path / "foreign"
+    rows = np.random.default_rng(0).standard_normal((7, 6)).astype(np.float32)
+    columns = {"split": [0, 1, None, 1, 0, 1, 2**62 + 1], "caption": ["a", None, "", "b", "c", "d", "e"]}
+    for number, cut in enumerate((slice(0, 3), slice(3, 7))):
+        for side in ("img_emb", "text_emb"):
+            (folder / side).mkdir(parents=True, exist_ok=True)
+            np.save(folder / side / f"{side}_{number}.npy", rows[cut])
+        (folder / "metadata").mkdir(exist_ok=True)
+        table = pa.table({name: values[cut] for name, values in columns.items()})
+        pq.write_table(table, folder / "metadata" / f"metadata_{number}.parquet")
+    codes = encode_store(sae, EmbeddingStore.open(folder), tmp_path / "codes", rows_per_shard=2)
+    assert codes.labels("split").tolist() == ["0", "1", None, "1", "0", "1", str(2**62 + 1)]
+    assert codes.labels("caption").tolist() == ["a", None, None, "b", "c", "d", "e"]
+    assert codes.ids.tolist() == [str(row) for row in range(7)]

@@ -140,7 +140,10 @@ def test_missing_folder(tmp_path):
 @pytest.mark.parametrize(
     ("moved", "sentence"),
     [
-        ({"text_emb_02": "text_emb_03"}, "img_emb_02.npy has no partner, since there is no text_emb/text_emb_2.npy"),
+        (
+            {"text_emb_02": "text_emb_03"},
+            "img_emb_02.npy has no partner, since there is no text_emb/text_emb_2.npy",
+        ),
         ({"metadata_01": "metadata_07"}, "no metadata/metadata_1.parquet"),
         ({"img_emb_01": "img_emb_2"}, "img_emb_02.npy and .*img_emb_2.npy are both shard 2"),
         ({f"{each}_02": f"{each}_09" for each in ("img_emb", "text_emb", "metadata")}, "shard 2 is missing"),

@@ -1,10 +1,12 @@
 """Encode a store's embeddings with learned features into a store of codes, shard by shard."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 
 from modalens.arrays import Matrix
@@ -75,20 +77,28 @@ def encode_store(
         d=int(model.config.n_features),
         kind=CODES_KIND,
     )
-    metadata = store.metadata if "id" in store.columns else store.metadata.assign(id=store.ids)
+    metadata = store.metadata_shards.blocks(rows_per_shard)
     shards = range(0, len(store), rows_per_shard)
     with StoreWriter(out, plan) as writer, progress_bar("Encoding pairs", len(store)) as advance:
         for index, start in enumerate(shards):
             rows = slice(start, min(start + rows_per_shard, len(store)))
             ids = [str(name) for name in store.ids[rows]]
+            block = next(metadata, [])
             if index < len(writer.manifest.shards):
                 writer.check_items(index, ids)
             if not writer.has_shard(index):
                 arrays: dict[str, np.ndarray] = {}
                 for side in SIDES:
                     arrays |= csr_arrays(side, model.encode(getattr(store, side)[rows], side))
-                about: list[Any] = metadata.iloc[rows].to_dict("records")
-                writer.write_shard(index, ids, ShardContent(arrays, about, []))
+                writer.write_shard(index, ids, ShardContent(arrays, _records(block, ids), []))
             advance(len(ids))
         writer.finish(len(shards))
     return CodeStore.open(out)
+
+
+def _records(block: Sequence[pa.RecordBatch], ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The metadata of some pairs, with their ids where it has none."""
+    rows: list[dict[str, Any]] = [row for batch in block for row in batch.to_pylist()]
+    if not rows:
+        return [{"id": name} for name in ids]
+    return [row if "id" in row else {**row, "id": name} for row, name in zip(rows, ids, strict=True)]

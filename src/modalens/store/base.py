@@ -110,9 +110,7 @@ class PairStore:
         rows = self.rows_by_split()
         found = find_label(split, rows)
         if found is None:
-            there = (
-                f"there are {', '.join(rows)}" if rows else f"its metadata has no column {SPLIT_COLUMN!r}"
-            )
+            there = f"there are {', '.join(rows)}" if rows else f"its metadata has no column {SPLIT_COLUMN!r}"
             raise InputError(f"No pair of {self.folder} has split {split!r}; {there}.")
         return rows[found]
 

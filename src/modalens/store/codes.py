@@ -178,8 +178,7 @@ class CodeStore(PairStore):
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         super().__init__(folder, manifest)
         sides: Mapping[str, list[list[Path]]] = {
-            side: [self._files(f"{side}_{part}") for part in _PARTS]
-            for side in SIDES
+            side: [self._files(f"{side}_{part}") for part in _PARTS] for side in SIDES
         }
         self.image, self.text = (
             ShardedCSR(list(zip(*sides[side], strict=True)), manifest.d, self._check) for side in SIDES

@@ -30,9 +30,7 @@ class MetadataShards:
         Called with a file's path before its first use; raises if the file is not what it should be.
     """
 
-    def __init__(
-        self, paths: Sequence[Path], lengths: Sequence[int], check: Callable[[Path], None]
-    ) -> None:
+    def __init__(self, paths: Sequence[Path], lengths: Sequence[int], check: Callable[[Path], None]) -> None:
         self._paths, self._lengths, self._check = list(paths), list(lengths), check
 
     @cached_property
@@ -132,7 +130,10 @@ def each_its_own(labels: np.ndarray) -> np.ndarray:
 def rows_by_label(labels: np.ndarray) -> dict[str, Int[np.ndarray, " k"]]:
     """Row numbers of each label, by label in order; rows without a label are left out."""
     codes, names = pd.factorize(labels)
-    return {name: np.flatnonzero(codes == code) for name, code in sorted(zip(names, range(len(names)), strict=True))}
+    return {
+        name: np.flatnonzero(codes == code)
+        for name, code in sorted(zip(names, range(len(names)), strict=True))
+    }
 
 
 def find_label(asked: str, known: Mapping[str, Any]) -> str | None:

@@ -44,7 +44,9 @@ def found_files(folder: Path) -> Mapping[str, Sequence[Path]]:
         missing = [name for name in present if number not in numbered[name]]
         if missing:
             files = " and ".join(f"{name}/{name}_{number}{_SUFFIXES[name]}" for name in missing)
-            partner = next((str(numbered[name][number]) for name in present if number in numbered[name]), None)
+            partner = next(
+                (str(numbered[name][number]) for name in present if number in numbered[name]), None
+            )
             beside = f"{partner} has no partner" if partner else f"shard {number} is missing"
             raise StoreError(
                 f"The shards of {folder} do not belong together: {beside}, since there is no {files}; "
