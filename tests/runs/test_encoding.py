@@ -11,8 +11,8 @@ import scipy.sparse as sp
 import modalens as ml
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig, TrainConfig, train
-from modalens.runs import ScoreConfig, embed, encode_store, score, score_store
 from modalens.hashing import sha256_of
+from modalens.runs import ScoreConfig, embed, encode_store, score, score_store
 from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.codes import csr_arrays
 from modalens.store.manifest import CODES_KIND, Manifest
@@ -194,7 +194,7 @@ def test_one_flipped_bit_of_metadata_is_noticed(store):
         lambda opened: opened.groups,
         lambda opened: score_store(opened, ScoreConfig(resamples=0)),
     ):
-        with pytest.raises(ModalensError, match="metadata_0001.parquet is damaged"):
+        with pytest.raises(ModalensError, match=r"metadata_0001.parquet is damaged"):
             read(EmbeddingStore.open(store.folder))
 
 

@@ -122,7 +122,7 @@ def test_truncated_shard_is_noticed(foreign):
 def test_metadata_that_does_not_fit_is_noticed(foreign):
     folder, _, _ = foreign
     pd.DataFrame({"image_path": ["a"]}).to_parquet(folder / "metadata" / "metadata_02.parquet")
-    with pytest.raises(ModalensError, match="metadata_02.parquet has 1 rows for 3 pairs"):
+    with pytest.raises(ModalensError, match=r"metadata_02.parquet has 1 rows for 3 pairs"):
         _ = EmbeddingStore.open(folder).metadata
 
 
@@ -161,7 +161,7 @@ def test_shards_are_matched_by_number(foreign, moved, sentence):
 def test_shards_of_one_number_pair_up(tmp_path):
     write_shards(tmp_path, "img_emb", [np.ones((2, 3)), np.ones((4, 3))])
     write_shards(tmp_path, "text_emb", [np.ones((4, 3)), np.ones((2, 3))])
-    with pytest.raises(ModalensError, match="img_emb_0000.npy has 2 rows and .*text_emb_0000.npy 4"):
+    with pytest.raises(ModalensError, match=r"img_emb_0000.npy has 2 rows and .*text_emb_0000.npy 4"):
         EmbeddingStore.open(tmp_path)
 
 
@@ -208,7 +208,7 @@ def test_a_split_of_any_type_is_found(tmp_path, values, asked, rows):
     pq.write_table(table, tmp_path / "metadata" / "metadata_0000.parquet")
     store = EmbeddingStore.open(tmp_path)
     assert store.rows_of_split(asked).tolist() == rows
-    with pytest.raises(ModalensError, match="No pair of .* has split 'nothing'; there are"):
+    with pytest.raises(ModalensError, match=r"No pair of .* has split 'nothing'; there are"):
         store.rows_of_split("nothing")
 
 
@@ -224,7 +224,7 @@ def test_damaged_metadata_is_said_in_a_sentence(foreign, damage):
     folder, _, _ = foreign
     path = folder / "metadata" / "metadata_01.parquet"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ModalensError, match="metadata_01.parquet"):
+    with pytest.raises(ModalensError, match=r"metadata_01.parquet"):
         EmbeddingStore.open(folder).labels("caption")
 
 

@@ -217,6 +217,6 @@ def _check_columns(shard: Path, features: np.ndarray, offsets: np.ndarray, n_fea
     inside = len(features) == 0 or (features.min() >= 0 and features.max() < n_features)
     if not (rising and inside):
         raise StoreError(
-            f"The shard {shard} and its neighbours are damaged: they name features outside 0 to {n_features - 1} or rows "
-            "out of order; encode again."
+            f"The shard {shard} and its neighbours are damaged: they name features outside 0 to {n_features - 1} "
+            "or rows out of order; encode again."
         )

@@ -1,6 +1,7 @@
 """The metadata of a store's pairs, in Parquet shards, and labels of pairs from any of its columns."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,8 @@ def rows_by_label(labels: np.ndarray) -> dict[str, Int[np.ndarray, " k"]]:
 def find_label(asked: str, known: Mapping[str, Any]) -> str | None:
     """The label that somebody asked for, who may have written 1.0 for 1 or true for True; None if there is none."""
     forms = [asked, asked.capitalize()]
-    try:
+    with suppress(ValueError, OverflowError):
         forms.append(label_text(float(asked)) or asked)
-    except (ValueError, OverflowError):
-        pass
     return next((form for form in forms if form in known), None)
 
 
