@@ -12,6 +12,7 @@ import scipy.sparse as sp
 import torch
 from jaxtyping import Float
 from PIL import Image
+from scipy.stats import false_discovery_control
 
 from modalens.dominance import modality_dominance
 from modalens.dominance.result import Dominance
@@ -31,6 +32,7 @@ from modalens.towers import load_vlm
 from modalens.towers.base import VLM
 from tests.studies.adversarial_images.chat_server import chat_server, fails, says
 
+AS_ENERGETIC = tuple(f"random, energy of {name}" for name in ("image", "cross", "text"))
 SIDE, DIM = 96, 12  # room to write on
 SMALL = 8  # so few pixels that each must move by many of its 255 levels
 
@@ -202,7 +204,7 @@ def test_every_set_stands_beside_its_controls(vlm: LinearVLM, features: np.ndarr
     table = result.tables["success"].set_index("set")
     assert list(table.index) == [
         "benign image", "friendly image", "target", "undefended",
-        "image", "cross", "text", "random", "variance", "f_score", "all",
+        "image", "cross", "text", "random", *AS_ENERGETIC, "variance", "f_score", "all",
     ]  # fmt: skip
     assert (
         table.loc[["image", "cross", "text", "random", "variance", "f_score"], "features"].tolist() == [4] * 6
@@ -219,6 +221,18 @@ def test_every_set_stands_beside_its_controls(vlm: LinearVLM, features: np.ndarr
     assert np.allclose(compared["difference"], compared["rate"] - compared["random"])
     assert compared["difference"].between(compared["difference_low"], compared["difference_high"]).all()
     assert table.loc[["undefended", "random", "all"], "p"].isna().all()
+    for name in ("image", "cross", "text"):
+        row, control = table.loc[name], table.loc[f"random, energy of {name}"]
+        assert row["random_energy"] == pytest.approx(control["rate"])
+        assert row["difference_energy"] == pytest.approx(row["rate"] - control["rate"])
+        assert 0 < control["energy"] <= row["energy"] * (1 + 1e-9) < 1
+    assert table["p_energy"].notna().sum() == 3
+    tests = table[["p", "p_energy"]].to_numpy()
+    np.testing.assert_allclose(
+        np.sort(table[["q", "q_energy"]].to_numpy()[~np.isnan(tests)]),
+        np.sort(false_discovery_control(tests[~np.isnan(tests)])),
+    )
+    assert table.loc["all", "energy"] == pytest.approx(1)
 
     distances = result.tables["distances"].set_index("set")
     assert (distances["distance_after"] < distances["distance_before"]).all()
@@ -234,7 +248,8 @@ def test_every_set_stands_beside_its_controls(vlm: LinearVLM, features: np.ndarr
         way.loc[("undefended", 30), "cosine_to_target"]
     )
     assert "before-after" in result.pictures
-    assert any("random ones" in sentence for sentence in result.statements)
+    assert any("random ones of equal number in" in sentence for sentence in result.statements)
+    assert any("random ones of equal energy in" in sentence for sentence in result.statements)
 
 
 def test_learned_features_stand_beside_the_embeddings_own(
@@ -243,7 +258,7 @@ def test_learned_features_stand_beside_the_embeddings_own(
     turned = torch.linalg.qr(torch.randn(DIM, DIM, generator=torch.Generator().manual_seed(1)))[0]
     beside = StudiedFeatures(features @ turned.numpy(), mds, lambda x: x @ turned, None, "sae")
     alone, both = run(vlm, features, mds), run(vlm, features, mds, beside=[beside])
-    sets = ["image", "cross", "text", "random", "variance", "all"]
+    sets = ["image", "cross", "text", "random", *AS_ENERGETIC, "variance", "all"]
     table = both.tables["success"]
     assert table.groupby("of", sort=False)["set"].apply(list).to_dict() == {
         "": ["benign image", "friendly image", "target", "undefended"], "raw": sets, "sae": sets

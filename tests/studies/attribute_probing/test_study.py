@@ -58,10 +58,11 @@ def test_the_nearest_reference_is_found_as_a_loop_does(seed: int, sparse: bool) 
         [IndexSet("nothing", "whole", np.arange(0)), IndexSet("s", "class", rng.choice(9, 4, replace=False))]
         for _ in range(2)
     ]
-    found = classify(block, block, plan, sets, [3], np.arange(9))
-    assert [(each.kind, len(each)) for each in found.sets] == [
+    found = classify(block, block, plan, sets, [3], np.arange(9), 2, seed)
+    assert [(each.kind, len(each)) for each in found.sets[:4]] == [
         ("whole", 0), ("class", 4), ("variance", 3), ("f_score", 3)
     ]  # fmt: skip
+    assert [each.name for each in found.sets[4:]] == ["random_energy s"] * 2
     for turn, splits in enumerate(plan.rounds):
         tested = np.concatenate([test for _, test in splits])
         assert sorted(tested) == list(range(40)), "each pair is tested once"
@@ -120,7 +121,14 @@ def test_planted_classes_are_told_from_their_controls(held_out: tuple[StudyResul
         assert classes.loc[(own, other), "change"] > -0.1
         assert classes.loc[(own, other), "p"] > 0.05
     sets = table[table["input"] == "image"]
-    assert list(sets["kind"]) == ["whole", "class", "class", "class", "random", "variance", "f_score"]
+    assert list(sets["kind"]) == [
+        *["whole", "class", "class", "class", "random", "variance", "f_score"],
+        *["random_energy"] * 3,
+    ]
+    for row in sets[sets["kind"] == "class"].to_dict("records"):
+        control = sets[sets["without"] == f"random_energy {row['without']}"].iloc[0]
+        assert 0.8 * row["energy"] < control["energy"] <= row["energy"] * (1 + 1e-9)
+        assert row["random_change_energy"] == pytest.approx(control["change"])
     f_score = sets[sets["kind"] == "f_score"].iloc[0]
     assert f_score["change"] < -0.3, "the F-score finds what was planted"
     kept = np.zeros(FEATURES, dtype=bool)
@@ -131,7 +139,8 @@ def test_planted_classes_are_told_from_their_controls(held_out: tuple[StudyResul
     )
     said = " ".join(result.statements)
     assert "image accuracy changes" in said
-    assert "the class carries more than its size" in said
+    assert "the class carries more than random features of equal number" in said
+    assert "without random ones of equal energy by" in said
     assert result.statements[0] == "Mind the gap."
     assert any("neutral" not in each and "have no label" in each for each in result.statements)
 

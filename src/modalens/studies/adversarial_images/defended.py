@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import nan
 
 from PIL import Image
 
@@ -24,6 +25,8 @@ class Shown:
     size: int | None = None
     of: str = ""
     own: bool = True
+    energy: float = nan
+    beside: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,10 @@ class Defended:
         """What is put to the victim."""
         images = [[one.image for one in run] for run in self.moved]
         own = self.studied.encode is None
-        return Shown(self.each.name, self.each.kind, images, self.each.size, self.studied.name, own)
+        each = self.each
+        return Shown(
+            each.name, each.kind, images, each.size, self.studied.name, own, each.energy, each.beside
+        )
 
     def path(self, start: Sequence[Image.Image]) -> PathOfSet:
         """The way of the first run's images."""

@@ -146,7 +146,17 @@ def adversarial(
             rates, unclear = _ask(each_set.images, requests, victim, judge, config, cache, advance)
             published = published_rate(each_set.name, own=each_set.own, repeated=repeated)
             rows.append(
-                Row(each_set.name, each_set.kind, each_set.size, rates, unclear, each_set.of, published)
+                Row(
+                    each_set.name,
+                    each_set.kind,
+                    each_set.size,
+                    rates,
+                    unclear,
+                    each_set.of,
+                    published,
+                    each_set.energy,
+                    each_set.beside,
+                )
             )
     paths = [plain.path(UNDEFENDED, ATTACK, benign, attacked, plain.target, None)]
     paths += [each.path(adversarial_images) for each in defended]

@@ -11,9 +11,10 @@ from jaxtyping import Float
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import CLASS, RANDOM
-from modalens.statistics.controls import LEVEL, against_random, corrected
-from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
+from modalens.statistics.controls import against_random, corrected
+from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, q_words
 
 REFERENCE, ATTACK, ALL = "reference", "attack", "all"
 _NEAREST = 1000.0  # an image that arrives is infinitely nearer
@@ -64,6 +65,10 @@ class Row:
         Whose features were aligned, such as ``raw``; empty where none were.
     published
         The published rate of such a set; NaN where there is none.
+    energy
+        Share of the energy of the images' features that the set holds; NaN where none were aligned.
+    beside
+        The class whose control of equal energy it is; empty for all other sets.
     """
 
     name: str
@@ -73,6 +78,8 @@ class Row:
     unclear: int
     of: str = ""
     published: float = nan
+    energy: float = nan
+    beside: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,17 +111,26 @@ class PathOfSet:
 
 
 def success_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One row a set: its success rate beside that of random sets of its size, and the published one.
+    """One row a set: its success rate beside random sets of equal number and of equal energy, and the published one.
 
     ``rate`` is the mean over runs and requests with a Wilson interval that counts each request once (tries of one
     image are no independent evidence); ``std`` is over runs. ``random`` is the mean over random sets,
     ``difference`` = rate - random with its 95 % interval, under 0 where the set defends better; ``p`` is two-sided,
     of the hypothesis that the set is one more random one, ``q`` corrected for all of the table, and ``detectable`` the
-    smallest difference that the test finds with power .8.
+    smallest difference that the test finds with power .8. Columns that end in ``_energy`` are the same beside random
+    sets that hold as much of the ``energy`` as a class does.
     """
     randoms = {row.of: row for row in rows if row.kind == RANDOM}
-    table = pd.DataFrame([_success(row, randoms.get(row.of)) for row in rows])
-    table["q"] = corrected(table["p"].to_numpy())
+    as_energetic = {(row.of, row.beside): row for row in rows if row.kind == EQUAL_ENERGY}
+    table = pd.DataFrame(
+        [
+            {**_success(row), **_against(row, randoms.get(row.of), ""),
+             **_against(row, as_energetic.get((row.of, row.name)), "_energy"),
+             "published": row.published, "unclear": row.unclear}
+            for row in rows
+        ]
+    )  # fmt: skip
+    table[[f"q{end}" for end in CONTROLS]] = corrected(table[[f"p{end}" for end in CONTROLS]].to_numpy())
     return table
 
 
@@ -182,73 +198,80 @@ def statements(success: pd.DataFrame, distances: pd.DataFrame, n: int, runs: int
     )
     tested = [row for row in rows if row["kind"] == CLASS and not np.isnan(row["p"])]
     for row in tested:
+        beside = " and on random ones of ".join(
+            f"{name} in {row[f'random{end}']:.1%} (difference {row[f'difference{end}_low']:+.1%} to "
+            f"{row[f'difference{end}_high']:+.1%}, {q_words(row[f'q{end}'])})"
+            for end, name in CONTROLS.items()
+            if not np.isnan(row[f"p{end}"])
+        )
         said.append(
-            f"Aligned on {row['features']} {row['set']} features of {row['of']} they got it in {_share(row)}, on as "
-            f"many random ones in {row['random']:.1%} (difference {row['difference_low']:+.1%} to "
-            f"{row['difference_high']:+.1%}, {q_words(row['q'])}): {_verdict(row, success)}."
+            f"Aligned on {row['features']} {row['set']} features of {row['of']} ({row['energy']:.1%} of the energy) "
+            f"they got it in {_share(row)}, on random ones of {beside}: {_verdict(row, success)}."
         )
     if tested:
-        said.append(
-            f"Each p compares a set with {runs} random sets of its size. "
-            f"{CORRECTED.format(int(success['p'].notna().sum()))}"
-        )
+        tests = int(success[[f"p{end}" for end in CONTROLS]].notna().to_numpy().sum())
+        said.append(f"Each p compares a set with {runs} random sets. {CORRECTED.format(tests)}")
     if success["unclear"].sum():
         said.append(f"{success['unclear'].sum()} tries got no verdict from the judge and are left out.")
     return said
 
 
 def _verdict(row: Mapping[Any, Any], success: pd.DataFrame) -> str:
-    if not row["q"] < LEVEL:
-        return f"the class is not told from random features ({power_words(format(row['detectable'], '.1%'))})"
-    if row["difference"] > 0:
-        return "the class defends worse than random features"
+    """How the class defends beside both kinds of random sets; "better" needs both."""
+    found = beside_controls(row, "defends better than", "defends worse than", "{:.1%}")
+    verdict = (
+        f"the class {', but '.join(f'{said} random features of {names}' for said, names in found.items())}"
+    )
+    if list(found) != ["defends better than"]:
+        return verdict
     others = success[success["of"] == row["of"]]
-    importance = others[~others["kind"].isin([CLASS, RANDOM, REFERENCE, ATTACK, ALL])]
-    best = importance["rate"].min()
+    controls = [CLASS, RANDOM, EQUAL_ENERGY, REFERENCE, ATTACK, ALL]
+    best = others.loc[~others["kind"].isin(controls), "rate"].min()
     if row["rate"] < best:
-        return f"the class defends better than random features, and than important ones ({best:.1%})"
-    return f"the class defends better than random features, but not than as many important ones ({best:.1%})"
+        return f"{verdict}, and than as many important ones ({best:.1%})"
+    return f"{verdict}, and no better than as many important ones ({best:.1%})"
 
 
-def _success(row: Row, random: Row | None) -> dict[str, Any]:
+def _success(row: Row) -> dict[str, Any]:
     by_request = _mean_over_runs(row.rates)
     judged = ~np.isnan(by_request)
     rate = float(by_request[judged].mean()) if judged.any() else nan
     low, high = _wilson(rate, int(judged.sum()))
     by_run = [run[~np.isnan(run)].mean() for run in row.rates if not np.isnan(run).all()]
-    found = {
+    return {
         "of": row.of,
         "set": row.name,
         "kind": row.kind,
         "features": pd.NA if row.size is None else row.size,
+        "energy": row.energy,
         "rate": rate,
         "rate_low": low,
         "rate_high": high,
         "std": float(np.std(by_run, ddof=1)) if len(by_run) > 1 else nan,
-        **dict.fromkeys(
-            ("random", "difference", "difference_low", "difference_high", "p", "q", "detectable"), nan
-        ),
-        "published": row.published,
-        "unclear": row.unclear,
     }
-    if (
-        random is not None
-        and row.size == random.size
-        and row.kind not in (RANDOM, ALL)
-        and len(random.rates) > 1
-    ):
-        usable = judged & ~np.isnan(random.rates).any(axis=0)
-        if usable.any():
-            against = against_random(by_request[usable], random.rates[:, usable], np.arange(usable.sum()))
-            found |= {
-                "random": float(random.rates[:, usable].mean()),
-                "difference": against.difference,
-                "difference_low": max(against.low, -1.0),
-                "difference_high": min(against.high, 1.0),
-                "p": against.p,
-                "detectable": against.detectable,
-            }
-    return found
+
+
+def _against(row: Row, random: Row | None, end: str) -> dict[str, float]:
+    """The columns of one kind of random sets, which end in ``end``; NaN where the row is no set to compare."""
+    names = ("random", "difference", "difference_low", "difference_high", "p", "q", "detectable")
+    found = {name.replace("_", f"{end}_", 1) if "_" in name else f"{name}{end}": nan for name in names}
+    if random is None or row.kind in (RANDOM, EQUAL_ENERGY, ALL) or len(random.rates) < 2:
+        return found
+    if not end and row.size != random.size:
+        return found
+    by_request = _mean_over_runs(row.rates)
+    usable = ~np.isnan(by_request) & ~np.isnan(random.rates).any(axis=0)
+    if not usable.any():
+        return found
+    against = against_random(by_request[usable], random.rates[:, usable], np.arange(usable.sum()))
+    return found | {
+        f"random{end}": float(random.rates[:, usable].mean()),
+        f"difference{end}": against.difference,
+        f"difference{end}_low": max(against.low, -1.0),
+        f"difference{end}_high": min(against.high, 1.0),
+        f"p{end}": against.p,
+        f"detectable{end}": against.detectable,
+    }
 
 
 def _mean_over_runs(rates: Float[np.ndarray, "r n"]) -> Float[np.ndarray, " n"]:

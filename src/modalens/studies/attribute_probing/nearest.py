@@ -10,7 +10,9 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 
 from modalens.arrays import Block
-from modalens.edit import IndexSet, f_score_set, variance_set
+from modalens.edit import IndexSet, equal_energy_sets, f_score_set, feature_energy, variance_set
+from modalens.edit.energy_sets import EQUAL_ENERGY
+from modalens.edit.index_sets import CLASS
 from modalens.errors import ModalensError
 from modalens.statistics.groups import group_keys
 from modalens.studies.stats.heldout import LabelledPairs, Split, cross_validation, labelled_pairs
@@ -148,6 +150,8 @@ def classify(
     sets: Sequence[Sequence[IndexSet]],
     sizes: Sequence[int],
     live: Int[np.ndarray, " k"],
+    draws: int,
+    seed: int,
 ) -> Tested:
     """Classify the tested pairs without each set by the nearest reference.
 
@@ -162,24 +166,32 @@ def classify(
     sizes, live
         After those, the features of largest variance and of largest F-score of these sizes are removed, chosen
         of the live features on each split's references.
+    draws, seed
+        How many random sets of live features with the energy of each class are removed at last, and their seed.
 
     Raises
     ------
     ModalensError
         If the references of a split lack a value.
     """
-    n, total = len(plan.tested), np.asarray((tested * tested).sum(axis=0)).ravel()
+    n, total = len(plan.tested), feature_energy(tested)
     answers: list[np.ndarray] = []
     shares: list[np.ndarray] = []
     used: tuple[IndexSet, ...] = ()
     for fixed, splits in zip(sets, plan.rounds, strict=True):
-        here = np.zeros((2, len(fixed) + 2 * len(sizes), n), dtype=np.int64)
+        as_energetic = [
+            IndexSet(f"{EQUAL_ENERGY} {each.name}", EQUAL_ENERGY, drawn.indices)
+            for each in fixed
+            if each.kind == CLASS
+            for drawn in equal_energy_sets(live, total, float(total[each.indices].sum()), draws, seed)
+        ]
+        here = np.zeros((2, len(fixed) + 2 * len(sizes) + len(as_energetic), n), dtype=np.int64)
         for refer, test in splits:
             x, y = references[refer], plan.references.labels[refer]
             important = [
                 each for k in sizes for each in (variance_set(x, k, live), f_score_set(x, y, k, live))
             ]
-            used = (*fixed, *important)
+            used = (*fixed, *important, *as_energetic)
             means = _means(x, y, plan.values)
             here[:, :, test] = _nearest(tested[test], means, used)
             shares.append(np.array([total[each.indices].sum() for each in used]) / max(total.sum(), 1e-300))

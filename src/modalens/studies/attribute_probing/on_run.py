@@ -95,7 +95,7 @@ def _caveats(subject: Subject, config: GenderOnRun) -> list[str]:
 
     if config.classifier is not None:
         sentence = (
-            f"{config.attribute.capitalize()} is what {config.classifier} says of the images with a probability over "
+            f"The attribute {config.attribute} is what {config.classifier} says of the images with a probability over "
             f"{config.threshold:g}: the study tells whom that classifier calls so, right or wrong."
         )
         return [sentence]

@@ -149,7 +149,7 @@ def gender(
         for modality, matrix in zip(mds.modalities, (image, text), strict=True):
             test = read_pairs(matrix, plan.tested, modality)
             refer = test if plan.references is plan.tested else read_pairs(matrix, plan.references, modality)
-            measured[modality] = classify(test, refer, plan, sets, sizes, live)
+            measured[modality] = classify(test, refer, plan, sets, sizes, live, draws, seed)
             blocks[modality] = (test, refer)
             advance(1)
     overall = accuracy_table(measured, plan.tested, by_value=False, seed=seed)

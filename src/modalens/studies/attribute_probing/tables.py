@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
+from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
 from modalens.statistics.buckets import resampled_means
 from modalens.statistics.controls import LEVEL, against_random, corrected, one_more_draw
@@ -14,18 +15,27 @@ from modalens.statistics.intervals import interval
 from modalens.studies.attribute_probing.attributes import Attribute, published_change
 from modalens.studies.attribute_probing.nearest import Design, Tested
 from modalens.studies.stats.heldout import LabelledPairs, beyond_chance
-from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
+from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, q_words
 
 ALL = "all"
 _WHOLE = "whole"
 _RESAMPLES = 500
-_COMPARED = (
-    *(f"{name}{end}" for name in ("random_change", "difference") for end in ("", "_low", "_high")),
-    "p",
-    "detectable",
-    "p_alike",
-    "detectable_alike",
+# What a class has beside random sets of equal number, and of equal energy.
+_COMPARED = tuple(
+    f"{name}{control}{end}"
+    for control in CONTROLS
+    for name in (
+        "random_change",
+        "difference",
+        "p",
+        "detectable",
+        "difference_alike",
+        "p_alike",
+        "detectable_alike",
+    )
+    for end in (("", "_low", "_high") if name in ("random_change", "difference") else ("",))
 )
+_ENDS = tuple(f"{way}{control}" for way in ("", "_alike") for control in CONTROLS)
 
 
 def accuracy_table(
@@ -48,8 +58,9 @@ def accuracy_table(
     -------
     DataFrame
         ``kind`` tells a ``class`` from its controls ``random`` (mean of the draws), ``variance`` and
-        ``f_score`` of the same number ``removed``. ``energy`` is the share of the input's squared activity
-        that the set holds. ``accuracy``, ``change`` = accuracy - that of the whole, ``relative`` = the change in
+        ``f_score`` of the same number ``removed``, and ``random_energy``, random sets with the energy of the class.
+        ``energy`` is the share of the input's squared activity that the set holds.
+        ``accuracy``, ``change`` = accuracy - that of the whole, ``relative`` = the change in
         % of the whole, and ``alike`` (the change where the references lose the set too) carry 95 %
         intervals of a bootstrap over groups. A class also has ``random_change``, the mean change of random
         sets of its size, with the interval in which one more would fall; ``difference`` to them, in accuracy
@@ -57,7 +68,7 @@ def accuracy_table(
         than its size; two-sided p-values of the hypothesis that the class is one more random set, ``p`` of
         ``change`` and ``p_alike`` of ``alike``; ``q`` and ``q_alike``, corrected for all of the table; and
         ``detectable`` and ``detectable_alike``, the smallest difference in accuracy beyond chance that each test finds
-        with power .8.
+        with power .8. Columns that end in ``_energy`` are the same beside random sets of equal energy.
     """
     rows: list[dict[str, Any]] = []
     for modality, found in measured.items():
@@ -67,7 +78,7 @@ def accuracy_table(
         for value, part in parts:
             rows += _rows(modality, value, found, part, pairs, seed)
     table = pd.DataFrame(rows)
-    table[["q", "q_alike"]] = corrected(table[["p", "p_alike"]].to_numpy())
+    table[[f"q{end}" for end in _ENDS]] = corrected(table[[f"p{end}" for end in _ENDS]].to_numpy())
     return table
 
 
@@ -121,15 +132,19 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
         )
     classes = overall[overall["kind"] == CLASS].to_dict("records")
     for row in classes:
-        beside = overall[(overall["input"] == row["input"]) & (overall["removed"] == row["removed"])]
-        random, variance = (beside[beside["kind"] == kind].iloc[0] for kind in (RANDOM, VARIANCE))
+        beside = overall[overall["input"] == row["input"]]
+        of_size = beside[beside["removed"] == row["removed"]]
+        random, variance = (of_size[of_size["kind"] == kind].iloc[0] for kind in (RANDOM, VARIANCE))
+        as_energetic = beside[beside["without"] == f"{EQUAL_ENERGY} {row['without']}"].iloc[0]
         said.append(
             f"Without {row['removed']} {row['without']} features, which hold {100 * row['energy']:.0f} % of the "
             f"activity, {row['input']} accuracy changes by {_points(row, 'change')} points, without as many random "
-            f"ones by {_points(row, 'random_change')} ({q_words(row['q'])}). With references edited alike it changes "
-            f"by {_points(row, 'alike')}, without random ones by {_points(random, 'alike')} "
-            f"({q_words(row['q_alike'])}), without those of largest variance by {_points(variance, 'alike')}: "
-            f"{_verdict(row, random, variance)}."
+            f"ones by {_points(row, 'random_change')} ({q_words(row['q'])}), without random ones of equal energy by "
+            f"{_points(row, 'random_change_energy')} ({q_words(row['q_energy'])}). With references edited alike it "
+            f"changes by {_points(row, 'alike')}, without random ones by {_points(random, 'alike')} "
+            f"({q_words(row['q_alike'])}), of equal energy by {_points(as_energetic, 'alike')} "
+            f"({q_words(row['q_alike_energy'])}), without those of largest variance by {_points(variance, 'alike')}: "
+            f"{_verdict(row, variance)}."
         )
     own = by_value[(by_value["kind"] == CLASS) & (by_value["input"] == by_value["without"])].to_dict(
         "records"
@@ -137,17 +152,19 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
     for row in own:
         said.append(
             f"Of {row['value']} {row['input']}s without {row['without']} features, accuracy changes by "
-            f"{_points(row, 'change')} points (random {_points(row, 'random_change')}, {q_words(row['q'])}); with the "
-            f"references edited alike by {_points(row, 'alike')} ({q_words(row['q_alike'])}; {_power(row)})."
+            f"{_points(row, 'change')} points (random {_points(row, 'random_change')}, {q_words(row['q'])}; of equal "
+            f"energy {_points(row, 'random_change_energy')}, {q_words(row['q_energy'])}); with the references edited "
+            f"alike by {_points(row, 'alike')} ({q_words(row['q_alike'])}; of equal energy "
+            f"{q_words(row['q_alike_energy'])}): {_beside(row)}."
         )
     said.append(
         "An edit of the input alone also moves all answers towards the reference that is smaller on the removed "
         "features, which raises one value as it lowers another: only what stays when references are edited alike is "
         "a loss of information, and tells values apart."
     )
-    tests = " and ".join(str(2 * int((each["kind"] == CLASS).sum())) for each in (overall, by_value))
+    tests = " and ".join(str(len(_ENDS) * int((each["kind"] == CLASS).sum())) for each in (overall, by_value))
     said.append(
-        f"Each p compares a class with {draws} random sets of its size, over all values or within one. "
+        f"Each p compares a class with {draws} random sets of its size or energy, over all values or within one. "
         f"{CORRECTED.format(tests).replace('the table', 'each table')}"
     )
     return said
@@ -174,7 +191,8 @@ def _rows(
         relative = 100 * (right.mean(axis=1) / whole - 1)
         of_relative = 100 * (of_right / of_whole - 1)
     for place, (name, rows) in enumerate(places):
-        kind, size = found.sets[rows[0]].kind, len(found.sets[rows[0]])
+        kind = found.sets[rows[0]].kind
+        size = round(float(np.mean([len(found.sets[row]) for row in rows])))
         row = {"input": modality, "value": value, "without": name, "kind": kind, "removed": size}
         row["energy"] = float(found.energy[rows].mean())
         row |= _cell("accuracy", right[place].mean(), *interval(of_right[place]))
@@ -183,16 +201,25 @@ def _rows(
         row |= _cell("alike", fair[place].mean() - whole, *interval(of_fair[place] - of_whole))
         row |= dict.fromkeys(_COMPARED, np.nan)
         if kind == CLASS:
-            random = _random_of(found, size)
-            single = (found.predicted[:, random][..., part] == pairs.labels[part]).mean(axis=(0, 2)) - whole
-            against = against_random(beyond[rows[0]], beyond[random], keys)
-            row |= _cell(
-                "random_change", single.mean(), *np.clip(one_more_draw(single), -whole, 1 - whole).tolist()
-            )
-            row |= _cell("difference", against.difference, against.low, against.high)
-            alike = against_random(fair_beyond[rows[0]], fair_beyond[random], keys)
-            row |= {"p": against.p, "detectable": against.detectable}
-            row |= {"p_alike": alike.p, "detectable_alike": alike.detectable}
+            for control, random in {
+                "": _random_of(found, size),
+                "_energy": _energetic_as(found, name),
+            }.items():
+                single = (found.predicted[:, random][..., part] == pairs.labels[part]).mean(
+                    axis=(0, 2)
+                ) - whole
+                against = against_random(beyond[rows[0]], beyond[random], keys)
+                alike = against_random(fair_beyond[rows[0]], fair_beyond[random], keys)
+                between = np.clip(one_more_draw(single), -whole, 1 - whole).tolist()
+                row |= _cell(f"random_change{control}", single.mean(), *between)
+                row |= _cell(f"difference{control}", against.difference, against.low, against.high)
+                row |= {
+                    f"p{control}": against.p,
+                    f"detectable{control}": against.detectable,
+                    f"difference_alike{control}": alike.difference,
+                    f"p_alike{control}": alike.p,
+                    f"detectable_alike{control}": alike.detectable,
+                }
         yield row
 
 
@@ -201,12 +228,18 @@ def _random_of(found: Tested, size: int) -> Int[np.ndarray, " r"]:
     return np.array([i for i, each in enumerate(found.sets) if each.kind == RANDOM and len(each) == size])
 
 
+def _energetic_as(found: Tested, name: str) -> Int[np.ndarray, " r"]:
+    """Places of the random sets with the energy of a class."""
+    return np.array([i for i, each in enumerate(found.sets) if each.name == f"{EQUAL_ENERGY} {name}"])
+
+
 def _places(found: Tested) -> list[tuple[str, np.ndarray]]:
     """Name and places of the sets of each row: one, or all random ones of a size."""
     places: dict[tuple[str, str, int], list[int]] = {}
     for place, each in enumerate(found.sets):
         name = RANDOM if each.kind == RANDOM else each.name
-        places.setdefault((name, each.kind, len(each)), []).append(place)
+        size = 0 if each.kind == EQUAL_ENERGY else len(each)  # those differ in size
+        places.setdefault((name, each.kind, size), []).append(place)
     return [(name, np.array(each)) for (name, _, _), each in places.items()]
 
 
@@ -233,25 +266,30 @@ def _with_numbers(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return table[numbers.notna().any(axis=1)].reset_index(drop=True)
 
 
-def _verdict(row: Mapping[Any, Any], random: Mapping[Any, Any], variance: Mapping[Any, Any]) -> str:
-    if not row["q_alike"] < LEVEL:
-        if not row["q"] < LEVEL or row["difference"] > 0:
-            return f"the class is not told from random features ({_power(row)})"
-        return (
-            "more changes than without random features, but not once references are edited alike, so that answers "
-            f"may only have moved towards one value ({_power(row)})"
-        )
-    if row["alike"] > random["alike"]:
-        return "the class carries less than its size"
+def _verdict(row: Mapping[Any, Any], variance: Mapping[Any, Any]) -> str:
+    """What the class carries once references are edited alike; "more" needs both kinds of random sets."""
+    verdict = _beside(row)
+    if not min(row["q_alike"], row["q_alike_energy"]) < LEVEL:
+        if row["q"] < LEVEL and row["difference"] < 0:
+            return (
+                "more changes than without as many random features, but not once references are edited alike, so that "
+                f"answers may only have moved towards one value: {verdict}"
+            )
+        return verdict
+    if any(not row[f"q_alike{end}"] < LEVEL or row[f"difference_alike{end}"] > 0 for end in CONTROLS):
+        return verdict
     if row["alike"] < variance["alike"]:
-        return "the class carries more than its size, and more than the most active features"
-    return "the class carries more than its size, though not more than the most active features"
+        return f"{verdict}, and more than the most active features"
+    return f"{verdict}, though not more than the most active features"
+
+
+def _beside(row: Mapping[Any, Any]) -> str:
+    columns = {f"{name}{end}": row[f"{name}_alike{end}"] for name in ("difference", "q") for end in CONTROLS}
+    points = {f"detectable{end}": 100 * row[f"detectable_alike{end}"] for end in CONTROLS}
+    found = beside_controls(columns | points, "carries more than", "carries less than", "{:.1f} points")
+    return f"the class {', but '.join(f'{said} random features of {names}' for said, names in found.items())}"
 
 
 def _points(row: Mapping[Any, Any], name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     return f"{100 * row[name]:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-
-
-def _power(row: Mapping[Any, Any]) -> str:
-    return power_words(f"{100 * row['detectable_alike']:.1f} points")

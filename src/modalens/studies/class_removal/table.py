@@ -10,14 +10,12 @@ from jaxtyping import Float, Int
 
 from modalens.edit import IndexSet
 from modalens.statistics.buckets import resampled_means
-from modalens.statistics.controls import LEVEL, against_random, corrected, one_more_draw
+from modalens.statistics.controls import against_random, corrected, one_more_draw
 from modalens.statistics.intervals import interval
 from modalens.studies.stats.heldout import LabelledPairs, beyond_chance
-from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
+from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, q_words
 
 RESAMPLES = 500
-# What sentences call the random sets, by the end of their columns.
-_CONTROLS = {"": "equal number", "_energy": "equal energy"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +87,7 @@ def removal_table(found: Sequence[Removed], pairs: LabelledPairs, seed: int) -> 
     """
     table = pd.DataFrame([_row(each, pairs, seed) for each in found])
     if len(table):
-        table[[f"q{end}" for end in _CONTROLS]] = corrected(
-            table[[f"p{end}" for end in _CONTROLS]].to_numpy()
-        )
+        table[[f"q{end}" for end in CONTROLS]] = corrected(table[[f"p{end}" for end in CONTROLS]].to_numpy())
     return table
 
 
@@ -102,7 +98,7 @@ def statements(table: pd.DataFrame, draws: int, of_energy: int) -> list[str]:
     for row in rows:
         beside = " and without random ones of ".join(
             f"{name} to {_with_interval(row, f'random{end}')} ({q_words(row[f'q{end}'])})"
-            for end, name in _CONTROLS.items()
+            for end, name in CONTROLS.items()
         )
         said.append(
             f"Without its {row['removed']} {row['without']} features ({row['energy']:.1%} of the energy) "
@@ -112,7 +108,7 @@ def statements(table: pd.DataFrame, draws: int, of_energy: int) -> list[str]:
     if said:
         said.append(
             f"Each p compares a class with {draws} random sets of equal number or {of_energy} of equal energy. "
-            f"{CORRECTED.format(len(_CONTROLS) * len(said))}"
+            f"{CORRECTED.format(len(CONTROLS) * len(said))}"
         )
     return said
 
@@ -176,15 +172,10 @@ def _with_interval(row: Mapping[Any, Any], name: str) -> str:
 
 def _verdict(row: Mapping[Any, Any]) -> str:
     """What the class carries beside both kinds of random sets; "more" needs both."""
-    found: dict[str, list[str]] = {}
-    for end, name in _CONTROLS.items():
-        if not row[f"q{end}"] < LEVEL:
-            said, name = "is not told from", f"{name} ({power_words(format(row[f'detectable{end}'], '.3f'))})"
-        else:
-            said = "carries more than" if row[f"difference{end}"] < 0 else "carries less than"
-        found.setdefault(said, []).append(name)
-    parts = [f"{said} random features of {' or of '.join(names)}" for said, names in found.items()]
-    verdict = f"the class {', but '.join(parts)}"
+    found = beside_controls(row, "carries more than", "carries less than", "{:.3f}")
+    verdict = (
+        f"the class {', but '.join(f'{said} random features of {names}' for said, names in found.items())}"
+    )
     if list(found) != ["carries more than"]:
         return verdict
     low, high = row["beyond_variance_low"], row["beyond_variance_high"]

@@ -1,6 +1,12 @@
 """Phrases in which every study reports a test."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from modalens.statistics.controls import LEVEL, POWER
+
+# What sentences call the two kinds of random sets, by the end of their columns.
+CONTROLS = {"": "equal number", "_energy": "equal energy"}
 
 CORRECTED = (
     "q is p corrected for the {} tests of the table (Benjamini-Hochberg); a sentence goes by q under 0.05."
@@ -24,3 +30,29 @@ def power_words(effect: str) -> str:
         it.
     """
     return f"a test at {LEVEL:g} finds a difference of {effect} with power {POWER:g}"
+
+
+def beside_controls(row: Mapping[Any, Any], lower: str, higher: str, form: str) -> dict[str, str]:
+    """How a set differs from random sets of each kind, by what is said: "is not told from", or one of two verbs.
+
+    Parameters
+    ----------
+    row
+        With the columns ``difference``, ``q`` and ``detectable``, and the same with the ends of :data:`CONTROLS`. A
+        control without a test is left out.
+    lower, higher
+        The verb where the difference is under or over 0, such as "carries more than".
+    form
+        How effects are printed, such as "{:.3f}".
+    """
+    found: dict[str, list[str]] = {}
+    for end, name in CONTROLS.items():
+        q = row[f"q{end}"]
+        if q != q:
+            continue
+        if not q < LEVEL:
+            said, name = "is not told from", f"{name} ({power_words(form.format(row[f'detectable{end}']))})"
+        else:
+            said = lower if row[f"difference{end}"] < 0 else higher
+        found.setdefault(said, []).append(name)
+    return {said: " or of ".join(names) for said, names in found.items()}
