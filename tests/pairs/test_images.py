@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 import textwrap
@@ -35,12 +36,13 @@ def test_both_references_give_the_same_pixels(tmp_path):
     np.testing.assert_array_equal(memory.load(), noise())
 
 
-def test_exif_orientation_turns_the_image_upright():
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_turns_the_image_upright(kind):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise to see it upright
     left_red = Image.new("RGB", (40, 20), "blue")
     left_red.paste("red", (0, 0, 20, 20))
-    upright = BytesImage("a", encode(left_red, "JPEG", exif=exif, quality=95)).load()
+    upright = BytesImage("a", encode(left_red, kind, exif=exif, quality=95)).load()
     assert upright.size == (20, 40)
     assert np.argmax(np.asarray(upright)[5, 10]) == 0  # the left side is now on top
     assert np.argmax(np.asarray(upright)[35, 10]) == 2
@@ -111,3 +113,37 @@ def test_decoding_gives_no_warning():
     command = [sys.executable, "-W", "always", "-c", textwrap.dedent(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch):
+    data = encode(noise(), "PNG")
+    monkeypatch.setattr("modalens.pairs.images.MAX_PIXELS", 64 * 48 - 1)
+    with pytest.raises(ModalensError, match="The image a has too many pixels to be decoded safely; at most 3071 are"):
+        BytesImage("a", data).load()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_the_first_picture_of_several_is_taken(kind):
+    pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    data = encode(pictures[0], kind, save_all=True, append_images=pictures[1:])
+    found = np.asarray(BytesImage("a", data).load()).astype(int)
+    assert np.abs(found - [255, 0, 0]).max() <= 2
+
+
+def test_no_other_program_is_run(monkeypatch):
+    """PostScript, which Pillow hands to Ghostscript, whatever the file is called."""
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a program was run"))
+    data = encode(noise(), "EPS")
+    with pytest.raises(ModalensError, match="not an image Pillow can read"):
+        BytesImage("a.jpg", data).load()
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ModalensError, match=r"pipe\.jpg cannot be decoded \(it is no file\)"):
+        FileImage(tmp_path / "pipe.jpg", "pipe.jpg").load()
+
+
+def test_heic_names_its_plug_in():
+    with pytest.raises(ModalensError, match="pip install pillow-heif"):
+        BytesImage("a", b"\0\0\0\x18ftypheic" + bytes(100)).load()

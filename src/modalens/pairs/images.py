@@ -2,16 +2,41 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from modalens.errors import InputError
 from modalens.pairs.decoder_warnings import no_decoder_warnings
+from modalens.pairs.picture_chunks import without_metadata
+from modalens.pairs.rgb import flatten_rgb
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        "jpg jpeg jpe jfif png apng webp gif bmp tif tiff jp2 j2k jpx avif heic heif ppm pgm pbm pnm tga"
+    ).split()
+)
+MAX_PIXELS = 120_000_000
+"""Pixels of the largest picture that is decoded: 1 GB while it is turned upright."""
+_MAX_REREAD = 2**28
+# Pillow hands these to other programs, which run what a stranger has written in them.
+_PROGRAMS = frozenset({"EPS", "WMF"})
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
 
 
 @dataclass(frozen=True)
@@ -38,7 +63,12 @@ class FileImage:
         ModalensError
             If the file is missing, truncated, too large or no image.
         """
-        return decode_rgb(lambda: self.path.open("rb"), str(self.path))
+        return decode_rgb(self._open, str(self.path))
+
+    def _open(self) -> IO[bytes]:
+        if self.path.exists() and not self.path.is_file():
+            raise InputError("it is no file")  # a named pipe would never end
+        return self.path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -70,6 +100,8 @@ class BytesImage:
 def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
     """Decode an encoded image to RGB: EXIF orientation applied, transparency laid over white.
 
+    Of an animation and of several pages the first is taken. Metadata that are damaged do not matter.
+
     Parameters
     ----------
     opener
@@ -80,28 +112,73 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
     Raises
     ------
     ModalensError
-        If the image is missing, truncated, too large or no image.
+        If the image is missing, truncated, no image, over :data:`MAX_PIXELS`, or of values without a known range.
     """
     try:
-        with no_decoder_warnings(), opener() as stream, Image.open(stream) as image:
-            return flatten_rgb(ImageOps.exif_transpose(image))
+        with no_decoder_warnings(), opener() as stream:
+            return _decoded(stream)
+    except InputError as error:
+        raise InputError(f"The image {name} cannot be decoded ({error}).") from error
     except FileNotFoundError as error:
         raise InputError(f"The image {name} does not exist.") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"The image {name} has too many pixels to be decoded safely.") from error
+        raise InputError(
+            f"The image {name} has too many pixels to be decoded safely; at most {MAX_PIXELS} are."
+        ) from error
     except UnidentifiedImageError as error:
         raise InputError(f"The image {name} is not an image Pillow can read.") from error
     except Exception as error:  # Pillow's decoders raise anything on damaged bytes
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        told = getattr(error, "strerror", None) or str(error)  # of a system's error, not the path again
+        reason = " ".join(str(told).split()).rstrip(".") or type(error).__name__
         raise InputError(f"The image {name} cannot be decoded ({reason}).") from error
 
 
-def flatten_rgb(image: Image.Image) -> Image.Image:
-    """Convert any Pillow image to RGB, transparency laid over white."""
-    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit greys to white
-        image = image.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    opaque = Image.new("RGBA", image.size, "white")
-    opaque.alpha_composite(image.convert("RGBA"))
-    return opaque.convert("RGB")
+def _decoded(stream: IO[bytes]) -> Image.Image:
+    """The image; where it fails as it is, without its metadata."""
+    try:
+        return _upright(stream)
+    except (InputError, Image.DecompressionBombError):
+        raise
+    except Exception as error:
+        stream.seek(0)
+        data = stream.read(_MAX_REREAD)
+        if data[4:12] in _HEIF_BRANDS and isinstance(error, UnidentifiedImageError):
+            raise InputError("HEIC pictures need Pillow's plug-in: pip install pillow-heif") from error
+        for keep_exif in (True, False):
+            shorter = without_metadata(data, keep_exif=keep_exif)
+            if shorter is None or len(shorter) == len(data):
+                continue
+            try:
+                return _upright(BytesIO(shorter))
+            except Exception:  # noqa: S112 (the first error tells of the file as it is)
+                continue
+        raise
+
+
+def _upright(stream: IO[bytes]) -> Image.Image:
+    with Image.open(stream, formats=_formats()) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        flat = flatten_rgb(image)
+        turned = _UPRIGHT.get(_orientation(image))  # of what is loaded: Pillow turns TIFF itself
+    del image  # holds as many pixels again
+    return flat if turned is None else flat.transpose(turned)
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the picture lies, by its EXIF block; as it should where that is damaged."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # each reader of the block fails in its own way
+        return 1
+
+
+@cache
+def _formats() -> list[str]:
+    """What Pillow and the plug-in for HEIC read by themselves."""
+    Image.init()
+    try:
+        import_module("pillow_heif").register_heif_opener()
+    except ImportError:
+        pass
+    return [name for name in Image.OPEN if name not in _PROGRAMS]
