@@ -86,7 +86,9 @@ def test_a_colour_of_16_bits_that_stands_for_transparency_is_refused_where_it_ma
     absent = chunk(b"tRNS", struct.pack(">HHH", 1, 2, 3))
     assert np.abs(decoded(png(colours(), 2, absent)) - right).max() <= 1
     present = chunk(b"tRNS", struct.pack(">HHH", 0, 65535, 0))
-    with pytest.raises(ModalensError, match="The image a cannot be decoded .its transparent colour has 16 bits"):
+    with pytest.raises(
+        ModalensError, match="The image a cannot be decoded: its transparent colour has 16 bits"
+    ):
         decoded(png(colours(), 2, present))
 
 
@@ -98,7 +100,9 @@ def test_greys_of_32_bits_have_no_known_range(pixels: np.ndarray) -> None:
             take()
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LA", "PA", "RGBA", "RGBa", "RGBX"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LA", "PA", "RGBA", "RGBa", "RGBX"]
+)
 def test_every_mode_of_8_bits(mode: str) -> None:
     grey = Image.fromarray(RIGHT.astype(np.uint8))
     found = flatten_rgb(grey.convert("RGB").convert("RGBA").convert(mode) if mode == "RGBa" else

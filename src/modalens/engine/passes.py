@@ -41,7 +41,7 @@ def map_passes(
     seconds: Seconds,
     device: "torch.device",
     done: Callable[[Batch], None] | None = None,
-) -> list[tuple[Batch, Result]]:
+) -> list[Result]:
     """Call a model on every batch, each call on one core, as many at a time as PyTorch would use.
 
     One core a batch gives the same bits on every number of cores, and the cores never wait for each other.
@@ -62,14 +62,14 @@ def map_passes(
     Returns
     -------
     list
-        (batch, result) in order.
+        Results in order. Batches are let go: decoded pictures are large.
     """
     import torch
 
     from modalens.towers.compute import full_precision, on_one_core
 
     numbered = enumerate(batches)
-    found: dict[int, tuple[Batch, Result]] = {}
+    found: dict[int, Result] = {}
     drawing, finishing = Lock(), Lock()
     failed = False
 
@@ -88,9 +88,10 @@ def map_passes(
                 with finishing:
                     seconds.waiting += drawn - start
                     seconds.computing += perf_counter() - drawn
-                    found[number] = batch, result
+                    found[number] = result
                     if done is not None:
                         done(batch)
+                del batch, result
         except BaseException:
             failed = True
             raise

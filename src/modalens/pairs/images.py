@@ -118,7 +118,7 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
         with no_decoder_warnings(), opener() as stream:
             return _decoded(stream)
     except InputError as error:
-        raise InputError(f"The image {name} cannot be decoded ({error}).") from error
+        raise InputError(f"The image {name} cannot be decoded: {error}.") from error
     except FileNotFoundError as error:
         raise InputError(f"The image {name} does not exist.") from error
     except Image.DecompressionBombError as error:
@@ -127,6 +127,8 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
         ) from error
     except UnidentifiedImageError as error:
         raise InputError(f"The image {name} is not an image Pillow can read.") from error
+    except MemoryError:  # tells of the machine, not of the image
+        raise
     except Exception as error:  # Pillow's decoders raise anything on damaged bytes
         told = getattr(error, "strerror", None) or str(error)  # of a system's error, not the path again
         reason = " ".join(str(told).split()).rstrip(".") or type(error).__name__
@@ -137,7 +139,7 @@ def _decoded(stream: IO[bytes]) -> Image.Image:
     """The image; where it fails as it is, without its metadata."""
     try:
         return _upright(stream)
-    except (InputError, Image.DecompressionBombError):
+    except (InputError, Image.DecompressionBombError, MemoryError):
         raise
     except Exception as error:
         stream.seek(0)

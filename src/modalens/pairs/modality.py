@@ -10,7 +10,7 @@ from PIL import Image
 
 from modalens.errors import InputError
 from modalens.pairs.audio import Audio
-from modalens.pairs.images import flatten_rgb
+from modalens.pairs.rgb import flatten_rgb
 from modalens.pairs.text import clean_caption, escape_name
 
 OWN = "own"

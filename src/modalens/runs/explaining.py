@@ -11,6 +11,7 @@ from PIL import Image
 from modalens.arrays import read_rows
 from modalens.errors import InputError
 from modalens.pairs.images import FileImage
+from modalens.pairs.rgb import flatten_rgb
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.origin import open_vlm
 from modalens.runs.representations import Representation
@@ -75,7 +76,7 @@ def explain(
     elif not isinstance(sample, Path | Image.Image):
         raise InputError(f"The sample is {sample!r}; give a text, an image or the path of one.")
     else:
-        image = FileImage(sample, sample.name).load() if isinstance(sample, Path) else sample.convert("RGB")
+        image = FileImage(sample, sample.name).load() if isinstance(sample, Path) else flatten_rgb(sample)
         side, embedded = first, vlm.embed_images([image])
     values = (
         embedded

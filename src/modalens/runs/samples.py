@@ -4,10 +4,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
+from modalens.runs.decoding import batches, decode_ahead
 from modalens.runs.origin import open_pairs
 from modalens.runs.sample_file import BLOCK_ROWS, kept_rows, rows_so_far
 from modalens.store import PairStore
@@ -26,7 +25,6 @@ from modalens.version import __version__
 
 # Distinct samples embedded before they are written: few images, since these are held decoded.
 _CHUNK = {"image": 32, "text": 1024}
-_DECODE_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -197,19 +195,23 @@ def _fill(
 ) -> None:
     """Embed items, each a code with a text or an undecoded image, chunk by chunk into their rows."""
     doing = f"Embedding {embedder.modality}s with {embedder.name}"
-    with ThreadPoolExecutor(_DECODE_THREADS) as pool, progress_bar(doing, total) as advance:
-        while chunk := list(islice(items, _CHUNK[embedder.modality])):
-            codes = [code for code, _ in chunk]
-            content = list(pool.map(_decoded, [item for _, item in chunk]))
-            found = np.asarray(embedder.embed(content), dtype=np.float32)
+    most = _CHUNK[embedder.modality]
+    with progress_bar(doing, total) as advance:
+        for chunk in batches(_decoded(items, most), most):
+            codes = list(chunk)
+            found = np.asarray(embedder.embed(list(chunk.values())), dtype=np.float32)
             _require_finite(found, codes, samples, embedder)
             for code, row in zip(codes, found, strict=True):
                 matrix[samples.pairs_of(code)] = row
             advance(len(chunk))
 
 
-def _decoded(item: Any) -> Any:
-    return item if isinstance(item, str) else item.load()
+def _decoded(items: Iterator[tuple[int, Any]], most: int) -> Iterator[tuple[int, Any]]:
+    """Samples, decoded; one that has become unreadable since it was embedded ends the walk."""
+    for code, sample, reason in decode_ahead(items, most):
+        if reason is not None:
+            raise ModalensError(reason)
+        yield code, sample
 
 
 def _require_finite(

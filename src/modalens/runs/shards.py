@@ -2,20 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from modalens.engine.passes import Seconds, map_passes
 from modalens.errors import ModalensError
 from modalens.options import Options, option
-from modalens.pairs.base import ImageRef, Pair, Skipped
+from modalens.pairs.base import Pair, Skipped
+from modalens.runs.decoding import batches, decode_ahead
 from modalens.store import ShardContent
 from modalens.store.shards import IMAGE_FOLDER, TEXT_FOLDER
 from modalens.towers import load_vlm
@@ -24,7 +22,6 @@ from modalens.towers.registry import prefixed_names
 
 DTYPES = ("float32", "float16", "bfloat16")
 BFLOAT16 = "bfloat16"
-_DECODE_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -188,33 +185,29 @@ def embed_shard(
     seconds = Seconds()
     done = 0
 
-    def batches() -> Iterator[dict[str, Image.Image]]:
-        batch: dict[str, Image.Image] = {}
-        unknown = {key: ref for key, ref in refs.items() if key not in images}
-        for key, image in _decode_ahead(unknown, 2 * config.batch_size):
-            if isinstance(image, str):
-                failures[key] = image
-                if strict:
-                    _stop_at({key: image})
+    def decoded() -> Iterator[tuple[str, Any]]:
+        unknown = [(key, ref) for key, ref in refs.items() if key not in images]
+        for key, image, reason in decode_ahead(unknown, 2 * config.batch_size):
+            if reason is None:
+                yield key, image
                 continue
-            batch[key] = image
-            if len(batch) == config.batch_size:
-                yield batch
-                batch = {}
-        if batch:
-            yield batch
+            failures[key] = reason
+            if strict:
+                _stop_at({key: reason})
 
-    def count(batch: dict[str, Image.Image]) -> None:
+    def count(batch: Mapping[str, Any]) -> None:
         nonlocal done
         done += len(batch)
         if advance is not None:
             advance(len(batch))
 
-    def embed_images(batch: Mapping[str, Image.Image]) -> np.ndarray:
+    def embed_images(batch: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
         with _precision(config.dtype, vlm):
-            return vlm.embed_images(list(batch.values()))
+            return list(batch), vlm.embed_images(list(batch.values()))
 
-    for keys, rows in map_passes(embed_images, batches(), seconds, vlm.device, count):
+    for keys, rows in map_passes(
+        embed_images, batches(decoded(), config.batch_size), seconds, vlm.device, count
+    ):
         images.update(zip(keys, rows, strict=True))
     reasons |= {pair.id: failures[pair.ref.key] for pair in pairs if pair.ref.key in failures}
     kept = [pair for pair in pairs if pair.ref.key not in failures]
@@ -236,17 +229,17 @@ def embed_shard(
 
 
 def _embed_texts(vlm: VLM, texts: Sequence[str], config: EmbedConfig) -> list[np.ndarray]:
-    def embed_texts(batch: Sequence[str]) -> np.ndarray:
+    def embed_texts(batch: Sequence[str]) -> tuple[Sequence[str], np.ndarray]:
         with _precision(config.dtype, vlm):
-            return vlm.embed_texts(batch)
+            return batch, vlm.embed_texts(batch)
 
     unique = list(dict.fromkeys(texts))
     if unique:
         embed_texts(unique[:1])  # a tokenizer settles in its first call, which stands no other beside it
     size = config.batch_size
-    batches = (unique[start : start + size] for start in range(0, len(unique), size))
+    parts = (unique[start : start + size] for start in range(0, len(unique), size))
     rows: dict[str, np.ndarray] = {}
-    for batch, found in map_passes(embed_texts, batches, Seconds(), vlm.device):
+    for batch, found in map_passes(embed_texts, parts, Seconds(), vlm.device):
         rows.update(zip(batch, found, strict=True))
     return [rows[text] for text in texts]
 
@@ -283,23 +276,6 @@ def _rounded(matrix: np.ndarray) -> np.ndarray:
     import torch
 
     return torch.from_numpy(matrix.astype(np.float32)).bfloat16().float().numpy()
-
-
-def _decode_ahead(refs: Mapping[str, ImageRef], ahead: int) -> Iterator[tuple[str, Image.Image | str]]:
-    """Decode images in threads, in order, at most ``ahead`` in advance; a str says why one failed."""
-    with ThreadPoolExecutor(_DECODE_THREADS) as pool:
-        waiting: dict[str, Future[Image.Image]] = {}
-        upcoming = iter(refs.items())
-        while True:
-            for key, ref in islice(upcoming, ahead - len(waiting)):
-                waiting[key] = pool.submit(ref.load)
-            if not waiting:
-                return
-            key = next(iter(waiting))
-            try:
-                yield key, waiting.pop(key).result()
-            except ModalensError as error:
-                yield key, str(error)
 
 
 def _stop_at(reasons: Mapping[str, str]) -> None:

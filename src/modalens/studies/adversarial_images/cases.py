@@ -9,6 +9,7 @@ from PIL import Image
 
 from modalens.errors import InputError, ModalensError
 from modalens.pairs.base import Pair
+from modalens.pairs.images import FileImage
 from modalens.studies.adversarial_images.canaries import Request, mentions
 from modalens.towers.base import VLM
 
@@ -81,11 +82,7 @@ def read_image(path: Path) -> Image.Image:
     InputError
         If there is no such file, or it is no image.
     """
-    try:
-        with Image.open(path.expanduser()) as image:
-            return image.convert("RGB")
-    except (OSError, Image.DecompressionBombError) as error:
-        raise InputError(f"The image {path} cannot be read; name the file of a picture.") from error
+    return FileImage(path.expanduser(), str(path)).load()
 
 
 def _benign(
