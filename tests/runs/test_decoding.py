@@ -1,6 +1,7 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from time import sleep
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ class Count:
 
     now: int = 0
     most: int = 0
-    lock: Lock = Lock()
+    lock: Any = field(default_factory=Lock)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from modalens.errors import InputError
-from modalens.pairs.decoder_warnings import no_decoder_warnings
-
-_SIZE_UNKNOWN = 2**32 - 1
+from modalens.pairs.wav import WavError, read_wav
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +32,9 @@ class Audio:
     rate: int
 
     def __post_init__(self) -> None:
-        if self.samples.ndim != 1 or not len(self.samples):
+        if self.samples.shape == (0,):
+            raise InputError("The sound has no samples.")
+        if self.samples.ndim != 1:
             raise InputError(
                 f"Sound must be one channel of samples, not an array of shape {self.samples.shape}; average its "
                 "channels."
@@ -87,42 +87,20 @@ class SoundFile:
         Raises
         ------
         ModalensError
-            If the file is missing, truncated, empty or no WAV file.
+            If the file is missing, truncated, empty, too long or no WAV file.
         """
-        from scipy.io import wavfile
-
         try:
-            self._require_whole()
-            with no_decoder_warnings():
-                rate, samples = wavfile.read(self.path)
-            return Audio(_one_channel(_amplitudes(samples)), int(rate))
+            if self.path.exists() and not self.path.is_file():
+                raise WavError("is no file")  # a named pipe would never end
+            with self.path.open("rb") as stream:
+                rate, samples = read_wav(stream)
         except FileNotFoundError as error:
             raise InputError(f"The sound {self.path} does not exist.") from error
-        except Exception as error:  # damaged headers break the reader in many ways
-            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-            raise InputError(
-                f"The sound {self.path} cannot be decoded ({reason}); give it as a WAV file."
-            ) from error
-
-    def _require_whole(self) -> None:
-        """Raise if the file is shorter than its header says; the reader takes such a sound for a shorter one."""
-        with self.path.open("rb") as stream:
-            head = stream.read(8)
-        size, found = int.from_bytes(head[4:], "little"), self.path.stat().st_size - 8
-        # Some writers leave the last odd byte unpadded, and those that stream know no size.
-        if head[:4] == b"RIFF" and found + 1 < size != _SIZE_UNKNOWN:
-            raise ValueError(f"it is cut short: {found} bytes of {size}")
-
-
-def _amplitudes(samples: np.ndarray) -> Float[np.ndarray, "*t"]:
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float32)
-    # Whole numbers stand around 0, but those of 8 bits around 128.
-    middle = 128 if samples.dtype == np.uint8 else 0
-    full = 2.0 ** (8 * samples.dtype.itemsize - 1)
-    return ((samples.astype(np.float64) - middle) / full).astype(np.float32)
-
-
-def _one_channel(samples: np.ndarray) -> Float[np.ndarray, " t"]:
-    mono: np.ndarray = samples if samples.ndim == 1 else samples.mean(axis=1)
-    return mono
+        except OSError as error:
+            raise InputError(f"The sound {self.path} cannot be read ({error.strerror}).") from error
+        except WavError as error:
+            raise InputError(f"The sound {self.path} cannot be decoded: it {error}.") from error
+        mono = samples.mean(axis=1)
+        if not np.isfinite(mono).all():
+            raise InputError(f"The sound {self.path} cannot be decoded: it has samples that are not finite.")
+        return Audio(mono, rate)

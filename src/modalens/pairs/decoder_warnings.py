@@ -12,7 +12,7 @@ _filters = ExitStack()
 
 @contextmanager
 def no_decoder_warnings() -> Iterator[None]:
-    """Silence Pillow's warnings (odd EXIF, large pictures) and those of SciPy's reader of WAV files in the block.
+    """Silence Pillow's warnings (odd EXIF, large pictures) in the block.
 
     ``warnings.catch_warnings`` is not made for several threads, which all put the filters back that they found: here
     the first thread to enter sets the filters, and the last to leave puts back what was there.
@@ -22,9 +22,6 @@ def no_decoder_warnings() -> Iterator[None]:
         if not _inside:
             _filters.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            warnings.filterwarnings(
-                "ignore", message="Chunk|Reached EOF|Incomplete chunk", module=r"modalens\.pairs\.audio"
-            )
         _inside += 1
     try:
         yield

@@ -1,6 +1,7 @@
 """Images that are decoded only when asked for."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -15,12 +16,10 @@ from modalens.pairs.decoder_warnings import no_decoder_warnings
 from modalens.pairs.picture_chunks import without_metadata
 from modalens.pairs.rgb import flatten_rgb
 
-IMAGE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        "jpg jpeg jpe jfif png apng webp gif bmp tif tiff jp2 j2k jpx avif heic heif ppm pgm pbm pnm tga"
-    ).split()
-)
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff",
+    ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga",
+})  # fmt: skip
 MAX_PIXELS = 120_000_000
 """Pixels of the largest picture that is decoded: 1 GB while it is turned upright."""
 _MAX_REREAD = 2**28
@@ -152,8 +151,8 @@ def _decoded(stream: IO[bytes]) -> Image.Image:
                 continue
             try:
                 return _upright(BytesIO(shorter))
-            except Exception:  # noqa: S112 (the first error tells of the file as it is)
-                continue
+            except Exception:
+                continue  # the first error tells of the file as it is
         raise
 
 
@@ -179,8 +178,6 @@ def _orientation(image: Image.Image) -> int:
 def _formats() -> list[str]:
     """What Pillow and the plug-in for HEIC read by themselves."""
     Image.init()
-    try:
+    with suppress(ImportError):
         import_module("pillow_heif").register_heif_opener()
-    except ImportError:
-        pass
     return [name for name in Image.OPEN if name not in _PROGRAMS]

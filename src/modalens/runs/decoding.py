@@ -88,12 +88,15 @@ def batches(items: Iterable[tuple[Name, Any]], most: int) -> Iterator[dict[Name,
     size = 0
     for name, sample in items:
         more = size_of(sample)
-        if batch and (len(batch) == most or size + more > BATCH_BYTES):
+        if batch and size + more > BATCH_BYTES:
             yield batch
             batch, size = {}, 0
         batch[name] = sample
         size += more
         del sample
+        if len(batch) == most:
+            yield batch
+            batch, size = {}, 0
     if batch:
         yield batch
 

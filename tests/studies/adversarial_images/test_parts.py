@@ -180,8 +180,8 @@ def test_base_images_are_read_or_refused(tmp_path: Path) -> None:
     Image.new("L", (5, 4)).save(tmp_path / "grey.png")
     assert read_image(tmp_path / "grey.png").mode == "RGB"
     (tmp_path / "text.png").write_text("no picture")
-    for name in ("text.png", "missing.png"):
-        with pytest.raises(ModalensError, match="name the file of a picture"):
+    for name, words in (("text.png", "is not an image"), ("missing.png", "does not exist")):
+        with pytest.raises(ModalensError, match=rf"The image .*{name} {words}"):
             read_image(tmp_path / name)
 
 

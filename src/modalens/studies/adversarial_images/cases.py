@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from modalens.errors import InputError, ModalensError
+from modalens.errors import ModalensError
 from modalens.pairs.base import Pair
 from modalens.pairs.images import FileImage
 from modalens.studies.adversarial_images.canaries import Request, mentions
