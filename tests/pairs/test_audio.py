@@ -53,7 +53,8 @@ def test_what_is_no_sound_gets_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "half.wav").write_bytes(whole[:500])
     for name, words in {
         "none": "does not exist", "text": "cannot be decoded", "empty": "cannot be decoded",
-        "cut": "damaged format", "half": "cut short: 456 bytes of samples of 800", "silent": "has no samples", "nan": "finite",
+        "cut": "damaged format", "half": "cut short: 456 bytes of samples of 800", "silent": "has no samples",
+        "nan": "finite",
     }.items():  # fmt: skip
         with pytest.raises(ModalensError, match=words) as caught:
             SoundFile(tmp_path / f"{name}.wav", name).load()
@@ -125,8 +126,8 @@ DATA = NUMBERS.tobytes()
         wav(form(0xFFFE) + struct.pack("<HHIH", 22, 16, 4, 1) + b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71", DATA),
         b"RIFX" + struct.pack(">I", 36 + len(DATA)) + b"WAVEfmt " + struct.pack(">IHHIIHH", 16, 1, 1, 8000, 7, 2, 16)
         + b"data" + struct.pack(">I", len(DATA)) + NUMBERS.astype(">i2").tobytes(),
-        b"RF64\xff\xff\xff\xffWAVEds64" + struct.pack("<IQQQI", 28, 9, len(DATA), 9, 0) + b"fmt " + struct.pack("<I", 16)
-        + form() + b"data\xff\xff\xff\xff" + DATA + b"LIST\x04\0\0\0abcd",
+        b"RF64\xff\xff\xff\xffWAVEds64" + struct.pack("<IQQQI", 28, 9, len(DATA), 9, 0)
+        + b"fmt " + struct.pack("<I", 16) + form() + b"data\xff\xff\xff\xff" + DATA + b"LIST\x04\0\0\0abcd",
     ],
 )  # fmt: skip
 def test_a_sound_is_read_whatever_its_header_says_of_sizes(tmp_path: Path, content: bytes) -> None:
