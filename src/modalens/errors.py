@@ -49,3 +49,28 @@ class MissingPackageError(ModalensError):
         error = cls(f"{what} needs the package {package}; install it with pip install 'modalens[{extra}]'.")
         error.extra = extra
         return error
+
+
+# How libraries say it that have no kind of error for it.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of Python's, NumPy's, Arrow's or PyTorch's, says that memory ran out, here or on a GPU."""
+    named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    told = isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or named or told
+
+
+def out_of_memory_sentence(error: BaseException) -> str:
+    """What to do about memory that ran out."""
+    on_gpu = not isinstance(error, MemoryError) and "allocate memory" not in str(error)
+    if on_gpu:
+        return (
+            "The memory of the GPU ran out; lower --batch-size, leave the GPU to this process alone, or take "
+            "--device cpu. What was finished is kept, run the same command again to go on."
+        )
+    return (
+        "Memory ran out; lower --batch-size or --workers, take fewer pairs or features, or a machine with more. What "
+        "was finished is kept, run the same command again to go on."
+    )

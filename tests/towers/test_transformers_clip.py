@@ -146,7 +146,50 @@ def test_damaged_weights(tiny_clip: Path, changed_copy: Callable[..., Path]) -> 
     copy = changed_copy(tiny_clip)
     whole = (copy / "model.safetensors").read_bytes()
     (copy / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModalensError, match=r"weights of .* cannot be read"):
+    with pytest.raises(ModalensError, match=r"model\.safetensors cannot be read as safetensors"):
+        load_vlm(str(copy), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", b"{"),
+        ("config.json", b"[]"),
+        ("config.json", b"\xff\xfe"),
+        ("config.json", b"[" * 5000),
+        ("processor_config.json", b"{"),
+        ("tokenizer.json", b"{"),
+        ("tokenizer_config.json", b"{"),
+        ("model.safetensors", b""),
+        ("model.safetensors", b"\xff" * 100),
+    ],
+)
+def test_the_file_that_is_damaged_is_named(
+    tiny_clip: Path, changed_copy: Callable[..., Path], file: str, content: bytes
+) -> None:
+    copy = changed_copy(tiny_clip)
+    (copy / file).write_bytes(content)
+    with pytest.raises(ModalensError, match=rf"^The file .*/{file} ") as caught:
+        load_vlm(str(copy), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_that_does_not_fit_the_weights(
+    tiny_clip: Path, changed_copy: Callable[..., Path]
+) -> None:
+    width = json.loads((tiny_clip / "config.json").read_text())["projection_dim"]
+    copy = changed_copy(tiny_clip, projection_dim=width - 4)
+    words = (
+        rf"do not fit its config.json in 2 tensors, text_projection.weight first: {width} x \d+ in the file, "
+    )
+    with pytest.raises(ModalensError, match=words + rf"{width - 4} x \d+ by config.json"):
+        load_vlm(str(copy), device="cpu")
+
+
+def test_a_configuration_of_a_million_layers(tiny_clip: Path, changed_copy: Callable[..., Path]) -> None:
+    text = json.loads((tiny_clip / "config.json").read_text())["text_config"]
+    copy = changed_copy(tiny_clip, text_config=text | {"num_hidden_layers": 10**6})
+    with pytest.raises(ModalensError, match="asks for 1000000 as num_hidden_layers; at most 1000 are read"):
         load_vlm(str(copy), device="cpu")
 
 

@@ -256,3 +256,51 @@ def test_a_blip_that_was_made_to_caption_is_refused(
         "name a whole one, such as Salesforce/blip-itm-base-coco",
     ):
         load_vlm(str(copy), device="cpu")
+
+
+def test_siglip_reads_lower_case_whatever_its_tokenizer_does(
+    tiny_siglip: Path, changed_copy: Callable[..., Path]
+) -> None:
+    """SigLIP 2 of fixed resolution says that it is a SigLIP, with a tokenizer that keeps capitals."""
+    vlm = load_vlm(str(tiny_siglip), device="cpu")
+    capital, small, other = vlm.embed_texts(["A Photo of the CAT", "a photo of the cat", "a dog"])
+    np.testing.assert_array_equal(capital, small)
+    assert np.abs(small - other).max() > 1e-3
+    assert vlm.card()["preprocessing"]["text"]["lower_case"]
+    copy = changed_copy(tiny_siglip)
+    told = json.loads((copy / "tokenizer_config.json").read_text())
+    (copy / "tokenizer_config.json").write_text(json.dumps(told | {"do_lower_case": False}))
+    capital, small = load_vlm(str(copy), device="cpu").embed_texts(
+        ["A Photo of the CAT", "a photo of the cat"]
+    )
+    assert np.abs(capital - small).max() > 1e-3
+
+
+def test_siglip2_of_any_shape_reads_lower_case(tiny_siglip2: Path) -> None:
+    capital, small = load_vlm(str(tiny_siglip2), device="cpu").embed_texts(["RED Sun", "red sun"])
+    np.testing.assert_array_equal(capital, small)
+
+
+def test_blip_reads_35_tokens_as_it_was_trained(
+    tmp_path: Path, tiny_blip: Path, changed_copy: Callable[..., Path]
+) -> None:
+    from transformers import BlipConfig, BlipForImageTextRetrieval
+
+    copy = changed_copy(tiny_blip)
+    config = BlipConfig.from_pretrained(tiny_blip)
+    config.text_config.max_position_embeddings = 64
+    BlipForImageTextRetrieval(config).save_pretrained(copy)
+    vlm = load_vlm(str(copy), device="cpu")
+    assert vlm.card()["preprocessing"]["text"]["tokens"] == 35
+    words = ["red cat", *["on the mat"] * 10, "and", "dog"]  # 33 words and 2 marks, and one more
+    whole, cut = vlm.embed_texts([" ".join(words[:-1]), " ".join(words)])
+    np.testing.assert_allclose(cut, whole, atol=1e-5)
+
+
+def test_a_tokenizer_that_knows_a_shorter_context_is_believed(
+    tiny_align: Path, changed_copy: Callable[..., Path]
+) -> None:
+    copy = changed_copy(tiny_align)
+    told = json.loads((copy / "tokenizer_config.json").read_text())
+    (copy / "tokenizer_config.json").write_text(json.dumps(told | {"model_max_length": 5}))
+    assert load_vlm(str(copy), device="cpu").card()["preprocessing"]["text"]["tokens"] == 5

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from modalens.errors import ModalensError
+from modalens.errors import ModalensError, is_out_of_memory, out_of_memory_sentence
 
 
 def main() -> None:
@@ -22,6 +22,8 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("MODALENS_DEBUG"):
             raise
+        if is_out_of_memory(error):
+            _end(out_of_memory_sentence(error), 2)
         kind = type(error).__name__
         _end(f"This is a bug in modalens: {kind}: {error}. Set MODALENS_DEBUG=1 to see where.", 1)
 

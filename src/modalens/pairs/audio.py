@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from modalens.errors import InputError
+from modalens.files import open_file
 from modalens.pairs.wav import WavError, read_wav
 
 
@@ -90,12 +91,8 @@ class SoundFile:
             If the file is missing, truncated, empty, too long or no WAV file.
         """
         try:
-            if self.path.exists() and not self.path.is_file():
-                raise WavError("is no file")  # a named pipe would never end
-            with self.path.open("rb") as stream:
+            with open_file(self.path, f"The sound {self.path}") as stream:
                 rate, samples = read_wav(stream)
-        except FileNotFoundError as error:
-            raise InputError(f"The sound {self.path} does not exist.") from error
         except OSError as error:
             raise InputError(f"The sound {self.path} cannot be read ({error.strerror}).") from error
         except WavError as error:

@@ -12,6 +12,7 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from modalens.errors import InputError
+from modalens.files import open_file
 from modalens.pairs.decoder_warnings import no_decoder_warnings
 from modalens.pairs.picture_chunks import without_metadata
 from modalens.pairs.rgb import flatten_rgb
@@ -65,9 +66,7 @@ class FileImage:
         return decode_rgb(self._open, str(self.path))
 
     def _open(self) -> IO[bytes]:
-        if self.path.exists() and not self.path.is_file():
-            raise InputError("it is no file")  # a named pipe would never end
-        return self.path.open("rb")
+        return open_file(self.path, f"The image {self.path}")
 
 
 @dataclass(frozen=True)
@@ -113,13 +112,16 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
     ModalensError
         If the image is missing, truncated, no image, over :data:`MAX_PIXELS`, or of values without a known range.
     """
+    with opener() as stream, no_decoder_warnings():
+        return _named(stream, name)
+
+
+def _named(stream: IO[bytes], name: str) -> Image.Image:
+    """The image; what is wrong with it as a sentence."""
     try:
-        with no_decoder_warnings(), opener() as stream:
-            return _decoded(stream)
+        return _decoded(stream)
     except InputError as error:
         raise InputError(f"The image {name} cannot be decoded: {error}.") from error
-    except FileNotFoundError as error:
-        raise InputError(f"The image {name} does not exist.") from error
     except Image.DecompressionBombError as error:
         raise InputError(
             f"The image {name} has too many pixels to be decoded safely; at most {MAX_PIXELS} are."

@@ -1,6 +1,7 @@
 """From any picture of Pillow's to RGB with 8 bits a colour."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -79,7 +80,7 @@ def _greys_as_rgb(band: Image.Image, white: int, *, inverted: bool) -> Image.Ima
 
 def _is_deep_png(image: Image.Image) -> bool:
     """Whether it is a PNG with 16 bits a colour, of which Pillow gives the upper 8, and no alpha channel."""
-    tiles = getattr(image, "tile", None)
+    tiles: list[Any] = getattr(image, "tile", [])
     return image.mode == "RGB" and bool(tiles) and tiles[0][3] == "RGB;16B"
 
 

@@ -1,6 +1,6 @@
 """Decode samples in threads ahead of their use, within a budget of memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from math import inf
@@ -24,7 +24,7 @@ _THREADS = 4
 
 def decode_ahead(
     items: Iterable[tuple[Name, ImageRef | str]], ahead: int
-) -> Iterator[tuple[Name, Any, str | None]]:
+) -> Generator[tuple[Name, Any, str | None]]:
     """Decode samples in threads, in order; a text stands for itself.
 
     Parameters

@@ -16,7 +16,7 @@ from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
-from modalens.towers.reading import readable, weight_files
+from modalens.towers.reading import load_weights, readable, weight_files
 from modalens.towers.samples.base import embed_in_batches
 from modalens.towers.torchvision_check import check_torchvision
 
@@ -145,25 +145,18 @@ def load_image_classifier(
     chosen = pick_device(device)
     transformers: Any = import_module("transformers")
     with quiet():
-        with readable(name, "weights"):
-            model, report = transformers.AutoModelForImageClassification.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=weight_files(name, folder)[0].suffix == ".safetensors",
-                weights_only=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        with readable(name, "image processor"):
+        model, _ = load_weights(
+            name,
+            transformers.AutoModelForImageClassification,
+            folder,
+            dtype=torch.float32,
+            advice="it was not trained to classify images, so name a classifier",
+        )
+        with readable(name, "image processor", folder):
             # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
             image_processor = transformers.AutoImageProcessor.from_pretrained(
                 folder, backend="pil", local_files_only=True
             )
-    if missing := sorted(report["missing_keys"]):
-        raise InputError(
-            f"The weights of {name} lack {len(missing)} tensors that a {type(model).__name__} has, {missing[0]} "
-            "first, so it was not trained to classify images; name a classifier."
-        )
     classifier = ImageClassifier(name, model.to(chosen).eval().requires_grad_(False), image_processor, origin)
     with readable(name, "output for an image"):
         classifier.embed([Image.new("RGB", (32, 32), "grey")])

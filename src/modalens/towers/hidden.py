@@ -20,7 +20,7 @@ from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
-from modalens.towers.reading import readable, weight_files
+from modalens.towers.reading import load_weights, readable, weight_files
 from modalens.towers.torchvision_check import check_torchvision
 
 logger = logging.getLogger(__name__)
@@ -191,18 +191,24 @@ def _load(
 ) -> HiddenStates:
     transformers: Any = import_module("transformers")
     with quiet():
-        with readable(model_name, "processor"):
+        with readable(model_name, "processor", folder):
             # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
             processor = transformers.AutoProcessor.from_pretrained(
                 folder, backend="pil", local_files_only=True
             )
-        with readable(model_name, "weights"):
-            # On a GPU as they were saved: in float32 models of this kind would need twice the memory.
-            dtype = torch.float32 if device.type == "cpu" else "auto"
-            if untrained:
+        # On a GPU as they were saved: in float32 models of this kind would need twice the memory.
+        dtype = torch.float32 if device.type == "cpu" else "auto"
+        if untrained:
+            with readable(model_name, "config.json", folder):
                 model = _random_model(transformers, folder, dtype)
-            else:
-                model = _trained_model(transformers, model_name, folder, dtype)
+        else:
+            model, _ = load_weights(
+                model_name,
+                transformers.AutoModelForImageTextToText,
+                folder,
+                dtype=dtype,
+                advice="name a whole one, such as llava-hf/llava-1.5-7b-hf",
+            )
     if layer is None:
         layer = int(model.config.get_text_config().num_hidden_layers) // 2
     found = HiddenStates(name, model.eval().requires_grad_(False), processor, layer, origin)
@@ -211,23 +217,6 @@ def _load(
         found.embed_images([Image.new("RGB", (32, 32), "grey")])
     logger.info("Loaded layer %d of %s, a %s, on %s.", layer, model_name, found._class, device)
     return found
-
-
-def _trained_model(transformers: Any, name: str, folder: Path, dtype: Any) -> Any:
-    model, report = transformers.AutoModelForImageTextToText.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=weight_files(name, folder)[0].suffix == ".safetensors",
-        weights_only=True,
-        local_files_only=True,
-        output_loading_info=True,
-    )
-    if missing := sorted(report["missing_keys"]):
-        raise InputError(
-            f"The weights of {name} lack {len(missing)} tensors that a {type(model).__name__} has, {missing[0]} first; "
-            "name a whole one, such as llava-hf/llava-1.5-7b-hf."
-        )
-    return model
 
 
 def _random_model(transformers: Any, folder: Path, dtype: Any) -> Any:

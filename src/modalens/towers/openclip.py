@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from modalens.errors import InputError, MissingPackageError, ModalensError
+from modalens.files import read_json
 from modalens.hashing import sha256_of
 from modalens.towers.abilities import Abilities
 from modalens.towers.base import VLM
@@ -180,7 +181,8 @@ def load_open_clip(
     else:
         weights = found.files[0]
         origin = {"weights_sha256": files_sha256(found.files)}
-    with readable(name, "weights"), torch.random.fork_rng():
+    folder = found.files[0].parent if found.in_folder else None
+    with readable(name, "weights", folder), torch.random.fork_rng():
         torch.manual_seed(0)
         model = open_clip.create_model(
             found.source,
@@ -190,7 +192,7 @@ def load_open_clip(
             pretrained_text=False,
             force_preprocess_cfg=dict(found.pretrained),
         )
-    with readable(name, "tokenizer"):
+    with readable(name, "tokenizer", folder):
         tokenizer = open_clip.get_tokenizer(found.source)
     model = model.to(chosen).eval().requires_grad_(False)
     preprocessing = open_clip.get_model_preprocess_cfg(model)
@@ -286,8 +288,10 @@ def _find(open_clip: Any, asked: str) -> _Found:
 
 
 def _find_in_folder(folder: Path) -> _Found:
-    with readable(str(folder), _FOLDER_CONFIG):
-        config = json.loads((folder / _FOLDER_CONFIG).read_text(encoding="utf-8"))["model_cfg"]
+    path = folder / _FOLDER_CONFIG
+    config = read_json(path, f"The file {path}", dict).get("model_cfg")
+    if not isinstance(config, dict) or not isinstance(config.get("embed_dim"), int):
+        raise InputError(f"The file {path} has no model_cfg with an embed_dim, as open_clip writes it.")
     files = [path for pattern in _FOLDER_WEIGHTS for path in sorted(folder.glob(pattern))]
     if not files:
         raise InputError(f"{folder} holds no weights; they are called {' or '.join(_FOLDER_WEIGHTS)}.")

@@ -22,6 +22,11 @@ class BlipVLM(TransformersVLM):
         """That of the contrastive heads."""
         return int(config.image_text_hidden_size)
 
+    @staticmethod
+    def context(config: Any) -> int:
+        """BLIP's retrieval was trained on 35 tokens, fewer than its text tower has places for."""
+        return min(35, int(config.text_config.max_position_embeddings))
+
     def image_features(self, **inputs: Tensor) -> Float[Tensor, "n d"]:
         """Projection of the image tower's class token."""
         first = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state[:, 0]

@@ -28,6 +28,11 @@ class SiglipVLM(TwoCallsVLM):
     padding = "max_length"
 
     @staticmethod
+    def lower_case(tokenizer: Any) -> bool:
+        """All were trained on lower-case text, SigLIP 2 too, whose tokenizer may be Gemma's that keeps capitals."""
+        return tokenizer.init_kwargs.get("do_lower_case") is not False
+
+    @staticmethod
     def width(config: Any) -> int:
         """The image tower's."""
         return int(config.vision_config.hidden_size)

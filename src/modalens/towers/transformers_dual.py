@@ -51,6 +51,10 @@ class TransformersVLM(VLM):
         self._tokenizer = tokenizer
         self._origin = dict(origin)
         self._context = self.context(model.config)
+        told = getattr(tokenizer, "model_max_length", None)  # absurdly large where a checkpoint does not say
+        if isinstance(told, int) and told > 0:
+            self._context = min(self._context, told)
+        self._lower_case = self.lower_case(tokenizer)
 
     @property
     def differentiable(self) -> bool:
@@ -88,6 +92,12 @@ class TransformersVLM(VLM):
         """Tokens of a text that are read."""
         return int(config.text_config.max_position_embeddings)
 
+    @staticmethod
+    def lower_case(tokenizer: Any) -> bool:
+        """Whether the model was trained on lower-case text, which its tokenizer may not make."""
+        del tokenizer
+        return False
+
     def preprocess(self, images: Sequence[Any]) -> Any:
         """Tensors of RGB images, as the model's call takes them."""
         # Told outright, since an image three pixels high or wide looks like one with channels there.
@@ -114,7 +124,7 @@ class TransformersVLM(VLM):
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
         inputs = self._tokenizer(
-            list(texts),
+            [text.lower() for text in texts] if self._lower_case else list(texts),
             padding=self.padding,
             truncation=True,
             max_length=self._context,
@@ -136,6 +146,7 @@ class TransformersVLM(VLM):
                     "tokenizer": type(self._tokenizer).__name__,
                     "tokens": self._context,
                     "padding": self.padding,
+                    **({"lower_case": True} if self._lower_case else {}),
                 },
             },
             "versions": versions("torch", "transformers", "pillow"),

@@ -1,6 +1,5 @@
 """Load a dual encoder of transformers from its folder."""
 
-import json
 import logging
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,7 +13,7 @@ from modalens.towers.abilities import Abilities
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import ModelFolder
 from modalens.towers.quiet import quiet
-from modalens.towers.reading import readable, weight_files
+from modalens.towers.reading import load_weights, read_config, readable, weight_files
 from modalens.towers.transformers_align import AlignVLM
 from modalens.towers.transformers_blip import BlipVLM
 from modalens.towers.transformers_clap import ClapVLM
@@ -59,17 +58,23 @@ def load_transformers(
     origin = found.origin([] if untrained else weight_files(name, folder))
     family = _family(name, folder)
     with quiet():
-        with readable(name, f"{family.modalities[0]} processor"):
+        with readable(name, f"{family.modalities[0]} processor", folder):
             processor = family.load_processor(transformers, folder)
         _require_vocabulary(name, folder)
-        with readable(name, "tokenizer"):
+        with readable(name, "tokenizer", folder):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        with readable(name, "weights"):
-            if untrained:
+        if untrained:
+            with readable(name, "config.json", folder):
                 model = _random_model(transformers, family, folder)
-                origin = {**origin, "weights": "random, seed 0"}
-            else:
-                model = _trained_model(transformers, name, family, folder)
+            origin = {**origin, "weights": "random, seed 0"}
+        else:
+            model, _ = load_weights(
+                name,
+                getattr(transformers, family.model_class),
+                folder,
+                dtype=torch.float32,
+                advice=f"name a whole one, such as {family.example}",
+            )
     model = model.to(chosen).eval().requires_grad_(False)
     logger.info("Loaded %s, a %s, on %s.", name, family.model_class, chosen)
     return family(name, model, processor, tokenizer, origin)
@@ -85,28 +90,9 @@ def transformers_abilities(name: str, folder: Path) -> Abilities:
     """
     transformers: Any = import_module("transformers")
     family = _family(name, folder)
-    with quiet(), readable(name, f"{family.modalities[0]} processor"):
+    with quiet(), readable(name, f"{family.modalities[0]} processor", folder):
         processor = family.load_processor(transformers, folder)
     return Abilities(family.modalities, family.can_differentiate(processor))
-
-
-def _trained_model(transformers: Any, name: str, family: type[TransformersVLM], folder: Path) -> Any:
-    weights = weight_files(name, folder)
-    model, report = getattr(transformers, family.model_class).from_pretrained(
-        folder,
-        dtype=torch.float32,
-        use_safetensors=weights[0].suffix == ".safetensors",
-        weights_only=True,
-        local_files_only=True,
-        output_loading_info=True,
-    )
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise InputError(
-            f"The weights of {name} lack {len(missing)} tensors that a {family.model_class} has, {missing[0]} first; "
-            f"name a whole one, such as {family.example}."
-        )
-    return model
 
 
 def _random_model(transformers: Any, family: type[TransformersVLM], folder: Path) -> Any:
@@ -118,11 +104,7 @@ def _random_model(transformers: Any, family: type[TransformersVLM], folder: Path
 
 
 def _family(name: str, folder: Path) -> type[TransformersVLM]:
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{name} has no config.json, so it is no model of transformers.")
-    with readable(name, "config.json"):
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        model_type = str(config["model_type"])
+    model_type = str(read_config(name, folder).get("model_type"))
     if model_type not in FAMILIES:
         raise InputError(
             f"{name} is a model of type {model_type!r}; modalens reads {', '.join(FAMILIES)} through transformers."

@@ -20,6 +20,7 @@ from modalens.towers.base import VLM
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
+from modalens.towers.reading import load_weights, readable
 
 
 class Victim(Protocol):
@@ -112,21 +113,16 @@ class TransformersVictim:
         chosen = pick_device(device)
         folder = find_model(name, revision, further=["chat_template*", "generation_config.json"]).path
         transformers: Any = import_module("transformers")
-        try:
-            with quiet():
+        with quiet():
+            with readable(name, "processor", folder):
                 self._processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
-                model = transformers.AutoModelForImageTextToText.from_pretrained(
-                    folder,
-                    dtype=torch.float32 if chosen.type == "cpu" else torch.float16,
-                    use_safetensors=True,
-                    local_files_only=True,
-                )
-        except Exception as error:  # a damaged model fails in as many ways as it has parts
-            reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-            raise ModalensError(
-                f"{name} cannot be read as a model that answers to images ({reason}); name one of transformers' "
-                "image-text-to-text models."
-            ) from error
+            model, _ = load_weights(
+                name,
+                transformers.AutoModelForImageTextToText,
+                folder,
+                dtype=torch.float32 if chosen.type == "cpu" else torch.float16,
+                advice="name one of transformers' image-text-to-text models",
+            )
         self._model = model.to(chosen).eval().requires_grad_(False)
         self._max_new_tokens = max_new_tokens
         self.name = f"{name}, up to {max_new_tokens} tokens"

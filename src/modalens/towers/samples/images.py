@@ -16,7 +16,7 @@ from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
-from modalens.towers.reading import readable, weight_files
+from modalens.towers.reading import load_weights, readable, weight_files
 from modalens.towers.samples.base import embed_in_batches
 from modalens.towers.torchvision_check import check_torchvision
 
@@ -113,34 +113,25 @@ def load(name: str, *, device: str | None, revision: str | None, unknown: str) -
     origin = found.origin(weight_files(name, folder))
     chosen = pick_device(device)
     transformers: Any = import_module("transformers")
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{name} has no config.json, so it is no model of transformers.")
     with quiet():
-        with readable(name, "weights"):
-            model, report = transformers.AutoModel.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=weight_files(name, folder)[0].suffix == ".safetensors",
-                weights_only=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
+        model, missing = load_weights(
+            name,
+            transformers.AutoModel,
+            folder,
+            dtype=torch.float32,
+            advice="save the whole model again",
+            optional=["pooler."],
+        )
         if model.main_input_name != "pixel_values":
             raise InputError(
                 f"{name} is a {type(model).__name__}, which does not embed images alone; name a vision model, or "
                 f"vlm:{name} if it embeds images and texts."
             )
-        with readable(name, "image processor"):
+        with readable(name, "image processor", folder):
             # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
             image_processor = transformers.AutoImageProcessor.from_pretrained(
                 folder, backend="pil", local_files_only=True
             )
-    missing = sorted(report["missing_keys"])
-    if body := [key for key in missing if not key.startswith("pooler.")]:
-        raise InputError(
-            f"The weights of {name} lack {len(body)} tensors that a {type(model).__name__} has, {body[0]} first; "
-            "save the whole model again."
-        )
     model = model.to(chosen).eval().requires_grad_(False)
     with readable(name, "output for an image"):
         embedder = TransformersImages(name, model, image_processor, origin, trained_pooler=not missing)

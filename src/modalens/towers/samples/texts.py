@@ -1,6 +1,5 @@
 """Models of sentence-transformers as sample embedders."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from modalens.errors import InputError, MissingPackageError
+from modalens.files import read_json
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision, pick_device
 from modalens.towers.hub import find_model
@@ -99,7 +99,7 @@ def load(name: str, *, device: str | None, revision: str | None, unknown: str) -
     origin = found.origin({path for pattern in _WEIGHTS for path in folder.rglob(pattern)})
     chosen = pick_device(device)
     _require_own_modules(name, folder)
-    with quiet(), readable(name, "model"):
+    with quiet(), readable(name, "model", folder):
         model = library.SentenceTransformer(str(folder), device=str(chosen), local_files_only=True)
         model.eval().requires_grad_(False)
         embedder = SentenceTransformerTexts(name, model, origin)
@@ -129,9 +129,8 @@ def _require_own_modules(name: str, folder: Path) -> None:
     if not (folder / _MODULES).is_file():
         raise InputError(f"{name} has no {_MODULES}, so it is no model of sentence-transformers.")
     with readable(name, _MODULES):
-        kinds = [
-            str(module["type"]) for module in json.loads((folder / _MODULES).read_text(encoding="utf-8"))
-        ]
+        path = folder / _MODULES
+        kinds = [str(module["type"]) for module in read_json(path, f"The file {path}", list)]
     for kind in kinds:
         if not kind.startswith("sentence_transformers."):
             raise InputError(
