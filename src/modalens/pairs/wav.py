@@ -142,6 +142,7 @@ def _amplitudes(stream: IO[bytes], found: _Format, size: int) -> Float[np.ndarra
         )
     data = stream.read(count * found.width * found.channels)
     order, width = found.order, found.width
+    values: np.ndarray
     if found.code == _FLOAT:
         values = np.frombuffer(data, f"{order}f{width}").astype(np.float32)
     elif width == 1:  # around 128, where others stand around 0

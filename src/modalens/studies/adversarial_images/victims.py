@@ -20,7 +20,7 @@ from modalens.towers.base import VLM
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import find_model
 from modalens.towers.quiet import quiet
-from modalens.towers.reading import load_weights, readable
+from modalens.towers.reading import load_weights, read_config, readable
 
 
 class Victim(Protocol):
@@ -113,6 +113,12 @@ class TransformersVictim:
         chosen = pick_device(device)
         folder = find_model(name, revision, further=["chat_template*", "generation_config.json"]).path
         transformers: Any = import_module("transformers")
+        known = transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+        if read_config(name, folder).get("model_type") not in known:
+            raise ModalensError(
+                f"{name} cannot be read as a model that answers to images; name one of transformers' "
+                "image-text-to-text models."
+            )
         with quiet():
             with readable(name, "processor", folder):
                 self._processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
