@@ -107,12 +107,12 @@ def test_numbers_that_repeat_are_refused(folder: Path, document: dict[str, Any])
         ("", "takes a folder of images and a file of captions"),
         ("{0}", "takes a folder of images and a file of captions"),
         ("{0}/none,{0}/captions.json", "no folder of images"),
-        ("{0},{0}/none.json", "There is no annotation file"),
+        ("{0},{0}/none.json", "The annotation file .* does not exist"),
         ("{0},{0}/text.json", "is not valid JSON"),
-        ("{0},{0}/list.json", "holds no COCO annotations"),
+        ("{0},{0}/list.json", "list.json. holds a list, not an object; give a COCO annotation file"),
         ("{0},{0}/instances.json", "holds no COCO captions"),
         ("{0},{0}/captions.json,{0}/captions.json", "holds no COCO instances .'categories' is missing"),
-        ("{0},{0}", "takes a folder|cannot be read"),
+        ("{0},{0}", "is a folder, not a file"),
     ],
 )
 def test_bad_locations_get_one_sentence(tmp_path: Path, location: str, sentence: str) -> None:

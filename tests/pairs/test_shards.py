@@ -145,12 +145,12 @@ def test_bad_samples_are_skipped_with_a_reason(tmp_path):
         "s/b": "no caption",
         "s/c": "empty",
         "s/d": "not UTF-8",
-        "s/e": "json cannot be read",
-        "s/f": "no object",
+        "s/e": "json is not valid JSON (Expecting",
+        "s/f": "json holds a list, not an object",
         "s/g": "empty list",
         "s/h": "not text",
         "s/i": "no caption",
-        "s/j": "json cannot be read",
+        "s/j": "json is not UTF-8 text",
         "s/ok (sample 12)": "earlier sample",
     }.items():
         assert words in reasons[name]

@@ -112,7 +112,7 @@ def test_bad_rows_are_skipped_with_a_reason(images):
             "'gone.png' does not exist",
             "earlier row",
             "4 fields",
-            "not exist",
+            "is a folder, not a file",
         ],
         strict=True,
     ):

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from modalens.pairs.text import plain_label, plain_text
+
 
 @runtime_checkable
 class ImageRef(Protocol):
@@ -31,13 +33,19 @@ class Pair:
     """One image with one text.
 
     ``label`` holds what else the source says about the pair (category, split, ...); it becomes columns of
-    the store's metadata.
+    the store's metadata. Whatever the source, texts become such that UTF-8 holds them and integers beyond 64 bits
+    become text (:mod:`modalens.pairs.text`).
     """
 
     id: str
     ref: ImageRef
     text: str
     label: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", plain_text(self.id))
+        object.__setattr__(self, "text", plain_text(self.text))
+        object.__setattr__(self, "label", plain_label(self.label))
 
     @property
     def image(self) -> Any:
@@ -51,6 +59,10 @@ class Skipped:
 
     id: str
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", plain_text(self.id))
+        object.__setattr__(self, "reason", plain_text(self.reason))
 
 
 class Pairs(ABC):

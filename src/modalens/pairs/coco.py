@@ -1,16 +1,24 @@
 """COCO's images with all their captions."""
 
-import json
+import logging
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modalens.errors import InputError
+from modalens.files import read_json
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import FileImage
-from modalens.pairs.text import UnusableError, clean_caption, escape_name
+from modalens.pairs.paths import find_item, require_folder
+from modalens.pairs.text import UnusableError, clean_caption, escape_name, spoken_name
+
+logger = logging.getLogger(__name__)
+
+# COCO's own instances of 2017 take 448 MB.
+_MAX_BYTES = 2**31
 
 
 class CocoPairs(Pairs):
@@ -19,7 +27,7 @@ class CocoPairs(Pairs):
     A pair's id is ``IMAGE#CAPTION``, the numbers that COCO gives them; captions of one image share its
     ``file_name`` as key. Labels: ``image_id`` and, where a file of instances is given, ``category``: that of
     the object with the largest area, crowds left out, the first listed where two are equal, empty where the
-    image has none.
+    image has none. An object without ``area`` has that of its box.
 
     Parameters
     ----------
@@ -38,23 +46,23 @@ class CocoPairs(Pairs):
     def __init__(self, location: str) -> None:
         self.name = f"coco:{location}"
         folder, captions, instances = _parts(location)
-        self.root = Path(folder).expanduser()
-        if not self.root.is_dir():
-            raise InputError(f"There is no folder of images '{folder}'; give one as in {self.example}.")
+        self.root = require_folder(folder, "folder of images", self.example)
         document = _read(captions)
         try:
             self._file_of = {image["id"]: str(image["file_name"]) for image in document["images"]}
             self._captions: dict[Any, list[tuple[Any, Any]]] = defaultdict(list)
-            numbers = set()
+            numbers: set[str] = set()
             for each in document["annotations"]:
                 self._captions[each["image_id"]].append((each["id"], each["caption"]))
-                numbers.add(each["id"])
-        except (KeyError, TypeError) as error:
+                numbers.add(str(each["id"]))
+        except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"The file '{captions}' holds no COCO captions ({_fault(error)}); give one such as "
                 "captions_val2017.json."
             ) from error
-        if len(self._file_of) < len(document["images"]) or len(numbers) < len(document["annotations"]):
+        if len({*map(str, self._file_of)}) < len(document["images"]) or len(numbers) < len(
+            document["annotations"]
+        ):
             raise InputError(f"The file '{captions}' gives two images or two captions one number; mend it.")
         self._info = document.get("info")
         self._category_of = None if instances is None else _largest_objects(instances)
@@ -101,13 +109,7 @@ class CocoPairs(Pairs):
         return card | ({"attribution": ", ".join(told)} if told else {})
 
     def _find(self, file: str) -> FileImage:
-        relative = PurePosixPath(file)
-        if relative.is_absolute() or ".." in relative.parts:
-            raise UnusableError(f"The image '{escape_name(file)}' is outside the folder of images.")
-        path = self.root / relative
-        if not path.is_file():
-            raise UnusableError(f"The image '{escape_name(file)}' does not exist.")
-        return FileImage(path, key=relative.as_posix())
+        return FileImage(find_item(self.root, file, "image"), key=escape_name(PurePosixPath(file).as_posix()))
 
 
 def _parts(location: str) -> tuple[str, str, str | None]:
@@ -134,47 +136,68 @@ class _Object:
     category: Any
     area: float
     crowd: bool
+    boxed: bool
+    """Whether the area is that of the box."""
 
 
 def _compact(values: dict[str, Any]) -> Any:
     """An object as soon as it is read, without its outline: the file holds gigabytes of these as Python's own."""
     if "category_id" not in values:
         return values
-    area = float(values.get("area", 0.0))
-    return _Object(values["image_id"], values["category_id"], area, bool(values.get("iscrowd")))
+    boxed = values.get("area") is None
+    return _Object(
+        values["image_id"], values["category_id"], _area(values, boxed), bool(values.get("iscrowd")), boxed
+    )
+
+
+def _area(values: dict[str, Any], boxed: bool) -> float:
+    if boxed and values.get("bbox") is None:
+        raise KeyError("area")
+    try:
+        sides = values["bbox"][2:4] if boxed else [values["area"], 1.0]
+        area = float(sides[0]) * float(sides[1])
+    except (ValueError, OverflowError, IndexError, KeyError) as error:
+        raise TypeError from error
+    if not math.isfinite(area):
+        raise TypeError
+    return area
 
 
 def _largest_objects(file: str) -> dict[Any, str]:
     """Category of the largest object of each image."""
     largest: dict[Any, _Object] = {}
+    boxed = 0
     try:
-        document = _read(file, object_hook=_compact)
+        document = _read(file, convert=_compact)
         names = {category["id"]: str(category["name"]) for category in document["categories"]}
         for each in document["annotations"]:
+            boxed += each.boxed and not each.crowd
             if not each.crowd and (each.image not in largest or each.area > largest[each.image].area):
                 largest[each.image] = each
-        return {image: names[each.category] for image, each in largest.items()}
+        categories = {image: names[each.category] for image, each in largest.items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"The file '{file}' holds no COCO instances ({_fault(error)}); give one such as "
             "instances_val2017.json."
         ) from error
+    if boxed:
+        logger.warning("%s: area is missing %d times; that of the box is taken", file, boxed)
+    return categories
 
 
-def _read(file: str, **options: Any) -> dict[str, Any]:
-    try:
-        with Path(file).expanduser().open(encoding="utf-8") as stream:
-            document = json.load(stream, **options)
-    except FileNotFoundError as error:
-        raise InputError(f"There is no annotation file '{file}'.") from error
-    except OSError as error:
-        raise InputError(f"The annotation file '{file}' cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"The annotation file '{file}' is not valid JSON ({error}).") from error
-    if not isinstance(document, dict):
-        raise InputError(f"The annotation file '{file}' holds no COCO annotations.")
+def _read(file: str, convert: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
+    document: dict[str, Any] = read_json(
+        Path(file).expanduser(),
+        f"The annotation file '{file}'",
+        dict,
+        advice="give a COCO annotation file",
+        limit=_MAX_BYTES,
+        convert=convert,
+    )
     return document
 
 
 def _fault(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else "its entries have another shape"
+    if not isinstance(error, KeyError):
+        return "its entries have another shape"
+    return f"{spoken_name(str(error))} is missing"

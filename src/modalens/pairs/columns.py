@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from modalens.errors import InputError
+from modalens.pairs.text import listed_names, spoken_name
 
 # In the order in which they are taken.
 _IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo")
@@ -76,14 +77,18 @@ def _choose(table: str, kinds: Mapping[str, str], named: str | None, role: str, 
             return by_name[name]
     if len(fitting) == 1:
         return fitting[0]
-    told = f"several could be: {', '.join(fitting)}" if fitting else f"its columns are: {', '.join(kinds)}"
+    told = (
+        f"several could be: {listed_names(fitting)}" if fitting else f"its columns are: {listed_names(kinds)}"
+    )
     raise InputError(f"No column of {table} is plainly the {role} ({told}); name it with {role}=COLUMN.")
 
 
 def _require(table: str, kinds: Mapping[str, str], column: str, role: str, allowed: Collection[str]) -> None:
     if column not in kinds:
-        raise InputError(f"{table} has no column '{column}'; its columns are: {', '.join(kinds)}.")
+        raise InputError(
+            f"{table} has no column '{spoken_name(column)}'; its columns are: {listed_names(kinds)}."
+        )
     if kinds[column] not in allowed:
         raise InputError(
-            f"The column '{column}' of {table} cannot be the {role}: it holds {kinds[column]} values."
+            f"The column '{spoken_name(column)}' of {table} cannot be the {role}: it holds {kinds[column]} values."
         )

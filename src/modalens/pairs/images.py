@@ -17,10 +17,6 @@ from modalens.pairs.decoder_warnings import no_decoder_warnings
 from modalens.pairs.picture_chunks import without_metadata
 from modalens.pairs.rgb import flatten_rgb
 
-IMAGE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff",
-    ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga",
-})  # fmt: skip
 MAX_PIXELS = 120_000_000
 """Pixels of the largest picture that is decoded: 1 GB while it is turned upright."""
 _MAX_REREAD = 2**28

@@ -1,14 +1,21 @@
 """Where shards lie, and what they are called."""
 
 import os
+import re
 from collections import Counter
 from glob import glob
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from modalens.errors import InputError
-from modalens.pairs.remote import is_url, match_urls, public_url, require_file
+from modalens.errors import InputError, ModalensError
+from modalens.pairs.paths import require_file
+from modalens.pairs.remote import is_url, match_urls, public_url, require_remote
 from modalens.pairs.text import escape_name
+
+_EXAMPLE = "wds:shards/{0000..0012}.tar"
+_MAX_SHARDS = 1_000_000
+_RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)(?:\.\.(-?\d+))?\}")
 
 
 def expand_shards(location: str) -> list[str]:
@@ -20,13 +27,13 @@ def expand_shards(location: str) -> list[str]:
         If the pattern is malformed, stands for nothing or twice for one shard, or a shard does not exist:
         any on this machine, the first or the last of a range of URLs.
     """
-    from webdataset.shardlists import expand_urls  # brings torch along, so only where it is used
-
     shards: list[str] = []
     try:
         # Part by part, to know the first and the last shard that a URL with braces stands for.
-        parts = [[place for place in expand_urls(part) if place] for part in location.split("::")]
-    except (ValueError, AssertionError) as error:
+        parts = [[place for place in _expand(part) if place] for part in location.split("::")]
+    except ModalensError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise InputError(f"The shards '{location}' cannot be expanded: {error}.") from error
     for places in parts:
         found = [_match(place) for place in places]
@@ -38,7 +45,7 @@ def expand_shards(location: str) -> list[str]:
         # is the mistake people make.
         for place in dict.fromkeys(places[:1] + places[-1:]):
             if is_url(place) and "*" not in place:
-                require_file(place)
+                require_remote(place)
     if not shards:
         raise InputError("No shards are given; give some as in wds:shards/{0000..0012}.tar.")
     if repeated := [shard for shard, times in Counter(shards).items() if times > 1]:
@@ -46,11 +53,37 @@ def expand_shards(location: str) -> list[str]:
     return shards
 
 
+def _expand(pattern: str) -> list[str]:
+    """What a pattern with braces, and with variables as WebDataset knows them, stands for."""
+    from braceexpand import braceexpand
+
+    def value(match: re.Match[str]) -> str:
+        name = f"WDS_{match[1]}"
+        if name not in os.environ:
+            raise InputError(f"The shards '{pattern}' cannot be expanded: there is no variable {name}.")
+        return os.environ[name]
+
+    pattern = re.sub(r"\$\{(\w+)\}", value, pattern)
+    # Each range is laid out before the first name is made, so its length is looked at beforehand.
+    for first, last, step in _RANGE.findall(pattern):
+        if abs(int(last) - int(first)) // max(abs(int(step or 1)), 1) >= _MAX_SHARDS:
+            raise _too_many(pattern)
+    places = list(islice(braceexpand(pattern), _MAX_SHARDS + 1))
+    if len(places) > _MAX_SHARDS:
+        raise _too_many(pattern)
+    return places
+
+
+def _too_many(pattern: str) -> InputError:
+    return InputError(f"The shards '{pattern}' are more than {_MAX_SHARDS:,}; give a shorter range.")
+
+
 def _match(place: str) -> list[str]:
     if is_url(place):
         return match_urls(place)
     path = str(Path(place).expanduser())
-    return [path] if Path(path).is_file() else sorted(glob(path))  # noqa: PTH207 (patterns may be absolute)
+    found = [path] if os.path.lexists(path) else sorted(glob(path))  # noqa: PTH207 (patterns may be absolute)
+    return [str(require_file(each, "shard", _EXAMPLE)) for each in found]
 
 
 def name_shards(shards: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Files behind any URL that fsspec knows, read in spite of short failures."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,18 +23,23 @@ DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
 _HOPELESS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, NotImplementedError)
 _PASSING_STATUS = (408, 425, 429)
 _MISSING_STATUS = (404, 410)
+# A protocol, or several that fsspec puts one on another (simplecache::s3://).
+_PROTOCOL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.:-]*://")
 _PIECE = 2**20
 _T = TypeVar("_T")
 
 
 def is_url(location: str) -> bool:
     """Whether a location is a URL and no path on this machine."""
-    return "://" in location
+    return _PROTOCOL.match(location) is not None
 
 
 def public_url(url: str) -> str:
     """A URL without user name, password and query, which may hold secrets."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets around what is no address
+        return url.partition("?")[0].rpartition("@")[2]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -52,7 +58,7 @@ def match_urls(pattern: str) -> list[str]:
     return sorted(system.unstrip_protocol(name) for name in found)
 
 
-def require_file(url: str) -> None:
+def require_remote(url: str) -> None:
     """Make sure that a file is there, without reading it.
 
     Raises

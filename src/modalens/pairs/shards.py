@@ -1,31 +1,34 @@
 """Images and captions in WebDataset tar shards, on this machine's disk or behind a URL."""
 
-import json
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from modalens.errors import InputError, ModalensError
+from modalens.errors import InputError
+from modalens.files import NotPlainError, parse_json
+from modalens.pairs.archives import ArchiveError, Member, read_members
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import BytesImage
 from modalens.pairs.locations import expand_shards, name_shards
 from modalens.pairs.remote import RemoteFile, is_url, public_url
-from modalens.pairs.text import UnusableError, clean_caption, decode_caption, escape_name
+from modalens.pairs.suffixes import image_suffixes
+from modalens.pairs.text import UnusableError, clean_caption, decode_caption, escape_name, spoken_name
 
-Sample = dict[str, Any]  # suffix -> bytes, and WebDataset's own "__key__" and "__url__"
-
-_IMAGE_PARTS = ("jpg", "jpeg", "png", "webp")
 _CAPTION_FIELDS = ("caption", "text")
-_T = TypeVar("_T", bound=tarfile.TarInfo)
+# What a sample's json may take in bytes, a sample's parts together, and a sample in fields that become columns.
+_MAX_JSON_BYTES = 2**24
+_MAX_SAMPLE_BYTES = 2**29
+_MAX_FIELDS = 1000
 
 
 class WebDatasetPairs(Pairs):
     """The samples of WebDataset shards, streamed in the order in which they lie there.
 
     A sample is the run of files that share a name up to the first dot. Its image is the part ``jpg``,
-    ``jpeg``, ``png`` or ``webp``; its caption the part ``txt``, else the field ``caption`` or ``text`` of
+    ``jpeg``, ``png``, ``webp`` or another suffix of an image that Pillow reads (AVIF, BMP, GIF, JPEG 2000,
+    TIFF, ...); its caption the part ``txt``, else the field ``caption`` or ``text`` of
     the part ``json``, where a list holds several captions of the one image. The other plain fields of the
     ``json`` become labels. No other part is ever decoded, least of all a pickled one.
 
@@ -66,8 +69,9 @@ class WebDatasetPairs(Pairs):
         """Walk over the shards' samples, holding one sample at a time."""
         for shard, shard_name in zip(self.shards, self._shard_names, strict=True):
             seen: set[str] = set()
-            for number, sample in enumerate(_samples(shard, self._count_retry), start=1):
-                for item in _pairs(f"{shard_name}/{escape_name(sample['__key__'])}", sample):
+            suffixes = [suffix[1:] for suffix in image_suffixes()]
+            for number, sample in enumerate(_samples(shard, suffixes, self._count_retry), start=1):
+                for item in _pairs(f"{shard_name}/{escape_name(sample.key)}", sample, suffixes):
                     if item.id in seen:
                         reason = "The shard has an earlier sample of the same key."
                         yield Skipped(f"{item.id} (sample {number})", reason)
@@ -83,77 +87,106 @@ class WebDatasetPairs(Pairs):
         self.retries += 1
 
 
-def _samples(shard: str, on_retry: Callable[[], None]) -> Iterator[Sample]:
-    """Samples of one shard, their parts undecoded."""
-    from webdataset.tariterators import group_by_keys
+@dataclass
+class Sample:
+    """Files of a shard that share a name up to the first dot.
 
-    try:
-        yield from group_by_keys(_files(shard, on_retry))
-    except ValueError as error:
-        if isinstance(error, ModalensError):
-            raise
-        raise InputError(
-            f"The shard '{_spoken(shard)}' has two files of one name ({error.args[0]})."
-        ) from error
-
-
-def _files(shard: str, on_retry: Callable[[], None]) -> Iterator[Sample]:
-    """Files of one shard in order.
-
-    The webdataset library's own reader takes a shard that was cut short, or damaged between two files,
-    for one that ends there. This one insists on the end mark that every whole archive has.
+    Attributes
+    ----------
+    key
+        The shared name, with its folder.
+    parts
+        What follows the first dot, in lower case, to what the file holds; None where it is not read.
+    unread
+        Why parts that are wanted are not read, one sentence each.
     """
-    place = "at its start"
+
+    key: str
+    parts: dict[str, bytes | None] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, part: str, member: Member) -> None:
+        """Take a file in, or the reason why it is not read."""
+        data, why = member.data, member.unread
+        self.size += len(data or b"")
+        if self.size > _MAX_SAMPLE_BYTES:
+            data, why = None, f"makes the sample larger than {_MAX_SAMPLE_BYTES:,} bytes"
+        self.parts[part] = data
+        if why:
+            self.unread.append(f"The file '{spoken_name(member.name)}' {why}.")
+
+
+def _samples(shard: str, suffixes: Sequence[str], on_retry: Callable[[], None]) -> Iterator[Sample]:
+    """Samples of one shard in order, their parts undecoded."""
+    spoken = spoken_name(public_url(shard) if is_url(shard) else shard)
+    wanted = {*suffixes, "txt", "json"}
+    sample: Sample | None = None
     try:
-        with (
-            _open(shard, on_retry) as stream,
-            tarfile.open(fileobj=stream, mode="r|*", tarinfo=_StrictTarInfo) as archive,
-        ):
-            while (member := archive.next()) is not None:
-                archive.members.clear()  # type: ignore[attr-defined]  # else it grows with the shard
-                place = f"in the file '{escape_name(member.name)}' at byte {member.offset}"
-                part = archive.extractfile(member) if member.isreg() else None
-                if part is not None and not member.name.startswith("__"):
-                    yield {"fname": member.name, "data": part.read(), "__url__": shard}
-                place = f"after the file '{escape_name(member.name)}' at byte {archive.offset}"
-    except (tarfile.TarError, OSError, EOFError) as error:
+        with _open(shard, on_retry) as stream:
+            for member in read_members(stream, lambda name: _key_and_part(name)[1] in wanted):
+                key, part = _key_and_part(member.name)
+                if not part:
+                    continue
+                if sample is None or sample.key != key:
+                    if sample is not None:
+                        yield sample
+                    sample = Sample(key)
+                if part in sample.parts:
+                    raise InputError(
+                        f"The shard '{spoken}' has two files of one name ({spoken_name(member.name)})."
+                    )
+                sample.add(part, member)
+    except ArchiveError as error:
         raise InputError(
-            f"The shard '{_spoken(shard)}' is damaged or cut short {place} ({error}); write or download it again."
+            f"The shard '{spoken}' {_one_line(str(error))}; write or download it again."
         ) from error
+    if sample is not None:
+        yield sample
+
+
+def _key_and_part(name: str) -> tuple[str, str]:
+    """The sample that a file belongs to and its part there, by WebDataset's rule; empty for a file of none."""
+    folder, slash, file = name.rpartition("/")
+    stem, _, part = file.partition(".")
+    if not stem or name.startswith("__"):
+        return "", ""
+    return f"{folder}{slash}{stem}", part.lower()
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in escape_name(text))
 
 
 def _open(shard: str, on_retry: Callable[[], None]) -> AbstractContextManager[Any]:
-    return RemoteFile(shard, on_retry) if is_url(shard) else Path(shard).open("rb")
-
-
-def _spoken(shard: str) -> str:
-    return public_url(shard) if is_url(shard) else shard
-
-
-class _StrictTarInfo(tarfile.TarInfo):
-    """A file's header that must be whole; only the end mark may end the archive."""
-
-    @classmethod
-    def fromtarfile(cls: type[_T], archive: tarfile.TarFile) -> _T:
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from error
-
-
-def _pairs(name: str, sample: Sample) -> Iterator[Pair | Skipped]:
+    if is_url(shard):
+        return RemoteFile(shard, on_retry)
     try:
-        part = next((part for part in _IMAGE_PARTS if part in sample), None)
-        if part is None:
-            raise UnusableError(f"The sample has no image ({', '.join(_IMAGE_PARTS)}).")
+        return Path(shard).open("rb")
+    except OSError as error:
+        raise InputError(f"The shard '{spoken_name(shard)}' cannot be read ({error.strerror}).") from error
+
+
+def _pairs(name: str, sample: Sample, suffixes: Sequence[str]) -> Iterator[Pair | Skipped]:
+    part = next((suffix for suffix in suffixes if suffix in sample.parts), None)
+    data = sample.parts.get(part or "")
+    if part is None and (dotted := _dotted(sample, suffixes)):
+        yield from (Skipped(f"{name}.{stem}", reason) for stem, reason in dotted.items())
+        return
+    try:
+        if sample.unread:
+            raise UnusableError(sample.unread[0])
+        if data is None:
+            found = ", ".join(spoken_name(each) for each in list(sample.parts)[:10])
+            raise UnusableError(
+                f"The sample has no image: its parts are {found}, and images are {', '.join(suffixes)}."
+            )
         label = _fields(sample)
         captions = _captions(sample, label)
     except UnusableError as error:
         yield Skipped(name, str(error))
         return
-    image = BytesImage(key=f"{name}.{part}", data=sample[part])
+    image = BytesImage(key=f"{name}.{part}", data=data)
     label = {field: value for field, value in label.items() if isinstance(value, str | int | float)}
     for index, caption in enumerate(captions):
         identity = f"{name}#{index}" if len(captions) > 1 else name
@@ -163,21 +196,40 @@ def _pairs(name: str, sample: Sample) -> Iterator[Pair | Skipped]:
             yield Skipped(identity, str(error))
 
 
+def _dotted(sample: Sample, suffixes: Sequence[str]) -> dict[str, str]:
+    """Of a sample without image, the parts that hide one behind a further dot, each with a reason."""
+    stems = {}
+    for part in sample.parts:
+        stem, dot, suffix = part.rpartition(".")
+        if dot and suffix in suffixes:
+            stems[escape_name(stem)] = (
+                f"The file '{spoken_name(f'{sample.key}.{part}')}' is the part '{spoken_name(part)}' of the sample "
+                f"'{spoken_name(sample.key)}', since names of samples end at their first dot; write it without further "
+                "dots."
+            )
+    return stems
+
+
 def _fields(sample: Sample) -> dict[str, Any]:
+    data = sample.parts.get("json") or b"{}"
+    if len(data) > _MAX_JSON_BYTES:
+        raise UnusableError(f"The sample's json is too large: {len(data):,} bytes.")
     try:
-        fields = json.loads(sample.get("json", b"{}"))
-    except ValueError as error:
-        raise UnusableError("The sample's json cannot be read.") from error
-    if not isinstance(fields, dict):
-        raise UnusableError("The sample's json is no object with named fields.")
+        fields: dict[str, Any] = parse_json(data, dict)
+    except NotPlainError as error:
+        raise UnusableError(f"The sample's json {error}.") from error
+    if len(fields) > _MAX_FIELDS:
+        raise UnusableError(
+            f"The sample's json has {len(fields):,} fields; at most {_MAX_FIELDS:,} become labels."
+        )
     return fields
 
 
 def _captions(sample: Sample, fields: dict[str, Any]) -> list[Any]:
     """Take the captions of a sample, leaving in ``fields`` what else is known of it."""
     found = [fields.pop(name) for name in _CAPTION_FIELDS if name in fields]
-    if "txt" in sample:
-        return [decode_caption(sample["txt"])]
+    if (text := sample.parts.get("txt")) is not None:
+        return [decode_caption(text)]
     if not found:
         raise UnusableError("The sample has no caption: no txt, and no caption or text in a json.")
     captions = found[0] if isinstance(found[0], list) else found[:1]

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from itertools import islice, zip_longest
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from modalens.errors import InputError
 from modalens.pairs.audio import SoundFile
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import FileImage
-from modalens.pairs.text import UnusableError, clean_caption
+from modalens.pairs.paths import find_item, require_file
+from modalens.pairs.remote import is_url, public_url
+from modalens.pairs.text import UnusableError, clean_caption, escape_name, listed_names, spoken_name
+
+# Longest field that is read, in characters; a caption has its own limit.
+_MAX_FIELD = 2**26
 
 # Column of files to the modality it holds, and to what decodes one.
 _KINDS: dict[str, tuple[str, type[FileImage] | type[SoundFile]]] = {
@@ -51,9 +56,7 @@ class CsvPairs(Pairs):
 
     def __init__(self, location: str) -> None:
         self.name = f"csv:{location}"
-        self.path = Path(location).expanduser()
-        if not location or not self.path.is_file():
-            raise InputError(f"There is no file '{location}'; give one as in {self.example}.")
+        self.path = require_file(location, "file", self.example)
         self.columns = next((cells for _, cells in self._lines()), [])
         listed = [name for name in _KINDS if name in self.columns]
         missing = [
@@ -62,7 +65,7 @@ class CsvPairs(Pairs):
         if missing:
             raise InputError(
                 f"The file '{location}' has no column {' and no column '.join(missing)}; "
-                f"its columns are: {', '.join(self.columns) or 'none'}."
+                f"its columns are: {listed_names(self.columns)}."
             )
         if len(listed) > 1:
             raise InputError(
@@ -73,7 +76,9 @@ class CsvPairs(Pairs):
         kind, self._file = _KINDS[self.column]
         self.modalities = (kind, "text")
         if len(set(self.columns)) < len(self.columns):
-            raise InputError(f"The file '{location}' has two columns of one name: {self.columns}.")
+            raise InputError(
+                f"The file '{location}' has two columns of one name: {listed_names(self.columns)}."
+            )
 
     def scan(self) -> Iterator[Pair | Skipped]:
         """Walk over the rows."""
@@ -106,20 +111,30 @@ class CsvPairs(Pairs):
         file, caption = label.pop(self.column).strip(), label.pop("caption")
         if not file:
             raise UnusableError(f"The row names no {self.column}.")
+        if is_url(file):
+            raise UnusableError(
+                f"The {self.column} '{spoken_name(public_url(file))}' is a URL, and a table lists files; download it "
+                "and name the file."
+            )
         text = clean_caption(caption)
         if self._survey.has_ids:
             identity = label.pop("id").strip()
         else:
             digest = blake2b(text.encode(), digest_size=4).hexdigest()
-            identity = f"{PurePath(file).as_posix()}#{digest}"
+            identity = f"{escape_name(PurePath(file).as_posix())}#{digest}"
         return Pair(id=identity, ref=self._find(PurePath(file)), text=text, label=label)
 
     def _find(self, file: PurePath) -> FileImage | SoundFile:
+        missing = None
+        # A table may list files anywhere; those of the folder beside it may go by their bare names.
         for relative in (file, f"{self.column}s" / file):
-            path = self.path.parent / relative
-            if path.is_file():
-                return self._file(path, key=relative.as_posix())
-        raise UnusableError(f"The {self.column} '{file}' does not exist.")
+            try:
+                path = find_item(self.path.parent, relative, self.column, anywhere=True)
+            except UnusableError as error:
+                missing = missing or error
+            else:
+                return self._file(path, key=escape_name(relative.as_posix()))
+        raise missing or UnusableError(f"The row names no {self.column}.")
 
     @cached_property
     def _survey(self) -> "_Survey":
@@ -141,6 +156,7 @@ class CsvPairs(Pairs):
         """Cells of every line that is not blank, the header included, with the line's number."""
         delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
         line = 0
+        csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD))
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as stream:
                 # Strict, because the lenient reader takes a lost quote for the start of one huge cell.
