@@ -114,7 +114,10 @@ def _tar_bytes(kind: int) -> bytes:
 
 
 def _tar(name: str, kind: int, pack: Callable[[bytes], bytes] = bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(pack(_tar_bytes(kind))) and None
+    def make(folder: Path) -> None:
+        (folder / name).write_bytes(pack(_tar_bytes(kind)))
+
+    return make
 
 
 def _change_header(data: bytes, random: Random) -> bytes:
