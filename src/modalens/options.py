@@ -5,6 +5,8 @@ line and recipes all read them from there, so a default cannot differ between th
 """
 
 import dataclasses
+import math
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +20,11 @@ from modalens.errors import InputError
 DEFAULT_ESTIMATOR = "mean_ratio"
 DEFAULT_RULE = "twofold"
 
+# Numbers are handed to libraries that count in 64 bits.
+WIDEST = 2**63
 _KEY = "modalens"
+_SHORTLY = reprlib.Repr()
+_SHORTLY.maxstring = _SHORTLY.maxother = 200
 Choices = Sequence[str] | Callable[[], Sequence[str]]
 
 
@@ -126,6 +132,11 @@ def is_required(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
+def shortly(value: Any) -> str:
+    """A value as it is written in Python, cut where it is long, for a sentence that refuses it."""
+    return _SHORTLY.repr(value)
+
+
 def checked(name: str, value: Any, hint: Any, about: About) -> Any:
     """The value as its type has it (a whole number for an int, a tuple for a list), if it fits.
 
@@ -141,7 +152,7 @@ def checked(name: str, value: Any, hint: Any, about: About) -> Any:
     if typing.get_origin(kind) is tuple:
         (item, *_) = typing.get_args(kind)
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise InputError(f"{name} is {value!r}; it must be a list.")
+            raise InputError(f"{name} is {shortly(value)}; it must be a list.")
         return tuple(_checked_one(name, each, item, about) for each in value)
     return _checked_one(name, value, kind, about)
 
@@ -150,6 +161,8 @@ def _checked_one(name: str, value: Any, kind: Any, about: About) -> Any:
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
         value = value.item()  # a number of an array counts as the number it is
+    if isinstance(value, int) and not -WIDEST <= value < WIDEST:
+        raise InputError(f"{name} is a number of more than 64 bits; give a smaller one.")
     fits = isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value, fits = float(value), True
@@ -158,17 +171,35 @@ def _checked_one(name: str, value: Any, kind: Any, about: About) -> Any:
     elif kind is str and isinstance(value, Path):
         value, fits = str(value), True
     if not fits:
-        raise InputError(f"{name} is {value!r}; it must be {words.get(kind, kind)}.")
+        raise InputError(f"{name} is {shortly(value)}; it must be {words.get(kind, kind)}.")
+    if isinstance(value, str | Path):
+        _check_text(name, str(value))
     names = about.names()
     if names is not None and value not in names:
-        raise InputError(f"There is no {name.replace('_', ' ')} {value!r}; choose one of {', '.join(names)}.")
+        raise InputError(f"There is no {name.replace('_', ' ')} {shortly(value)}; choose one of {', '.join(names)}.")
     if isinstance(value, int | float) and not isinstance(value, bool):
         within = (
             (about.least is None or value >= about.least)
             and (about.most is None or value <= about.most)
             and (about.over is None or value > about.over)
             and (about.under is None or value < about.under)
-        )  # NaN is in no range
-        if not within or value != value:
-            raise InputError(f"{name} is {value}; it must be {about.range() or 'a number'}.")
+        )
+        if not within or not math.isfinite(value):
+            raise InputError(f"{name} is {value}; it must be {about.range() or 'a finite number'}.")
     return value
+
+
+def _check_text(name: str, value: str) -> None:
+    """Refuse text that no file, model or column can be named with."""
+    if not value:
+        raise InputError(f"{name} is empty; give a value or leave it out.")
+    if "\0" in value or not value.isascii() and not _in_unicode(value):
+        raise InputError(f"{name} is {shortly(value)}; it must be text without NUL, in valid Unicode.")
+
+
+def _in_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, or bytes of a command line that are not UTF-8
+        return False
+    return True

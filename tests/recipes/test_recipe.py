@@ -158,7 +158,7 @@ def test_what_is_wrong_is_told_before_anything_runs(tmp_path: Path, changes: dic
         ),
         (
             {"sae": {**SMALL["steps"]["sae"], "pairs_of": "b"}},
-            "The step sae: pairs_of is 'b'; no step makes it",
+            "The step sae: pairs_of is 'b'; no step before it embeds that",
         ),
         (
             {"again": {"do": "score", "run": "a", "rule": "best"}},

@@ -23,11 +23,13 @@ def agreement(
     --json prints each table as a list of rows.
     """
     from modalens.cli.output import frame_table, print_json
+    from modalens.store.lock import alone_in
     from modalens.studies.rater_agreement.study import agreement as measure
 
     result = measure(files, key)
     if out is not None:
-        result.save(out)
+        with alone_in(out):
+            result.save(out)
     if json:
         print_json({name: frame.to_dict("records") for name, frame in result.tables.items()})
         return

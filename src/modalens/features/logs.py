@@ -14,7 +14,9 @@ from modalens.features.distributed import average_
 from modalens.store.atomic import whole_file
 
 LOG_NAME = "log.jsonl"
-TRACKERS = ("tensorboard", "wandb")
+# Module and name of each.
+_PACKAGES = {"tensorboard": ("torch.utils.tensorboard", "TensorBoard"), "wandb": ("wandb", "Weights & Biases")}
+TRACKERS = tuple(_PACKAGES)
 
 # One evaluation of one learner.
 Entry = dict[str, Any]
@@ -127,19 +129,30 @@ def open_trackers(names: Sequence[str], folder: Path | None, run: Mapping[str, A
     """
     trackers: list[Tracker] = []
     for name in names:
-        if name not in TRACKERS:
-            raise ModalensError(f"There is no tracker {name!r}; there are {' and '.join(TRACKERS)}.")
         if folder is None:
             raise ModalensError(f"The tracker {name} needs a folder to write to; say with out which one.")
+        check_trackers([name])
         trackers.append(_TensorBoard(folder) if name == "tensorboard" else _WeightsAndBiases(folder, run))
     return trackers
 
 
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers that there are none of, or whose package is missing.
+
+    Raises
+    ------
+    ModalensError
+        If so.
+    """
+    for name in names:
+        if name not in TRACKERS:
+            raise ModalensError(f"There is no tracker {name!r}; there are {' and '.join(TRACKERS)}.")
+        _package(name)
+
+
 class _TensorBoard:
     def __init__(self, folder: Path) -> None:
-        self._writer = _package("torch.utils.tensorboard", "TensorBoard").SummaryWriter(
-            str(folder / "tensorboard")
-        )
+        self._writer = _package("tensorboard").SummaryWriter(str(folder / "tensorboard"))
 
     def record(self, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
@@ -151,7 +164,7 @@ class _TensorBoard:
 
 class _WeightsAndBiases:
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
-        wandb = _package("wandb", "Weights & Biases")
+        wandb = _package("wandb")
         self._run = wandb.init(project="modalens", name=folder.name, dir=str(folder), config=dict(run))
 
     def record(self, values: Mapping[str, float], step: int) -> None:
@@ -161,9 +174,10 @@ class _WeightsAndBiases:
         self._run.finish()
 
 
-def _package(module: str, name: str) -> ModuleType:
+def _package(tracker: str) -> ModuleType:
     from importlib import import_module
 
+    module, name = _PACKAGES[tracker]
     try:
         return import_module(module)
     except ImportError as error:

@@ -3,8 +3,10 @@
 import math
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from modalens.errors import ModalensError
 # On a GPU, reading a loss stops the flow of work, so many are read at a time.
 _READ_EVERY = {"cpu": 1}
 _READ_EVERY_ELSEWHERE = 50
+# Seconds in which a second Ctrl-C is taken for the first one.
+_PATIENCE = 2.0
 
 
 def settled(counts: Sequence[tuple[int, int]], patience: int, tolerance: float) -> bool:
@@ -81,15 +85,50 @@ class LossWatch:
         self._unread.clear()
 
 
+class Termination:
+    """Whether the process was asked to stop, and how."""
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+        self._heard = 0.0
+
+    def hear(self, number: int, frame: object = None) -> None:
+        """Take a signal; Ctrl-C again, seconds after the first, interrupts at once.
+
+        Not sooner: torchrun hands on the one that the terminal has already sent.
+        """
+        del frame
+        if self._signal is None:
+            self._signal, self._heard = number, time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._heard > _PATIENCE:
+            raise KeyboardInterrupt
+
+    def is_set(self) -> bool:
+        """Whether a signal came."""
+        return self._signal is not None
+
+    @property
+    def name(self) -> str:
+        """The signal as people call it; of another process of the same training where none came here."""
+        return {signal.SIGINT: "Ctrl-C", None: "another process"}.get(self._signal, "SIGTERM")
+
+    def end(self) -> NoReturn:
+        """End the process as the signal would have."""
+        if self._signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + signal.SIGTERM)
+
+
 @contextmanager
-def termination() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets inside the block, so that training can save itself first."""
-    stopped = threading.Event()
+def termination() -> Iterator[Termination]:
+    """Hear SIGTERM and SIGINT (Ctrl-C) inside the block, so that training can save itself first."""
+    stopped = Termination()
     if threading.current_thread() is not threading.main_thread():  # Python lets only this one listen
         yield stopped
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    before = {number: signal.signal(number, stopped.hear) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stopped
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,7 +1,6 @@
 """Train feature learners on the pairs of a store, one or several on one pass."""
 
 import logging
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -78,7 +77,8 @@ def train(
     out
         Folder for ``log.jsonl``, checkpoints and, at the end, the models (in the folder itself if there is
         one configuration, else in ``model-0``, ``model-1``, ...). A run that was stopped goes on from its last
-        checkpoint and ends with the same bits. SIGTERM makes a checkpoint and ends the process with code 143.
+        checkpoint and ends with the same bits. SIGTERM and Ctrl-C make a checkpoint and end the process: with code
+        143, and as a ``KeyboardInterrupt`` (code 130 on the command line).
         Of a finished run the last checkpoint stays and at most
         :data:`~modalens.features.checkpoints.KEPT_CHECKPOINTS` before it, evenly spaced.
     trackers
@@ -182,8 +182,12 @@ class _Training:
                 stop, done = distributed.any_process(stopped.is_set(), self._settled())
                 if stop:
                     self._checkpoint()
-                    logger.info("Stopped by SIGTERM after %d steps", self.step)
-                    raise SystemExit(128 + signal.SIGTERM)
+                    if self.first:
+                        kept = "nothing is kept, as no folder was named"
+                        if self.folder is not None:
+                            kept = f"a checkpoint is in {self.folder}; run the same again to go on from it"
+                        logger.warning("Stopped by %s after %d steps; %s", stopped.name, self.step, kept)
+                    stopped.end()
                 if done:
                     logger.info("Active features have settled after %d steps", self.step)
                     break

@@ -1,66 +1,101 @@
 """What can be known of a recipe's steps before the first one runs, so that nobody learns of it after hours."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any
 
+from modalens.engine.engines import open_engine
 from modalens.errors import InputError
+from modalens.features.logs import check_trackers
 from modalens.options import Config
 from modalens.pairs import load_pairs
-from modalens.pairs.modality import OWN
+from modalens.recipes.recipe import Step
+from modalens.runs.choice import all_of, one_of
 from modalens.runs.interpretation import InterpretConfig
+from modalens.runs.interpreting import check_judges
+from modalens.runs.layout import RunFolder
 from modalens.studies.registry import find_study
+from modalens.towers.abilities import Abilities
+from modalens.towers.compute import pick_device
 from modalens.towers.registry import abilities_of
-from modalens.towers.samples import check_sample_embedder
-
-Model: TypeAlias = tuple[str, str | None]
 
 # Settings that name another run of the recipe.
 _RUNS = ("pairs_of", "declip", "removal")
 
 
-def check_step(do: str, settings: Mapping[str, Any], runs: Collection[str], model: Model | None) -> None:
-    """Refuse a step that is bound to fail.
+class Foreseen:
+    """What the steps so far will have made when they are done.
 
     Parameters
     ----------
-    do
-        One of :data:`modalens.recipes.steps.STEPS`.
-    settings
-        All its settings, defaults included.
-    runs
-        Runs that the recipe makes.
-    model
-        Name and revision of the model that embeds the step's run; None where no step does.
-
-    Raises
-    ------
-    ModalensError
-        If its data, its model or a package is not there, its model cannot do what the step asks of it, or it names
-        a run that no step makes.
+    out
+        Folder of the runs; what is there already counts too.
     """
-    for name in _RUNS:
-        if settings.get(name) is not None and settings[name] not in runs:
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._models: dict[str, tuple[str, str | None]] = {}
+        self._learned: dict[str, list[str]] = {}
+
+    def take(self, step: Step) -> None:
+        """Count a step among those that are done."""
+        settings = step.all_settings()
+        if step.do == "embed":
+            self._models[step.run] = (settings["vlm"], settings["revision"])
+        elif step.do == "train":
+            self._learned.setdefault(step.run, []).append(settings["name"])
+
+    def check(self, step: Step) -> None:
+        """Refuse a step that is bound to fail after those before it.
+
+        Raises
+        ------
+        ModalensError
+            If its data, its model, a device or a package is not there, its model cannot do what the step asks of it,
+            or it works on a run, or on features, that no step before it makes.
+        """
+        settings = step.all_settings()
+        if step.do != "embed":
+            self._check_run(step.run)
+        for name in _RUNS:
+            if settings.get(name) is not None:
+                self._check_run(settings[name], f"{name} is {settings[name]!r}")
+        if "device" in settings:
+            pick_device(settings["device"])
+        if step.do == "embed":
+            load_pairs(settings["pairs"])
+            abilities_of(settings["vlm"], settings["revision"])
+            open_engine(settings["engine"], settings["workers"], settings["address"])
+        elif step.do == "train":
+            check_trackers(settings["tracker"])
+            if settings["shuffle_pairs"] and settings["split"] is not None:
+                raise InputError("shuffle_pairs deals out all texts; leave out split.")
+        elif step.do == "interpret":
+            all_of(settings["features"], self._features(step.run))
+            if (encoder := self._encoder(step.run)) is not None:
+                check_judges(_config(InterpretConfig, settings), encoder.modalities)
+        elif step.do == "study":
+            study = find_study(settings["study"])
+            choose = one_of if study.one_representation else all_of
+            choose(settings["features"], self._features(step.run))
+            study.refuse_early(_config(study.config, settings), self._encoder(step.run))
+
+    def _check_run(self, run: str, said: str | None = None) -> None:
+        if run not in self._models and not RunFolder(self._out / run).embeddings.is_dir():
             raise InputError(
-                f"{name} is {settings[name]!r}; no step makes it, the runs are {', '.join(runs)}."
+                f"{said or f'The run is {run!r}'}; no step before it embeds that, those that are embedded are "
+                f"{', '.join(self._models) or 'none'}."
             )
-    if do == "embed":
-        load_pairs(settings["pairs"])
-        abilities_of(settings["vlm"], settings["revision"])
-    elif do == "interpret" and model is not None:
-        _check_judges(settings, abilities_of(*model).modalities)
-    elif do == "study":
-        study = find_study(settings["study"])
-        config = _config(study.config, settings)
-        study.refuse_early(config, None if model is None else abilities_of(*model))
 
+    def _features(self, run: str) -> list[str]:
+        """Names of the features of a run, those of earlier recipes too."""
+        found = [each.name for each in RunFolder(self._out / run).all_learned()]
+        return sorted({*found, *self._learned.get(run, [])})
 
-def _check_judges(settings: Mapping[str, Any], modalities: tuple[str, str]) -> None:
-    config = _config(InterpretConfig, settings).judges(modalities)
-    judges = (config.image_embedder, config.text_embedder)
-    for name, modality in zip(judges, modalities, strict=True):
-        if name is not None and name != OWN:
-            check_sample_embedder(name, modality)
+    def _encoder(self, run: str) -> Abilities | None:
+        """What the model of a run can do; None for embeddings that no step makes."""
+        return abilities_of(*self._models[run]) if run in self._models else None
 
 
 def _config(kind: type[Config], settings: Mapping[str, Any]) -> Config:

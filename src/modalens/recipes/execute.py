@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from modalens.errors import ModalensError
-from modalens.features.config import FeatureConfig
-from modalens.recipes.checks import Model, check_step
+from modalens.recipes.checks import Foreseen
 from modalens.recipes.recipe import Recipe, Step
 from modalens.recipes.stand_ins import with_stand_ins
 from modalens.recipes.steps import STEPS
 from modalens.runs.layout import RunFolder
-from modalens.runs.learning import LearnConfig
 from modalens.store.documents import read_document, write_document
 from modalens.store.lock import alone_in
 from modalens.version import __version__
@@ -82,20 +80,17 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
 def _keyed(recipe: Recipe, out: Path) -> list[tuple[Step, str]]:
     """Every step with its key; those that are still to be done are checked."""
     keys: dict[str, str] = {}
-    models: dict[str, Model] = {}
+    foreseen = Foreseen(out)
     keyed = []
-    runs = list(dict.fromkeys(step.run for step in recipe.steps))
     for unfilled in recipe.steps:
         step = _with_stand_ins(unfilled, out) if recipe.smoke else unfilled
         key = keys[step.name] = step.key(keys)
         keyed.append((step, key))
-        settings = step.all_settings()
-        if step.do == "embed":
-            models[step.run] = (settings["vlm"], settings["revision"])
         before = _record(out, step)
-        if before.get("key") != key or not before.get("done"):
-            with _named(step):
-                check_step(step.do, settings, runs, models.get(step.run))
+        with _named(step):
+            if before.get("key") != key or not before.get("done"):
+                foreseen.check(step)
+            foreseen.take(step)
     return keyed
 
 
@@ -113,7 +108,7 @@ def _set_aside(step: Step, run: RunFolder, out: Path, key: str) -> None:
     if step.do == "embed":
         made = run.folder
     elif step.do == "train":
-        made = run.learned(_features_name(step)).folder
+        made = run.learned(step.settings["name"]).folder
     else:
         return
     if not made.exists():
@@ -126,14 +121,6 @@ def _set_aside(step: Step, run: RunFolder, out: Path, key: str) -> None:
     aside.parent.mkdir(parents=True, exist_ok=True)
     made.rename(aside)
     logger.warning("The step %s has changed; what it made before is now in %s", step.name, aside)
-
-
-def _features_name(step: Step) -> str:
-    """What the features that a step trains are called."""
-    _, shape, _, how = step.configs()
-    assert isinstance(shape, FeatureConfig)
-    assert isinstance(how, LearnConfig)
-    return how.name or shape.label
 
 
 def _record(out: Path, step: Step) -> dict[str, Any]:

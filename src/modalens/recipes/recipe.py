@@ -5,15 +5,15 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from modalens.errors import InputError
-from modalens.options import Options
+from modalens.options import Options, shortly
 from modalens.recipes.stand_ins import notes_on
 from modalens.recipes.steps import STEPS, configs_of
+from modalens.recipes.yaml_file import read_yaml
 from modalens.store.fingerprints import fingerprint
 
 _PARTS = ("name", "about", "needs", "inputs", "steps", "smoke")
@@ -115,35 +115,33 @@ def load_recipe(path: str | Path, *, smoke: bool = False, inputs: Mapping[str, s
     if not path.suffix and not path.exists():
         shipped = (folder / f"{path}.yaml" for folder in _SHIPPED)
         path = next((each for each in shipped if each.is_file()), path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"The recipe {path} cannot be read: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"The recipe {path} is no YAML: {' '.join(str(error).split())}.") from error
+    document = read_yaml(path, f"The recipe {path}")
     parts = _mapping(document, f"The recipe {path}")
     _known(parts, _PARTS, f"The recipe {path}")
-    light = _mapping(parts.get("smoke") or {}, "smoke") if smoke else {}
+    light = _part(parts, "smoke") if smoke else {}
     _known(light, ("inputs", "settings"), "smoke")
     if smoke and not light:
         raise InputError(f"The recipe {path} has no smoke part; run it without --smoke.")
-    known = {name: str(value) for name, value in _mapping(parts.get("inputs") or {}, "inputs").items()}
-    given = {name: str(value) for name, value in _mapping(light.get("inputs") or {}, "smoke").items()}
+    known, given = _texts(_part(parts, "inputs")), _texts(_part(light, "inputs"))
     given |= dict(inputs or {})
     _known(given, tuple(known), f"The inputs of {path}")
-    lighter = _mapping(light.get("settings") or {}, "smoke")
+    lighter = _part(light, "settings")
     steps: list[Step] = []
-    for name, words in _mapping(parts.get("steps") or {}, "steps").items():
+    for name, words in _part(parts, "steps").items():
         steps.append(_step(str(name), words, known | given, lighter, steps))
     if not steps:
         raise InputError(f"The recipe {path} has no steps; name at least one.")
+    _check_features(steps)
     _known(lighter, (*STEPS, *(each.name for each in steps)), "The settings of smoke")
-    needs = _mapping(parts.get("needs") or {}, "needs")
+    needs = _part(parts, "needs")
     _known(needs, tuple(_NEEDS), "needs")
+    for name, value in needs.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < inf:
+            raise InputError(f"{name} of needs is {shortly(value)}; it must be a number, at least 0.")
+    told = _texts({name: parts[name] for name in ("name", "about") if parts.get(name) is not None})
     return Recipe(
-        str(parts.get("name", path.stem)), str(parts.get("about", "")).strip(), needs, known | given,
-        tuple(steps), smoke,
-    )  # fmt: skip
+        told.get("name", path.stem), told.get("about", "").strip(), needs, known | given, tuple(steps), smoke
+    )
 
 
 def _step(
@@ -158,25 +156,44 @@ def _step(
         raise InputError(f"{where} needs a name of small letters, digits and hyphens.")
     given = dict(_mapping(words, where))
     do, run = given.pop("do", None), given.pop("run", None)
-    if do not in STEPS:
-        raise InputError(f"{where} does {do!r}; it must do one of {', '.join(STEPS)}.")
+    if not isinstance(do, str) or do not in STEPS:
+        raise InputError(f"{where} does {shortly(do)}; it must do one of {', '.join(STEPS)}.")
     if not isinstance(run, str) or not _RUN.fullmatch(run):
-        raise InputError(f"{where} must name its run, in small letters, digits and hyphens, not {run!r}.")
+        raise InputError(
+            f"{where} must name its run, in small letters, digits and hyphens, not {shortly(run)}."
+        )
     after = given.pop("after", [])
     names = [each.name for each in before]
     if not isinstance(after, list) or any(each not in names for each in after):
         raise InputError(
-            f"{where} comes after {after!r}; list steps that stand before it: {', '.join(names)}."
+            f"{where} comes after {shortly(after)}; list steps that stand before it: {', '.join(names)}."
         )
-    for light in (lighter.get(do), lighter.get(name)):
-        given |= _mapping(light or {}, "smoke")
-    settings = {key: _filled(value, inputs, where) for key, value in given.items()}
-    configs_of(str(do), settings, where)
-    return Step(name, str(do), run, tuple(after), settings)
+    for kind in (do, name):
+        given |= _part(lighter, kind)
+    settings = {str(key): _filled(value, inputs, where) for key, value in given.items()}
+    if do == "train":  # so that two steps of a recipe never train into one folder
+        settings.setdefault("name", name)
+    configs_of(do, settings, where)
+    return Step(name, do, run, tuple(after), settings)
+
+
+def _check_features(steps: Sequence[Step]) -> None:
+    """Refuse two steps that train features of one name on one run: the second would take the first's place."""
+    trained: dict[tuple[str, str], str] = {}
+    for step in steps:
+        if step.do == "train":
+            other = trained.setdefault((step.run, step.settings["name"]), step.name)
+            if other != step.name:
+                raise InputError(
+                    f"The steps {other} and {step.name} both train features {step.settings['name']} on the run "
+                    f"{step.run}; give them different names."
+                )
 
 
 def _filled(value: Any, inputs: Mapping[str, str], where: str) -> Any:
     """A setting with the inputs it names."""
+    if isinstance(value, list):
+        return [_filled(each, inputs, where) for each in value]
     if not isinstance(value, str):
         return value
 
@@ -188,9 +205,23 @@ def _filled(value: Any, inputs: Mapping[str, str], where: str) -> Any:
     return _INPUT.sub(put, value)
 
 
+def _part(parts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """One part of a recipe; empty where it is not given."""
+    found = parts.get(name)
+    return {} if found is None else _mapping(found, name)
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values that must be text; a number counts as it is written."""
+    for name, value in values.items():
+        if not isinstance(value, str | int | float):
+            raise InputError(f"{name} is {shortly(value)}; it must be text.")
+    return {name: str(value) for name, value in values.items()}
+
+
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"{what} must be names with values, not {value!r}.")
+        raise InputError(f"{what} must be names with values, not {shortly(value)}.")
     return value
 
 

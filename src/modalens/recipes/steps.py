@@ -128,7 +128,8 @@ def train_features(
             raise InputError("shuffle_pairs deals out all texts; leave out split.")
         data = shuffled_pairs(pairs)
     config = dataclasses.replace(shape, d=int(store.image.shape[1]))
-    where = run.learned(how.name or config.label)
+    assert how.name is not None  # the step's own where none is given
+    where = run.learned(how.name)
     train_on(config, data, training, where.folder, split=how.split, trackers=how.tracker)
     measure_learned(where, store, score_into(run.scores, store).config)
 

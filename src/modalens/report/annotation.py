@@ -18,7 +18,8 @@ from modalens.report.media import data_url, is_sound
 from modalens.report.naming import Naming, capitalised
 from modalens.report.palette import css_variables
 from modalens.store.atomic import write_text
-from modalens.store.documents import write_document
+from modalens.store.documents import read_document, write_document
+from modalens.store.lock import alone_in
 from modalens.studies.rater_agreement.answers import ANSWERS_KIND, BOTH, KEY_KIND, NEITHER, SCHEMA_VERSION
 from modalens.version import __version__
 
@@ -83,7 +84,8 @@ def write_annotation(
     samples
         Picture or sound, and text, of each sample.
     out
-        Folder of ``annotate.html`` and ``key.json``.
+        Folder of ``annotate.html`` and ``key.json``. Another page there, which raters may have, is moved to
+        ``replaced/PAGE/`` with its key.
     features
         How many features to show.
     top
@@ -99,7 +101,8 @@ def write_annotation(
     Raises
     ------
     ModalensError
-        If there is no feature or no sample to show, a number is under 1, or the folder cannot be written to.
+        If there is no feature or no sample to show, a number is under 1, the folder cannot be written to, or another
+        process writes to it.
     """
     for name, value in (("features", features), ("top", top)):
         if value < 1:
@@ -132,29 +135,50 @@ def write_annotation(
     first_name, second_name = gallery.modalities
     plays = any(is_sound(preview) for preview, _ in samples.values() if preview)
     out = Path(out)
+    known = {
+        "modalens": __version__,
+        "page": page_id,
+        "representation": gallery.name,
+        "rule": gallery.rule,
+        "choices": [first_name, second_name, BOTH, NEITHER],
+        "answer_of_class": {first_name: first_name, second_name: second_name, _CROSS: BOTH},
+        "seed": seed,
+        "items": key,
+    }
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        html = _render(gallery, {"page": page_id, **shown}, plays)
-        write_text(out / PAGE_NAME, html)
-        write_document(
-            out / KEY_NAME,
-            KEY_KIND,
-            SCHEMA_VERSION,
-            {
-                "modalens": __version__,
-                "page": page_id,
-                "representation": gallery.name,
-                "rule": gallery.rule,
-                "choices": [first_name, second_name, BOTH, NEITHER],
-                "answer_of_class": {first_name: first_name, second_name: second_name, _CROSS: BOTH},
-                "seed": seed,
-                "items": key,
-            },
-        )
+        with alone_in(out, "writing a page to"):
+            _set_aside(out, known)
+            # The key first: a page that is there, and may be sent, has its key.
+            write_document(out / KEY_NAME, KEY_KIND, SCHEMA_VERSION, known)
+            write_text(out / PAGE_NAME, _render(gallery, {"page": page_id, **shown}, plays))
     except OSError as error:
         raise ModalensError(f"The page cannot be written to {out}: {error.strerror or error}.") from error
     logger.info("annotation page written to %s", out / PAGE_NAME)
     return out / PAGE_NAME
+
+
+def _set_aside(out: Path, known: Mapping[str, Any]) -> None:
+    """Move another page and its key to ``replaced/PAGE/``: raters may have the page, whose key is nowhere else."""
+    key = out / KEY_NAME
+    if not key.exists():
+        return
+    try:
+        before = read_document(key, KEY_KIND, SCHEMA_VERSION)
+    except ModalensError:  # damaged, or somebody else's file: kept all the same
+        before = {}
+    if all(before.get(name) == value for name, value in known.items() if name != "modalens"):
+        return
+    called = str(before.get("page"))
+    called = called if called.isalnum() else "unknown"
+    aside, number = out / "replaced" / called, 1
+    while (aside / KEY_NAME).exists():
+        number += 1
+        aside = aside.with_name(f"{called}-{number}")
+    aside.mkdir(parents=True, exist_ok=True)
+    for path in (out / PAGE_NAME, key):  # the key last: what was begun and stopped is done again
+        if path.exists():
+            path.rename(aside / path.name)
+    logger.warning("The page that was in %s is another one; it and its key are now in %s", out, aside)
 
 
 def _chosen(cards: Sequence[FeatureCard], count: int, seed: int) -> list[FeatureCard]:

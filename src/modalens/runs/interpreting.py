@@ -35,7 +35,7 @@ from modalens.runs.scoring import score_into
 from modalens.statistics.groups import repeated_rows
 from modalens.store import PairStore
 from modalens.store.kept import kept_or_made, read_inputs
-from modalens.towers.samples import load_sample_embedder
+from modalens.towers.samples import check_sample_embedder, load_sample_embedder
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +74,21 @@ def collect_samples(
         embeddings[side] = found[distinct[side]]
     ids = {side: store.ids[rows[distinct[side]]] for side in SIDES}
     return SampleSets(rows, distinct, embeddings, ids, cards)
+
+
+def check_judges(config: InterpretConfig, modalities: tuple[str, str]) -> None:
+    """Refuse models that say how alike samples are, if they are bound to fail, before anything is embedded.
+
+    Raises
+    ------
+    ModalensError
+        If a package that one needs is missing, or there is no such model.
+    """
+    config = config.judges(modalities)
+    judges = (config.image_embedder, config.text_embedder)
+    for name, modality in zip(judges, modalities, strict=True):
+        if name is not None and name != OWN and not name.startswith(LABELS):
+            check_sample_embedder(name, modality)
 
 
 def _no_training() -> pd.DataFrame:
@@ -217,6 +232,7 @@ def interpret_run(
         If the run is damaged or has no such features, a model cannot be loaded or the images are no longer there.
     """
     config = config or InterpretConfig()
+    check_judges(config, run.store().modalities)
     parent = run if baseline_of is None else baseline_of
     scoring = None if baseline_of is None else score_into(parent.scores, parent.store()).config
     own = representations(run, scoring)

@@ -80,6 +80,23 @@ class LearnConfig(Options):
     name: str | None = option(None, "Name of the features (default: made of their settings).")
     tracker: tuple[str, ...] = option((), "Where the log goes too; may be repeated.", choices=TRACKERS)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is not None:
+            check_name(self.name)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name of features that is no name of a folder, or means something else in a run.
+
+    Raises
+    ------
+    InputError
+        If it is one.
+    """
+    if Path(name).name != name or name in (RAW, REPLACED, ".."):
+        raise InputError(f"{name!r} cannot name features; give a plain name other than {RAW} and {REPLACED}.")
+
 
 def train_on(
     config: FeatureConfig,
@@ -168,8 +185,7 @@ def folder_for(
     InputError
         If the name is no name of a folder, or means something else in a run.
     """
-    if Path(name).name != name or name in (RAW, REPLACED, ".."):
-        raise InputError(f"{name!r} cannot name features; give a plain name other than {RAW} and {REPLACED}.")
+    check_name(name)
     folder = run.learned(name).folder
     kept = features_kept(folder, data, [config], training, split, kind_of(config).command)
     before, now = kept.recorded_inputs(), stable(kept.all_inputs())

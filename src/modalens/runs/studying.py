@@ -63,6 +63,7 @@ def run_study(
     """
     study = find_study(name)
     config = study.config() if config is None else config
+    study.refuse_early(config)
     called = study.folder(config)
     known = representations(run)
     own = _chosen(study, known, features)

@@ -79,6 +79,7 @@ def _check_early(config: AdversarialOnRun, encoder: Abilities | None) -> None:
     from modalens.studies.adversarial_images.cases import read_image
     from modalens.studies.adversarial_images.judges import judge_named
     from modalens.studies.adversarial_images.servers import server_named
+    from modalens.studies.adversarial_images.text_images import write_text
     from modalens.studies.adversarial_images.victims import is_server
     from modalens.towers.differentiable import DIFFERENTIABLE
 
@@ -91,6 +92,8 @@ def _check_early(config: AdversarialOnRun, encoder: Abilities | None) -> None:
         judge.require(request)
     if config.base_image is not None:
         read_image(config.base_image)
+    if config.font is not None:
+        write_text("A", font=config.font)
 
 
 STUDY = Study(

@@ -137,7 +137,12 @@ def _inputs(subject: Subject, config: TextToImageOnRun) -> Mapping[str, Any]:
 
 
 def _check_early(config: TextToImageOnRun, encoder: Abilities | None) -> None:
+    from modalens.studies.text_to_image_control.references import read_references
+    from modalens.towers.samples import check_sample_embedder
+
     del encoder
+    check_sample_embedder(config.judge, "image")
+    read_references(config.reference)
     if config.generator != SELF:
         from modalens.studies.text_to_image_control.loading import require_diffusers
 
