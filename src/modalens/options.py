@@ -176,7 +176,9 @@ def _checked_one(name: str, value: Any, kind: Any, about: About) -> Any:
         _check_text(name, str(value))
     names = about.names()
     if names is not None and value not in names:
-        raise InputError(f"There is no {name.replace('_', ' ')} {shortly(value)}; choose one of {', '.join(names)}.")
+        raise InputError(
+            f"There is no {name.replace('_', ' ')} {shortly(value)}; choose one of {', '.join(names)}."
+        )
     if isinstance(value, int | float) and not isinstance(value, bool):
         within = (
             (about.least is None or value >= about.least)
@@ -193,7 +195,7 @@ def _check_text(name: str, value: str) -> None:
     """Refuse text that no file, model or column can be named with."""
     if not value:
         raise InputError(f"{name} is empty; give a value or leave it out.")
-    if "\0" in value or not value.isascii() and not _in_unicode(value):
+    if "\0" in value or (not value.isascii() and not _in_unicode(value)):
         raise InputError(f"{name} is {shortly(value)}; it must be text without NUL, in valid Unicode.")
 
 

@@ -85,3 +85,11 @@ def embed_and_wait(pid: Path, model, config, strict, shard):
         pid.write_text(str(os.getpid()))
         time.sleep(60)
     return embed_shard(FakeVLM(), config, strict, shard)
+
+
+def say_and_wait(folder: Path, number: int) -> int:
+    """Tell which process this is, and work on for a minute."""
+    (folder / f"{number}.partial").write_text(str(os.getpid()))
+    (folder / f"{number}.partial").rename(folder / f"{number}.pid")
+    time.sleep(60)
+    return number

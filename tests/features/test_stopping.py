@@ -58,7 +58,7 @@ def test_a_signal_is_only_heard_inside():
     with termination() as stopped:
         assert not stopped.is_set()
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stopped.wait(5)
+        assert stopped.is_set()
     assert signal.getsignal(signal.SIGTERM) is before
     heard = []
 
@@ -70,3 +70,17 @@ def test_a_signal_is_only_heard_inside():
     thread.start()
     thread.join()
     assert heard == [False]
+
+
+def test_ctrl_c_again_seconds_later_interrupts_at_once(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("modalens.features.stopping.time.monotonic", lambda: now[0])
+    with termination() as stopped:
+        os.kill(os.getpid(), signal.SIGINT)
+        now[0] = 1.0
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stopped.is_set()
+        assert stopped.name == "Ctrl-C"
+        now[0] = 3.0
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)

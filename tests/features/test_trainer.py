@@ -87,6 +87,30 @@ def test_a_termination_signal_saves_first(pairs, tmp_path, monkeypatch):
     assert_same(train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path), whole)
 
 
+def test_ctrl_c_saves_first_and_says_so(pairs, tmp_path, monkeypatch, caplog):
+    whole = train(CONFIGS, tuple(pairs), TRAIN)
+    step = trainer._Training._step
+
+    def interrupted(self, *batch):
+        if self.step == 13:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)  # torchrun hands on what the terminal has sent
+        step(self, *batch)
+
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer._Training, "_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            train(CONFIGS, tuple(pairs), TRAIN)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert (tmp_path / "checkpoint-000000014.safetensors").exists()
+    assert f"Stopped by Ctrl-C after 14 steps; a checkpoint is in {tmp_path}" in caplog.text
+    assert "nothing is kept, as no folder was named" in caplog.text
+    assert_same(train(CONFIGS, tuple(pairs), TRAIN, out=tmp_path), whole)
+
+
 def test_a_stopped_run_keeps_the_same_few_checkpoints(pairs, tmp_path, monkeypatch):
     config = dataclasses.replace(TRAIN, checkpoint_every=2)
     train(CONFIGS, tuple(pairs), config, out=tmp_path / "whole")

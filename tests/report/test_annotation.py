@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -203,3 +204,45 @@ def test_what_cannot_be_asked(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ModalensError, match="cannot be written"):
         write_annotation(gallery(), SAMPLES, tmp_path / "file")
+
+
+def test_the_key_of_another_page_is_set_aside(tmp_path, caplog):
+    """Raters may have that page, and nobody could say what they answered."""
+    sent = write_annotation(gallery(), SAMPLES, tmp_path, seed=0)
+    kept = {path.name: path.read_bytes() for path in (sent, sent.with_name("key.json"))}
+    write_annotation(gallery(), SAMPLES, tmp_path, seed=0)
+    assert not (tmp_path / "replaced").exists()
+    write_annotation(gallery(), SAMPLES, tmp_path, seed=1)
+    (aside,) = (tmp_path / "replaced").iterdir()
+    assert aside.name == json.loads(kept["key.json"])["page"] in caplog.text
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == kept
+    assert data_of(sent)["page"] == key_of(sent)["page"] != aside.name
+    # The same page of features that are in other classes now.
+    turned = [replace(card, label=LABELS[(LABELS.index(card.label) + 1) % 3]) for card in cards()]
+    write_annotation(gallery(turned), SAMPLES, tmp_path, seed=1)
+    (tmp_path / "key.json").write_text("somebody's own")
+    write_annotation(gallery(), SAMPLES, tmp_path, seed=1)
+    assert len(list((tmp_path / "replaced").iterdir())) == 3
+    assert (tmp_path / "replaced/unknown/key.json").read_text() == "somebody's own"
+
+
+def test_two_runs_at_once_never_mix_a_page_with_the_key_of_the_other(tmp_path, monkeypatch):
+    from modalens.report import annotation
+
+    write, refused = annotation.write_text, []
+
+    def another_meanwhile(path, text):
+        thread = Thread(target=attempt)
+        thread.start()
+        thread.join()
+        write(path, text)
+
+    def attempt():
+        with pytest.raises(ModalensError, match="Another process is writing a page to"):
+            write_annotation(gallery(), SAMPLES, tmp_path, seed=2)
+        refused.append(True)
+
+    monkeypatch.setattr(annotation, "write_text", another_meanwhile)
+    page = write_annotation(gallery(), SAMPLES, tmp_path, seed=1)
+    assert refused
+    assert data_of(page)["page"] == key_of(page)["page"]

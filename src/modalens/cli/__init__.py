@@ -1,24 +1,44 @@
 """The command line: parse, call the public face, print."""
 
+import errno
 import os
 import sys
+from typing import Any, NoReturn
+
+from typer import Abort, BadParameter
 
 from modalens.errors import ModalensError, is_out_of_memory, out_of_memory_sentence
+
+# Typer names no more of the exceptions of click, and has a copy of click since 0.20.
+_UsageError: Any = BadParameter.__bases__[0]
+_ClickException: Any = _UsageError.__bases__[0]
+_STOPPED = 130
 
 
 def main() -> None:
     """Run the command line; bad input ends with one sentence on stderr and exit code 2."""
-    from modalens.cli.app import app
-
     try:
-        app()
+        from modalens.cli.app import app
+
+        _refuse_empty(sys.argv[1:])
+        code = app(prog_name="modalens", standalone_mode=False)
     except ModalensError as error:
         _end(str(error), 2)
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # what is shown is the help
+            sys.exit(2)
+        _end(_of_usage(error), 2)
+    except _ClickException as error:
+        _end(error.format_message(), 2)
     except OSError as error:
+        if error.errno == errno.EPIPE:  # nobody reads on, as in `modalens ... | head`
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (Python flushes it at its end)
+            sys.exit(1)
         where = f" ({error.filename})" if error.filename else ""
         _end(f"{error.strerror or error}{where}.", 2)
-    except KeyboardInterrupt:
-        _end("Stopped; what was finished is kept, run the same command again to go on.", 130)
+    except (KeyboardInterrupt, Abort):
+        code = _STOPPED
     except Exception as error:
         if os.environ.get("MODALENS_DEBUG"):
             raise
@@ -26,8 +46,28 @@ def main() -> None:
             _end(out_of_memory_sentence(error), 2)
         kind = type(error).__name__
         _end(f"This is a bug in modalens: {kind}: {error}. Set MODALENS_DEBUG=1 to see where.", 1)
+    if code == _STOPPED:  # what typer makes of Ctrl-C
+        _end("Stopped; what was finished is kept, run the same command again to go on.", _STOPPED)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _end(sentence: str, code: int) -> None:
+def _end(sentence: str, code: int) -> NoReturn:
     print(f"modalens: {sentence}", file=sys.stderr)
     sys.exit(code)
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """An empty word names nothing; as a path it would be the folder one is in."""
+    for before, word in zip(["", *words], words, strict=False):
+        if not word or (word.startswith("--") and word.endswith("=") and word.count("=") == 1):
+            option = word.rstrip("=") or (before if before.startswith("-") else "")
+            raise ModalensError(
+                f"{option or 'An argument'} is empty; give a value{' or leave it out' if option else ''}."
+            )
+
+
+def _of_usage(error: Any) -> str:
+    """What click says of a command line, as one sentence with the command whose help tells more."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    command = "modalens" if error.ctx is None else error.ctx.command_path
+    return f"{said}; see {command} --help."

@@ -15,7 +15,10 @@ from modalens.store.atomic import whole_file
 
 LOG_NAME = "log.jsonl"
 # Module and name of each.
-_PACKAGES = {"tensorboard": ("torch.utils.tensorboard", "TensorBoard"), "wandb": ("wandb", "Weights & Biases")}
+_PACKAGES = {
+    "tensorboard": ("torch.utils.tensorboard", "TensorBoard"),
+    "wandb": ("wandb", "Weights & Biases"),
+}
 TRACKERS = tuple(_PACKAGES)
 
 # One evaluation of one learner.

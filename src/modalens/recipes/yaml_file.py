@@ -42,12 +42,15 @@ def read_yaml(path: Path, what: str) -> Any:
         or holds anything else, with the line.
     """
     try:
-        if not path.is_file():
-            raise InputError(f"{what} cannot be read: {'it is no file' if path.exists() else 'no such file'}.")
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        there, is_file = path.exists(), path.is_file()
+        content = b""
+        if is_file:
+            with path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise InputError(f"{what} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    if not is_file:
+        raise InputError(f"{what} cannot be read: {'it is no file' if there else 'no such file'}.")
     if len(content) > _MOST_BYTES:
         raise InputError(f"{what} is over {_MOST_BYTES // 1024} KiB; give a smaller file.")
     try:
@@ -148,7 +151,9 @@ def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
 
 
 # As YAML 1.2 has them: YAML 1.1 takes 1e-3 for text, 010 for 8 and 1:30 for 90.
-_Loader.add_implicit_resolver(_INT, re.compile(r"^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    _INT, re.compile(r"^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")
+)
 _Loader.add_implicit_resolver(
     _FLOAT,
     re.compile(

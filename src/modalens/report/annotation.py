@@ -168,7 +168,7 @@ def _set_aside(out: Path, known: Mapping[str, Any]) -> None:
         before = {}
     if all(before.get(name) == value for name, value in known.items() if name != "modalens"):
         return
-    called = str(before.get("page"))
+    called = str(before.get("page", "unknown"))
     called = called if called.isalnum() else "unknown"
     aside, number = out / "replaced" / called, 1
     while (aside / KEY_NAME).exists():
