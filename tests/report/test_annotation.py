@@ -18,6 +18,7 @@ from PIL import Image
 from modalens.errors import ModalensError
 from modalens.report.annotation import write_annotation
 from modalens.report.cards import FeatureCard, Gallery
+from modalens.store.atomic import write_text
 
 LABELS = ("image", "cross", "text")
 EVIL = "</script><script>alert(1)</script><!-- \u2028 \u202e & \" ' \ud800"
@@ -202,7 +203,7 @@ def test_what_cannot_be_asked(tmp_path):
     with pytest.raises(ModalensError, match="top is -1"):
         write_annotation(gallery(), SAMPLES, tmp_path, top=-1)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ModalensError, match="cannot be written"):
+    with pytest.raises(ModalensError, match="is a file; name a folder to write to"):
         write_annotation(gallery(), SAMPLES, tmp_path / "file")
 
 
@@ -227,22 +228,20 @@ def test_the_key_of_another_page_is_set_aside(tmp_path, caplog):
 
 
 def test_two_runs_at_once_never_mix_a_page_with_the_key_of_the_other(tmp_path, monkeypatch):
-    from modalens.report import annotation
-
-    write, refused = annotation.write_text, []
+    refused = []
 
     def another_meanwhile(path, text):
         thread = Thread(target=attempt)
         thread.start()
         thread.join()
-        write(path, text)
+        write_text(path, text)
 
     def attempt():
         with pytest.raises(ModalensError, match="Another process is writing a page to"):
             write_annotation(gallery(), SAMPLES, tmp_path, seed=2)
         refused.append(True)
 
-    monkeypatch.setattr(annotation, "write_text", another_meanwhile)
+    monkeypatch.setattr("modalens.report.annotation.write_text", another_meanwhile)
     page = write_annotation(gallery(), SAMPLES, tmp_path, seed=1)
     assert refused
     assert data_of(page)["page"] == key_of(page)["page"]

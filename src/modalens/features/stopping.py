@@ -110,7 +110,9 @@ class Termination:
     @property
     def name(self) -> str:
         """The signal as people call it; of another process of the same training where none came here."""
-        return {signal.SIGINT: "Ctrl-C", None: "another process"}.get(self._signal, "SIGTERM")
+        if self._signal is None:
+            return "another process"
+        return "Ctrl-C" if self._signal == signal.SIGINT else "SIGTERM"
 
     def end(self) -> NoReturn:
         """End the process as the signal would have."""

@@ -95,11 +95,11 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
         """Compose a node, not too deep; an alias inside what it names is refused."""
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _problem(f"it is nested more than {_DEEPEST} deep", event.start_mark)
-        node = super().compose_node(parent, index)
+        node: yaml.Node = super().compose_node(parent, index)  # type: ignore[assignment]
         self._depth -= 1
         if isinstance(event, yaml.AliasEvent) and node not in self._values:
             raise _problem(f"the alias {event.anchor} stands inside what it names", event.start_mark)
@@ -111,7 +111,7 @@ class _Loader(yaml.SafeLoader):
             raise _problem(f"the tag {node.tag} is not taken", node.start_mark)
         return node
 
-    def compose_mapping_node(self, anchor: str) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Compose names with values, each name once."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         names: set[str] = set()
@@ -141,7 +141,7 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _problem(said: str, mark: yaml.Mark) -> yaml.YAMLError:
+def _problem(said: str, mark: Any) -> yaml.YAMLError:
     return yaml.MarkedYAMLError(problem=said, problem_mark=mark)
 
 
