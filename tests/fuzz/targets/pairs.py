@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from modalens.errors import ModalensError
@@ -161,6 +162,24 @@ def _inside(
     return change
 
 
+def _parquet(folder: Path) -> None:
+    image = pa.array([{"bytes": _png(n), "path": f"{n}.png"} for n in range(4)])
+    columns = {
+        "image": image, "caption": pa.array(["a", "b", None, "d"]), "n": pa.array([1, 2, 3, 2**64 - 1], pa.uint64()),
+        "odd": pa.array([[1], None, [], [2, 3]]), "d": pa.array([1, 2, 3, 4], pa.duration("s")),
+    }  # fmt: skip
+    table = pa.table(columns)
+    pq.write_table(table, folder / "train.parquet", row_group_size=2)
+
+
+def _arrow(folder: Path) -> None:
+    _parquet(folder)
+    table = pq.read_table(folder / "train.parquet")
+    (folder / "train.parquet").unlink()
+    with pa.ipc.new_file(str(folder / "train.arrow"), table.schema) as file:
+        file.write_table(table, max_chunksize=2)
+
+
 TARGETS = {
     "csv": Target(_csv, _read("csv:{0}/t.csv"), "*.csv"),
     "folder": Target(_folder, _read("folder:{0}")),
@@ -177,4 +196,6 @@ TARGETS = {
         _read("wds:{0}/s.tar"),
         mutators=[_inside(bz2.compress, bz2.decompress)],
     ),
+    "parquet": Target(_parquet, _read("hf:{0}/train.parquet:train")),
+    "arrow": Target(_arrow, _read("hf:{0}/train.arrow")),
 }
