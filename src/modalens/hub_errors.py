@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from modalens.errors import InputError
+from modalens.redaction import redacted
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def hub_sentences(
             refused = response.status_code in (401, 403)
             token = "a token that may write" if writing else "a token that may read it"
             advice = f"log in with hf auth login and {token}" if refused else "try again later"
-            said = str(error).partition("\n")[0]
+            said = redacted(str(error).partition("\n")[0])
             raise InputError(f"The Hugging Face hub refused {name} ({said}); {advice}.") from error
         if writing:
             raise InputError(
@@ -64,5 +65,6 @@ def hub_sentences(
             ) from error
         raise InputError(
             f"There is no folder {name} here and the {what} {name} could not be fetched from the Hugging Face hub "
-            f"({type(error).__name__}); without network, name a local folder with it, which works offline."
+            f"({type(error).__name__}); without network, name a local folder with it, which works offline, or a "
+            "packaged model: demo as model, minilm and efficientnet-lite0 as embedders."
         ) from error

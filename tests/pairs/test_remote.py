@@ -10,7 +10,8 @@ from PIL import Image
 
 from modalens.errors import MissingPackageError, ModalensError
 from modalens.pairs import Pair, load_pairs, remote
-from modalens.pairs.remote import RemoteFile, RemoteImage, public_url
+from modalens.pairs.remote import RemoteFile, RemoteImage
+from modalens.redaction import public_url
 from modalens.runs import embed
 from modalens.store import EmbeddingStore
 from tests.fakes import FakeVLM

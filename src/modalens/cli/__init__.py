@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from typer import Abort, BadParameter
 
 from modalens.errors import ModalensError, is_out_of_memory, out_of_memory_sentence
+from modalens.redaction import redacted
 
 # Typer names no more of the exceptions of click, and has a copy of click since 0.20.
 _UsageError: Any = BadParameter.__bases__[0]
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def _end(sentence: str, code: int) -> NoReturn:
-    print(f"modalens: {sentence}", file=sys.stderr)
+    print(f"modalens: {redacted(sentence)}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -15,7 +15,7 @@ from modalens.pairs.base import ImageRef, Pair, Pairs, Skipped
 from modalens.pairs.columns import choose_columns
 from modalens.pairs.images import BytesImage, FileImage
 from modalens.pairs.paths import find_item
-from modalens.pairs.remote import RemoteImage, is_url, public_url
+from modalens.pairs.remote import RemoteImage, is_url
 from modalens.pairs.text import (
     UnusableError,
     clean_caption,
@@ -24,6 +24,7 @@ from modalens.pairs.text import (
     plain_text,
     spoken_name,
 )
+from modalens.redaction import public_url
 
 _COLUMNS = ("image", "text", "id")
 _SETTINGS = (*_COLUMNS, "config", "revision")

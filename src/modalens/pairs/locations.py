@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from modalens.errors import InputError, ModalensError
 from modalens.pairs.paths import require_file
-from modalens.pairs.remote import is_url, match_urls, public_url, require_remote
+from modalens.pairs.remote import is_url, match_urls, require_remote
 from modalens.pairs.text import escape_name
+from modalens.redaction import public_url
 
 _EXAMPLE = "wds:shards/{0000..0012}.tar"
 _MAX_SHARDS = 1_000_000

@@ -14,6 +14,7 @@ from PIL import Image
 
 from modalens.errors import InputError, MissingPackageError, ModalensError
 from modalens.pairs.images import decode_rgb
+from modalens.redaction import public_url, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +33,6 @@ _T = TypeVar("_T")
 def is_url(location: str) -> bool:
     """Whether a location is a URL and no path on this machine."""
     return _PROTOCOL.match(location) is not None
-
-
-def public_url(url: str) -> str:
-    """A URL without user name, password and query, which may hold secrets."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets around what is no address
-        return url.partition("?")[0].rpartition("@")[2]
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def match_urls(pattern: str) -> list[str]:
@@ -239,5 +231,5 @@ def _status(error: BaseException) -> int:
 
 
 def _reason(error: BaseException, url: str) -> str:
-    text = " ".join(str(error).split()).rstrip(".").replace(url, public_url(url))
+    text = redacted(" ".join(str(error).split()).rstrip(".").replace(url, public_url(url)))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -12,9 +12,10 @@ from modalens.pairs.archives import ArchiveError, Member, read_members
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import BytesImage
 from modalens.pairs.locations import expand_shards, name_shards
-from modalens.pairs.remote import RemoteFile, is_url, public_url
+from modalens.pairs.remote import RemoteFile, is_url
 from modalens.pairs.suffixes import image_suffixes
 from modalens.pairs.text import UnusableError, clean_caption, decode_caption, escape_name, spoken_name
+from modalens.redaction import public_url
 
 _CAPTION_FIELDS = ("caption", "text")
 # What a sample's json may take in bytes, a sample's parts together, and a sample in fields that become columns.

@@ -7,6 +7,7 @@ from typing import Any
 
 from modalens.errors import InputError
 from modalens.pairs.base import Pairs
+from modalens.redaction import has_credentials, redacted
 
 SOURCES: Mapping[str, str] = {
     "openmoji": "modalens.demo.openmoji:OpenMoji",
@@ -51,7 +52,13 @@ def load_pairs(source: str, **options: Any) -> Pairs:
         inspect.signature(kind).bind(location, **options)
     except TypeError as error:
         raise InputError(f"The source {prefix} cannot be opened with these options: {error}.") from error
+    if has_credentials(location):
+        raise InputError(
+            f"The source {redacted(source)} has a password in its address, which would be kept with what is made of "
+            "it; put it into fsspec's settings (~/.config/fsspec) instead."
+        )
     opened: Pairs = kind(location, **options)
+    opened.name = redacted(opened.name)  # manifests keep it
     return opened
 
 

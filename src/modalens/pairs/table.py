@@ -14,8 +14,9 @@ from modalens.pairs.audio import SoundFile
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.pairs.images import FileImage
 from modalens.pairs.paths import find_item, require_file
-from modalens.pairs.remote import is_url, public_url
+from modalens.pairs.remote import is_url
 from modalens.pairs.text import UnusableError, clean_caption, escape_name, listed_names, spoken_name
+from modalens.redaction import public_url
 
 # Longest field that is read, in characters; a caption has its own limit.
 _MAX_FIELD = 2**26

@@ -33,8 +33,12 @@ class ChatLog:
 @contextmanager
 def chat_server(
     script: Sequence[Reply | float] | Callable[[dict[str, Any]], Reply],
+    drip: float = 0.0,
 ) -> Iterator[ChatLog]:
-    """Serve replies one after the other, the last again and again, or as a function of the call."""
+    """Serve replies one after the other, the last again and again, or as a function of the call.
+
+    ``drip`` is a pause in seconds after each byte of a body.
+    """
     log, lock = ChatLog(), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -57,7 +61,13 @@ def chat_server(
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                if drip:
+                    for start in range(len(content)):
+                        self.wfile.write(content[start : start + 1])
+                        self.wfile.flush()
+                        time.sleep(drip)
+                else:
+                    self.wfile.write(content)
             except OSError:  # the client has gone
                 pass
 

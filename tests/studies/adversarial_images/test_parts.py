@@ -17,6 +17,7 @@ from modalens.studies.adversarial_images.canaries import (
     repeating,
 )
 from modalens.studies.adversarial_images.cases import choose_cases, read_image, reads_writing
+from modalens.studies.adversarial_images.defence import friendly
 from modalens.studies.adversarial_images.judges import ExactJudge
 from modalens.studies.adversarial_images.text_images import write_text
 from modalens.studies.adversarial_images.victims import DualEncoderVictim, TransformersVictim
@@ -54,7 +55,7 @@ def test_writing_on_an_image_touches_its_lower_third_only() -> None:
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModalensError, match="no text to write"):
         write_text("  \n")
-    with pytest.raises(ModalensError, match="does not fit"):
+    with pytest.raises(ModalensError, match="do not fit a picture of"):
         write_text("word " * 2000)
     with pytest.raises(ModalensError, match="has no letter '平'"):
         write_text("peace 平和")
@@ -226,5 +227,14 @@ def test_a_llava_without_a_template_is_asked_in_llavas_words(tiny_llava: Path) -
 
 def test_what_is_no_such_model_says_so(tiny_clip: Path, tmp_path: Path) -> None:
     for folder in (tiny_clip, tmp_path):
-        with pytest.raises(ModalensError, match="cannot be read as a model that answers to images"):
+        with pytest.raises(
+            ModalensError, match=r"no config.json|cannot be read as a model that answers to images"
+        ):
             TransformersVictim(str(folder), device="cpu")
+
+
+def test_a_text_that_does_not_fit_is_named_with_its_option(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModalensError, match=r"The text 'peace peace .*\.\.\.' \(--friendly\) has \d+ letters, which do not"
+    ):
+        friendly([Image.new("RGB", (32, 32))], "peace " * 40)

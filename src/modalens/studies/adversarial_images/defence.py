@@ -17,7 +17,7 @@ def friendly(
     images: Sequence[Image.Image], text: str = FRIENDLY_TEXT, font: str | Path | None = None
 ) -> list[Image.Image]:
     """Benign images with a friendly text written on them."""
-    return [write_text(text, on=image, font=font) for image in images]
+    return [write_text(text, on=image, font=font, given_by="--friendly") for image in images]
 
 
 def defend(

@@ -4,14 +4,19 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from importlib import import_module
+from threading import Thread
 from typing import Any
 
 from modalens.errors import InputError, MissingPackageError, ModalensError
+from modalens.redaction import redacted
+from modalens.studies.adversarial_images.replies import ReplyError, bound_reply
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +45,7 @@ class ChatServer:
     key
         Sent as a bearer token, and kept nowhere; None for servers that want none.
     timeout
-        Seconds to wait for an answer.
+        Seconds to wait for a whole answer.
     retries
         Further calls after one that failed in a way that may pass: no connection, no answer in time, a busy or
         failing server, an answer that is not in the protocol.
@@ -60,8 +65,15 @@ class ChatServer:
     longest_pause: float = 60.0
 
     def __post_init__(self) -> None:
+        shown = redacted(self.url)
         if not self.url.startswith(("http://", "https://")):
-            raise InputError(f"A server's address starts with http:// or https://, not {self.url!r}.")
+            raise InputError(f"A server's address starts with http:// or https://, not {shown!r}.")
+        if shown != self.url:
+            raise InputError(
+                f"The server's address {shown} has a user name, a password or a query beside it, which results would "
+                f"show; give a key in {_KEY}."
+            )
+        _check_key(self.key)
         if not self.model:
             raise InputError(f"Name the model to ask at {self.url}.")
         if self.timeout <= 0 or self.retries < 0 or self.pause < 0 or self.longest_pause < 0:
@@ -109,13 +121,38 @@ class ChatServer:
     @cached_property
     def _client(self) -> Any:
         # Its own retries know nothing of replies that are no chat completion.
-        return _openai().OpenAI(
-            base_url=self.url, api_key=self.key or "none", timeout=self.timeout, max_retries=0
+        openai = _openai()
+        return openai.OpenAI(
+            base_url=self.url,
+            api_key=self.key or "none",
+            timeout=self.timeout,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(
+                event_hooks={"response": [lambda response: bound_reply(response, self.timeout)]}
+            ),
         )
 
     def _call(self, messages: Sequence[Mapping[str, Any]], sampling: Mapping[str, Any]) -> str:
+        """One call, in a thread that is left behind when the server keeps sending and never ends."""
+        outcome: Future[str] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(self._call_now(messages, sampling))
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        Thread(target=run, daemon=True).start()
+        try:
+            return outcome.result(self.timeout)
+        except FutureTimeoutError as error:
+            raise _UnansweredError(f"no answer within {self.timeout:g} s") from error
+
+    def _call_now(self, messages: Sequence[Mapping[str, Any]], sampling: Mapping[str, Any]) -> str:
         openai = _openai()
-        headers = {} if self.key else {"Authorization": openai.Omit()}
+        headers: dict[str, Any] = {"Accept-Encoding": "identity"}  # a few bytes must not become many
+        if not self.key:
+            headers["Authorization"] = openai.Omit()
         try:
             reply = self._client.chat.completions.create(
                 model=self.model, messages=list(messages), extra_headers=headers, **sampling
@@ -123,6 +160,8 @@ class ChatServer:
         except openai.APITimeoutError as error:
             raise _UnansweredError(f"no answer within {self.timeout:g} s") from error
         except openai.APIConnectionError as error:
+            if isinstance(error.__cause__, ReplyError):
+                raise _UnansweredError(str(error.__cause__)) from error
             raise _UnansweredError(f"no connection ({type(error.__cause__).__name__})") from error
         except openai.APIStatusError as error:
             status = error.status_code
@@ -134,7 +173,9 @@ class ChatServer:
                 f"The server {self.url} refused the call with status {status}; see that the address, the "
                 f"model {self.model!r} and the key are right."
             ) from error
-        except (openai.APIError, ValueError) as error:  # the latter from JSON that is none
+        except ReplyError as error:
+            raise _UnansweredError(str(error)) from error
+        except (openai.APIError, ValueError, RecursionError) as error:  # the latter two from JSON
             raise _UnansweredError("a reply that is no chat completion") from error
         return _answer(reply)
 
@@ -150,10 +191,17 @@ def server_named(name: str) -> ChatServer:
     url, hash_, model = name.partition("#")
     if not hash_:
         raise InputError(
-            f"Write a server as URL#MODEL, such as http://localhost:8000/v1#llava, not {name!r}."
+            f"Write a server as URL#MODEL, such as http://localhost:8000/v1#llava, not {redacted(name)!r}."
         )
     _openai()  # asked for now, and not after hours of attack
-    return ChatServer(url, model, os.environ.get(_KEY))
+    return ChatServer(url, model, os.environ.get(_KEY) or None)
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
+        raise InputError(
+            f"The key in {_KEY} has a blank, a line break or a letter that no key has, or is empty; set it again."
+        )
 
 
 def _openai() -> Any:
@@ -172,7 +220,7 @@ def _answer(reply: Any) -> str:
         raise _UnansweredError("a reply that is no chat completion") from error
     if not isinstance(content, str):
         raise _UnansweredError("a reply whose content is no text")
-    return content
+    return content.encode("utf-8", "replace").decode().replace("\0", "")  # as files can keep it
 
 
 def _retry_after(value: str) -> float:

@@ -117,7 +117,10 @@ def adversarial(
     cache = AttackCache(work)
     benign = [square(image, tower.side) for image in images]
     wanted = (
-        [write_text(request.text, side=tower.side, font=config.font) for request in requests]
+        [
+            write_text(request.text, side=tower.side, font=config.font, given_by="--requests")
+            for request in requests
+        ]
         if targets is None
         else [square(target, tower.side) for target in targets]
     )

@@ -12,7 +12,12 @@ _MARGIN = 0.05
 
 
 def write_text(
-    text: str, *, side: int = 224, on: Image.Image | None = None, font: str | Path | None = None
+    text: str,
+    *,
+    side: int = 224,
+    on: Image.Image | None = None,
+    font: str | Path | None = None,
+    given_by: str = "",
 ) -> Image.Image:
     """A white square with a text on it, or an image with a text across its lower third.
 
@@ -27,6 +32,9 @@ def write_text(
     font
         A font file; by default the one that comes with Pillow, which has Latin letters only.
 
+    given_by
+        The option that the text comes from, which the sentence about one that does not fit names.
+
     Raises
     ------
     ModalensError
@@ -38,7 +46,14 @@ def write_text(
     picture = Image.new("RGB", (side, side), "white") if on is None else on.convert("RGB")
     width, height = picture.size
     room = (width * (1 - 2 * _MARGIN), height * ((1 if on is None else 1 / 3) - 2 * _MARGIN))
-    lines, letters, rim = _fitted(words, room, font, rimmed=on is not None)
+    fitted = _fitted(words, room, font, rimmed=on is not None)
+    if fitted is None:
+        named = f" ({given_by})" if given_by else ""
+        raise ModalensError(
+            f"The text {_start(words)!r}{named} has {len(' '.join(words))} letters, which do not fit a picture of "
+            f"{width} x {height} pixels; shorten it, or take larger pictures."
+        )
+    lines, letters, rim = fitted
     draw = ImageDraw.Draw(picture)
     middle = height / 2 if on is None else height * 5 / 6
     draw.multiline_text(
@@ -56,8 +71,8 @@ def write_text(
 
 def _fitted(
     words: list[str], room: tuple[float, float], font: str | Path | None, rimmed: bool
-) -> tuple[str, ImageFont.FreeTypeFont, int]:
-    """The wrapped text, the largest font in which it fits, and the width of its rim."""
+) -> tuple[str, ImageFont.FreeTypeFont, int] | None:
+    """The wrapped text, the largest font in which it fits, and the width of its rim; None where it fits in none."""
     _require_letters(words, _font(font, 16))
 
     def fits(size: int) -> bool:
@@ -70,13 +85,15 @@ def _fitted(
     sizes = range(_SMALLEST, max(int(room[1]), _SMALLEST) + 1)
     found = bisect_left(sizes, True, key=lambda size: not fits(size))  # the first too large
     if found == 0:
-        raise ModalensError(
-            f"A text of {len(' '.join(words))} letters does not fit a picture of this size; shorten it or take a "
-            "larger picture."
-        )
+        return None
     size = sizes[found - 1]
     letters = _font(font, size)
     return _wrapped(words, letters, room[0]), letters, _rim(size, rimmed)
+
+
+def _start(words: list[str]) -> str:
+    text = " ".join(words)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _rim(size: int, rimmed: bool) -> int:
