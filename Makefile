@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test test-slow test-open-clip torture calibrate docs lint format clean
+.PHONY: env demo test test-slow test-open-clip torture fuzz calibrate docs lint format clean
 
 env: $(READY)
 
@@ -37,6 +37,10 @@ test-open-clip: .venv-open-clip/.ready
 # kill every command at random moments, rerun it, and compare what it made; some minutes
 torture: env
 	$(BIN)/python -m tests.torture --kills 150 --seed 0
+
+# files that are nearly right, given to every reader; about an hour
+fuzz: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs 100000
 
 # how often intervals hold the truth and tests err, in simulation
 calibrate: env

@@ -113,6 +113,9 @@ def uses(source: Path) -> dict[str, list[object]]:
         ],
         "study close-gap": ["study", "close-gap", "run", "--draws", 5, "--folds", 2],
         "annotate": ["annotate", "run", "--features", "sae", "--max-features", 5, "--top", 4],
+        "annotate another": [
+            *("annotate", "run", "--features", "sae", "--max-features", 4, "--top", 4, "--seed", 1)
+        ],
         "agreement": ["agreement", source / "ann.json", source / "bob.json", "--out", "agreement"],
         "report studies": ["report", "run", "--out", "report"],
     }

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from modalens.errors import ModalensError
+from modalens.options import shortly
 from modalens.store.documents import read_document
 
 ANSWERS_KIND = "modalens answers"
 KEY_KIND = "modalens annotation key"
 SCHEMA_VERSION = 1
 BOTH, NEITHER = "both", "neither"
+# Characters of a rater's name, a modality's or an answer.
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -94,24 +97,33 @@ def load_key(path: Path, sheets: Sequence[AnswerSheet]) -> AnnotationKey:
     """
     document = read_document(path, KEY_KIND, SCHEMA_VERSION)
     try:
-        items = {int(item["item"]): item for item in document["items"]}
+        items = {_number(item["item"]): item for item in document["items"]}
         key = AnnotationKey(
-            page=str(document["page"]),
-            choices=tuple(map(str, document["choices"])),
-            features={number: int(item["feature"]) for number, item in items.items()},
-            classes={number: str(item["class"]) for number, item in items.items()},
-            answer_of_class={str(name): str(answer) for name, answer in document["answer_of_class"].items()},
+            page=_text(document["page"]),
+            choices=_choices(document["choices"]),
+            features={number: _number(item["feature"]) for number, item in items.items()},
+            classes={number: _text(item["class"]) for number, item in items.items()},
+            answer_of_class={
+                _text(name): _text(answer) for name, answer in document["answer_of_class"].items()
+            },
         )
-        unknown = set(key.classes.values()) - key.answer_of_class.keys()
+        for name in key.classes.values():
+            if key.answer_of_class.get(name) not in key.choices:
+                raise ValueError(f"nothing answers class {name!r}")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModalensError(f"The key {path} is damaged ({error!r}); write the page again.") from error
-    if unknown:
-        raise ModalensError(f"The key {path} is damaged (class {min(unknown)!r}); write the page again.")
+        raise ModalensError(
+            f"The key {path} is damaged ({_said(error)}); give the key.json that was written beside the page."
+        ) from error
     for sheet in sheets:
         if sheet.page != key.page:
             raise ModalensError(
                 f"The key {path} is that of page {key.page}, and {sheet.rater} answered page {sheet.page}; "
                 "give the key.json that was written beside that page."
+            )
+        if sheet.choices != key.choices:
+            raise ModalensError(
+                f"The key {path} has the answers {', '.join(key.choices)}, and {sheet.rater} had "
+                f"{', '.join(sheet.choices)} to choose from; give the key.json that was written beside that page."
             )
         for item in sorted(sheet.answers.keys() - items.keys()):
             raise ModalensError(f"{sheet.rater} answered item {item}, which the key {path} does not have.")
@@ -122,11 +134,11 @@ def _load_sheet(path: Path) -> AnswerSheet:
     document = read_document(path, ANSWERS_KIND, SCHEMA_VERSION)
     try:
         rater, page = _text(document["rater"]).strip(), _text(document["page"])
-        choices = tuple(_text(choice) for choice in document["choices"])
-        answers = {int(item): _text(answer) for item, answer in document["answers"].items()}
+        choices = _choices(document["choices"])
+        answers = {_number(item): _text(answer) for item, answer in document["answers"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModalensError(
-            f"The answers {path} are damaged ({error!r}); save them again from the page."
+            f"The answers {path} are damaged ({_said(error)}); save them again from the page."
         ) from error
     if not rater:
         raise ModalensError(
@@ -143,6 +155,26 @@ def _load_sheet(path: Path) -> AnswerSheet:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST:
+        raise TypeError(f"{shortly(value)} is no text of one line")
     return value
+
+
+def _number(value: Any) -> int:
+    """A whole number; as a name of JSON it is text."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**9:
+        raise TypeError(f"{shortly(value)} is no number of an item or a feature")
+    return value
+
+
+def _choices(value: Any) -> tuple[str, ...]:
+    found = tuple(_text(choice) for choice in value)
+    if len(set(found)) != 4 or found[2:] != (BOTH, NEITHER):
+        raise ValueError(f"the answers to choose from are {', '.join(found[:8])}")
+    return found
+
+
+def _said(error: Exception) -> str:
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
