@@ -21,8 +21,8 @@ steps:
   embed: {{do: embed, run: main, pairs: $pairs, vlm: $model, rows_per_shard: 8, batch_size: 4}}
   score: {{do: score, run: main, after: [embed], split: held-out, resamples: 50}}
   sae:
-    {{do: train, run: main, after: [score], learner: sae, n_features: 32, k: 4, steps: 600, batch_size: 32,
-      split: train}}
+    {{do: train, run: main, after: [score], learner: sae, n_features: 32, k: 4, steps: 200, batch_size: 32,
+      checkpoint_every: 80, split: train}}
   stability: {{do: study, run: main, after: [sae], study: stability}}
 """
 _CATEGORIES = ("red", "green", "blue")
@@ -65,25 +65,28 @@ def prepare_uses(folder: Path) -> None:
         (folder / f"{rater}.json").write_text(json.dumps({**sheet, "choices": choices, "answers": answers}))
 
 
-def commands(source: Path, steps: int = 1100) -> dict[str, list[object]]:
-    """Words of each command, to be run in this order in one folder; ``source`` is a prepared folder.
+# Few steps, since a kill is as good among them, and a checkpoint every third of them.
+_TRAINING = (
+    *("--split", "train", "--batch-size", 32),
+    *("--steps", 320, "--checkpoint-every", 100, "--log-every", 80),
+)
 
-    Training makes a checkpoint every 500 steps.
-    """
+
+def commands(source: Path) -> dict[str, list[object]]:
+    """Words of each command, to be run in this order in one folder; ``source`` is a prepared folder."""
     model = source / "clip"
-    training = ("--split", "train", "--batch-size", 32)
     return {
         "embed": [
             *("embed", f"csv:{source / 'pairs.csv'}", "--vlm", model, "--out", "run/embeddings"),
             *("--rows-per-shard", 8, "--batch-size", 4),
         ],
         "train sae": [
-            *("train", "sae", "run", "--n-features", 32, "--k", 4, "--steps", steps),
-            *("--out", "run/features/sae", *training),
+            *("train", "sae", "run", "--n-features", 32, "--k", 4),
+            *("--out", "run/features/sae", *_TRAINING),
         ],
         "train ncl": [
-            *("train", "ncl", "run", "--n-features", 16, "--steps", steps),
-            *("--out", "run/features/ncl", *training),
+            *("train", "ncl", "run", "--n-features", 16),
+            *("--out", "run/features/ncl", *_TRAINING),
         ],
         "score": ["score", "run", "--split", "held-out", "--resamples", 50],
         "interpret": [
@@ -131,8 +134,7 @@ def slow_commands(source: Path) -> dict[str, list[object]]:
         "embed --engine ray": [*embed, "ray/embeddings", *small, "--workers", 2, "--engine", "ray"],
         "torchrun train": [
             *("torchrun", "--nproc-per-node", 2, "--no-python", "modalens", "train", "sae", "run"),
-            *("--n-features", 32, "--k", 4, "--steps", 600, "--out", "run/features/distributed"),
-            *("--split", "train", "--batch-size", 32),
+            *("--n-features", 32, "--k", 4, "--out", "run/features/distributed", *_TRAINING),
         ],
         "demo": ["demo", "--out", "demo"],
     }

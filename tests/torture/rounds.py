@@ -17,13 +17,13 @@ from tests.torture.server import Outcome, Server, Strike
 # Strikes at each command of a round: what is killed goes on from where it was, so one run to the end pays for several.
 _STRIKES = 4
 # Commands that start processes come in every so many rounds. Ray's own processes live for a minute after a kill, so of
-# 1,000 kills about ten are Ray's.
+# 1,000 kills about eight are Ray's.
 _EVERY = {
     "embed --workers": 3,
     "score --workers": 3,
     "torchrun train": 3,
-    "demo": 3,
-    "embed --engine ray": 6,
+    "demo": 5,
+    "embed --engine ray": 9,
 }
 # The share of their time in which fresh processes only import; strikes come after it.
 _IMPORTS = {"embed --workers": 0.4, "score --workers": 0.4, "torchrun train": 0.5, "embed --engine ray": 0.4}
