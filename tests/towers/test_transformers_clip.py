@@ -236,3 +236,29 @@ def test_an_untrained_twin_is_the_same_model_with_random_weights(
 def test_unavailable_device(tiny_clip: Path) -> None:
     with pytest.raises(ModalensError, match="device 'nonsense' is not available"):
         load_vlm(str(tiny_clip), device="nonsense")
+
+
+def test_parts_that_do_not_fit_together_are_refused_as_they_are_loaded(
+    tiny_clip: Path, changed_copy: Callable[..., Path]
+) -> None:
+    copy = changed_copy(tiny_clip)
+    file = copy / "processor_config.json"
+    told = json.loads(file.read_text())
+    for size, words in (
+        (24, r"output for an image of .* cannot be read"),
+        (10**6, "images of 1000000 pixels a side"),
+    ):
+        told["image_processor"] |= {
+            "size": {"shortest_edge": size},
+            "crop_size": {"height": size, "width": size},
+        }
+        file.write_text(json.dumps(told))
+        with pytest.raises(ModalensError, match=words):
+            load_vlm(str(copy), device="cpu")
+
+
+def test_a_tokenizer_of_another_model_is_refused(tiny_clip: Path, tmp_path: Path) -> None:
+    vlm = load_vlm(str(tiny_clip), device="cpu")
+    vlm.model.config.text_config.vocab_size = 2  # type: ignore[attr-defined]
+    with pytest.raises(ModalensError, match="makes tokens that its weights do not know .2 are known"):
+        vlm.embed_texts(["a red cat"])

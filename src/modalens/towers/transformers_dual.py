@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from modalens.errors import InputError
 from modalens.towers.base import VLM
 from modalens.towers.cards import versions
 from modalens.towers.compute import full_precision
@@ -130,6 +131,12 @@ class TransformersVLM(VLM):
             max_length=self._context,
             return_tensors="pt",
         )
+        known = int(self.model.config.text_config.vocab_size)
+        if int(inputs["input_ids"].max()) >= known:
+            raise InputError(
+                f"The tokenizer of {self.name} makes tokens that its weights do not know ({known} are known); take "
+                "both from one model."
+            )
         return self._numpy(self.text_features, inputs)
 
     def card(self) -> dict[str, Any]:

@@ -6,9 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 from modalens.errors import InputError
+from modalens.pairs.audio import Audio
 from modalens.towers.abilities import Abilities
 from modalens.towers.compute import pick_device
 from modalens.towers.hub import ModelFolder
@@ -21,6 +24,8 @@ from modalens.towers.transformers_clip import ClipVLM, Siglip2VLM, SiglipVLM
 from modalens.towers.transformers_dual import TransformersVLM
 
 logger = logging.getLogger(__name__)
+
+_MAX_SIDE = 10_000
 
 # By the model_type that config.json names.
 FAMILIES: Mapping[str, type[TransformersVLM]] = {
@@ -77,7 +82,28 @@ def load_transformers(
             )
     model = model.to(chosen).eval().requires_grad_(False)
     logger.info("Loaded %s, a %s, on %s.", name, family.model_class, chosen)
-    return family(name, model, processor, tokenizer, origin)
+    vlm = family(name, model, processor, tokenizer, origin)
+    _try(name, vlm, folder)
+    return vlm
+
+
+def _try(name: str, vlm: TransformersVLM, folder: Path) -> None:
+    """Embed something, to find now what does not fit together in a folder."""
+    settings = vlm.processor.to_dict()
+    sizes = [settings.get(key) for key in ("size", "crop_size")]
+    numbers = [value for each in sizes if isinstance(each, dict) for value in each.values()]
+    if too_large := [value for value in numbers if isinstance(value, int | float) and value > _MAX_SIDE]:
+        raise InputError(
+            f"The image processor of {name} asks for images of {too_large[0]} pixels a side; at most {_MAX_SIDE} are "
+            "made."
+        )
+    sample: Any = Image.new("RGB", (32, 32), "grey")
+    if vlm.modalities[0] == "audio":
+        sample = Audio(np.zeros(16_000), 16_000)
+    with readable(name, f"output for an {vlm.modalities[0]}", folder):
+        vlm.embed_images([sample])
+    with readable(name, "output for a text", folder):
+        vlm.embed_texts(["a"])
 
 
 def transformers_abilities(name: str, folder: Path) -> Abilities:
