@@ -123,3 +123,51 @@ def test_bad_locations_get_one_sentence(tmp_path: Path, location: str, sentence:
     with pytest.raises(ModalensError, match=sentence) as caught:
         load_pairs("coco:" + location.format(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_area_is_that_of_the_box_and_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cup, bus = thing(1, 1, 0.0), thing(1, 2, 0.0)
+    for each, box in ((cup, [0, 0, 3, 4]), (bus, [0, 0, 30, 20])):
+        del each["area"]
+        each["bbox"] = box
+    captions = write(folder, {"images": images(1), "annotations": [caption(1, 1, "x")]})
+    for things in ([cup, bus], [bus, cup]):
+        instances = write(folder, {"annotations": things, "categories": CATEGORIES}, "instances.json")
+        (pair,) = load_pairs(f"coco:{folder / 'val, 2017'},{captions},{instances}")
+        assert pair.label["category"] == "dog"
+    assert "area is missing 2 times; that of the box is taken" in caplog.text
+    del bus["bbox"]
+    instances = write(folder, {"annotations": [cup, bus], "categories": CATEGORIES}, "instances.json")
+    with pytest.raises(ModalensError, match=r"instances.json' holds no COCO instances \('area' is missing\)"):
+        load_pairs(f"coco:{folder / 'val, 2017'},{captions},{instances}")
+
+
+def test_texts_names_and_numbers_that_nothing_can_keep_are_mended_or_skipped(folder: Path) -> None:
+    number = 2**63 + 5
+    listed = [{"id": number, "file_name": "001.jpg"}, {"id": 7, "file_name": "x" * 300}, *images(2)]
+    told = [
+        caption(1, number, "so cute \ud83d"),
+        caption(2, 7, "y"),
+        caption(3, 2, "a\0b"),
+        caption(4, 2, "\ud83d\0"),
+    ]
+    path = write(folder, {"images": listed, "annotations": told})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    first, long, nul, empty = load_pairs(f"coco:{folder / 'val, 2017'},{path}").scan()
+    assert isinstance(first, Pair)
+    assert (first.text, first.label) == ("so cute \ufffd", {"image_id": str(number)})
+    assert isinstance(long, Skipped)
+    assert "File name too long" in long.reason
+    assert isinstance(nul, Pair)
+    assert nul.text == "a\ufffdb"
+    assert empty == Skipped("2#4", "The caption is empty.")
+
+
+def test_a_link_out_of_the_folder_is_refused(folder: Path) -> None:
+    (folder / "val, 2017" / "004.jpg").symlink_to(folder / "captions.json")
+    (folder / "val, 2017" / "005.jpg").symlink_to("001.jpg")
+    document = {"images": images(4, 5), "annotations": [caption(1, 4, "x"), caption(2, 5, "y")]}
+    outside, inside = load_pairs(f"coco:{folder / 'val, 2017'},{write(folder, document)}").scan()
+    assert isinstance(outside, Skipped)
+    assert "is a link that leads outside the folder of images" in outside.reason
+    assert isinstance(inside, Pair)

@@ -131,3 +131,84 @@ def test_folder_without_pairs(tmp_path):
     (tmp_path / "b.txt").write_text("b")
     with pytest.raises(ModalensError, match=r"has no pair: it holds 1 images and 1 \.txt files"):
         load_pairs(f"folder:{tmp_path}")
+
+
+def test_links_are_followed_inside_the_folder_and_refused_outside_it(tmp_path):
+    put(tmp_path / "in", "a.png", "a")
+    put(tmp_path / "in", ".hidden/b.png", "b")
+    put(tmp_path / "out", "secret.png", "secret")
+    root = tmp_path / "in"
+    (root / "link.png").symlink_to("a.png")
+    (root / "link.txt").symlink_to("a.txt")
+    (root / "hidden").symlink_to(".hidden")
+    (root / "circle").symlink_to(".")
+    (root / "far").symlink_to(tmp_path / "out")
+    (root / "secret.png").symlink_to(tmp_path / "out" / "secret.png")
+    (root / "secret.txt").write_text("secret")
+    (root / "nowhere.png").symlink_to("none.png")
+    (root / "nowhere.txt").write_text("nowhere")
+    source = load_pairs(f"folder:{root}")
+    items = list(source.scan())
+    assert [item.id for item in items if isinstance(item, Pair)] == ["a", "hidden/b", "link"]
+    reasons = {item.id: item.reason for item in items if isinstance(item, Skipped)}
+    assert reasons == {
+        "far/": "The link leads outside the folder.",
+        "secret": "The image 'secret.png' is a link that leads outside the folder of images.",
+        "nowhere": "The image 'nowhere.png' does not exist; it is a link that leads nowhere.",
+    }
+    assert source.count() == len(items)
+
+
+def test_pipes_and_folders_that_cannot_be_read_cost_themselves(tmp_path, monkeypatch):
+    put(tmp_path, "a.png", "a")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "pipe.txt").write_text("a pipe")
+    put(tmp_path, "talk.png")
+    os.mkfifo(tmp_path / "talk.txt")
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    items = list(load_pairs(f"folder:{tmp_path}").scan())
+    assert [item.id for item in items if isinstance(item, Pair)] == ["a"]
+    assert {item.id: item.reason for item in items if isinstance(item, Skipped)} == {
+        "closed/": "The folder cannot be read (Permission denied).",
+        "pipe": "The image 'pipe.png' is a pipe or device, not a file.",
+        "talk": "The caption file 'talk.txt' is a pipe or device, not a file.",
+    }
+
+
+def test_suffixes_that_pillow_reads_are_taken_and_others_named(tmp_path):
+    for name in ["a.jfif", "b.avif", "c.jp2", "d.ppm"]:
+        put(tmp_path, name, name)
+    (tmp_path / "e.svg").write_text("<svg/>")
+    (tmp_path / "e.txt").write_text("a drawing")
+    *pairs, skipped = load_pairs(f"folder:{tmp_path}").scan()
+    assert [pair.id for pair in pairs] == ["a", "b", "c", "d"]
+    assert all(pair.image.size == (4, 4) for pair in pairs)
+    assert skipped.reason.endswith("no image of the same name; 'e.svg' is no kind of image that is read.")
+    (tmp_path / "only").mkdir()
+    for name in ("e.svg", "e.txt"):
+        (tmp_path / name).rename(tmp_path / "only" / name)
+    with pytest.raises(ModalensError, match=r"files that end in \.svg are not read as images"):
+        load_pairs(f"folder:{tmp_path / 'only'}")
+
+
+def test_a_file_is_named_as_one(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModalensError, match=r"There is no folder '.*file': it is a file"):
+        load_pairs(f"folder:{tmp_path / 'file'}")
+
+
+def test_a_caption_of_gigabytes_is_not_read(tmp_path):
+    put(tmp_path, "a.png", "a")
+    put(tmp_path, "b.png", "b")
+    with (tmp_path / "b.txt").open("wb") as stream:
+        stream.truncate(2**40)
+    _, skipped = load_pairs(f"folder:{tmp_path}").scan()
+    assert "too long" in skipped.reason

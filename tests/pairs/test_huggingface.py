@@ -216,3 +216,94 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> No
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ModalensError, match=r"pip install 'modalens\[hf\]'"):
         load_pairs(f"hf:{folder}:test")
+
+
+def test_large_lists_and_views_are_texts_and_images(tmp_path: Path) -> None:
+    image = pa.struct({"bytes": pa.large_binary(), "path": pa.large_string()})
+    rows = {
+        "image": pa.array(pictures([1, 2]), image),
+        "captions": pa.array([["a", "b"], ["c"]], pa.large_list(pa.large_string())),
+    }
+    folder = write(tmp_path / "polars", rows)
+    for location in (f"hf:{folder}:test", f"hf:{folder}:test?text=captions"):
+        assert [pair.text for pair in load_pairs(location)] == ["a", "b", "c"]
+    rows = {"jpg": pa.array([png(1)], pa.binary_view()), "caption": pa.array(["a"], pa.string_view())}
+    (pair,) = load_pairs(f"hf:{write(tmp_path / 'views', rows)}:test")
+    assert (red(pair), pair.text) == (1, "a")
+
+
+def test_columns_that_nobody_uses_may_be_anything(tmp_path: Path) -> None:
+    odd = {
+        "span": pa.array([(1, 2, 3), None], pa.month_day_nano_interval()),
+        "map": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
+        "cut": pa.array([1, 2], pa.duration("s")),
+        "phash": pa.array([2**63 + 5, 7], pa.uint64()),
+        "class": pa.array(["x", "y"]).dictionary_encode(),
+        "none": pa.nulls(2),
+    }
+    table = pa.table({"image": pictures([1, 2]), "caption": ["a", "b"], **odd})
+    with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as file:
+        file.write_table(table)
+    pq.write_table(table.drop_columns(["span"]), tmp_path / "a.parquet")
+    for name in ("a.parquet", "a.arrow"):
+        pairs = list(load_pairs(f"hf:{tmp_path / name}"))
+        assert [dict(pair.label) for pair in pairs] == [
+            {"phash": str(2**63 + 5), "class": "x"},
+            {"phash": 7, "class": "y"},
+        ]
+
+
+def test_a_damaged_column_of_labels_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    marks = [f"mark of row {number:05d}" for number in range(2000)]
+    table = pa.table({"image": pictures([n % 250 for n in range(2000)]), "caption": marks, "kind": marks})
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, compression="snappy", use_dictionary=False, write_statistics=False)
+    data = bytearray(path.read_bytes())
+    column = pq.read_metadata(path).row_group(0).column(3)
+    data[column.data_page_offset : column.data_page_offset + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    pairs = list(load_pairs(f"hf:{path}"))
+    assert len(pairs) == 2000
+    assert not pairs[-1].label
+    assert "The column kind is left out from here on" in caplog.text
+
+
+def test_a_text_that_is_not_utf8_costs_its_row(tmp_path: Path) -> None:
+    texts = pa.array([b"a", b"\xff\xfe", b"c"])
+    table = pa.table({"image": pictures([1, 2, 3]), "caption": texts.view(pa.string())})
+    pq.write_table(table, tmp_path / "a.parquet")
+    first, second, third = load_pairs(f"hf:{tmp_path / 'a.parquet'}").scan()
+    assert isinstance(second, Skipped)
+    assert "The caption cannot be read (UnicodeDecodeError" in second.reason
+    assert isinstance(first, Pair)
+    assert isinstance(third, Pair)
+
+
+def test_images_that_rows_name_lie_beside_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder = tmp_path / "set" / "data"
+    folder.mkdir(parents=True)
+    for place, shade in ((folder, 7), (tmp_path / "elsewhere", 9)):
+        (place / "0.png").write_bytes(png(shade))
+    (tmp_path / "set" / "pics").mkdir()
+    (tmp_path / "set" / "pics" / "1.png").write_bytes(png(8))
+    image = [{"bytes": None, "path": path} for path in ("0.png", "pics/1.png", "../../elsewhere/0.png")]
+    write(folder, {"image": image, "caption": ["a", "b", "c"]})
+    for place in (tmp_path / "elsewhere", folder, Path("/")):
+        monkeypatch.chdir(place)
+        first, second, third = load_pairs(f"hf:{tmp_path / 'set'}:test").scan()
+        assert isinstance(first, Pair)
+        assert isinstance(second, Pair)
+        assert (red(first), first.ref.key, red(second), second.ref.key) == (7, "data/0.png", 8, "pics/1.png")
+        assert isinstance(third, Skipped)
+        assert "outside" in third.reason
+
+
+def test_a_file_or_a_folder_named_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file,) = folder.iterdir()
+    assert len(list(load_pairs(f"hf:{folder}"))) == 3
+    monkeypatch.setitem(sys.modules, "datasets", None)  # one file needs no library
+    for location in (f"hf:{file}", f"hf:{file}:train", f"hf:{file}:test", f"hf:{file}?text=kind"):
+        assert len(list(load_pairs(location).scan())) == 3
+    with pytest.raises(ModalensError, match="is one table; leave the split 'validation' out"):
+        load_pairs(f"hf:{file}:validation")

@@ -1,6 +1,8 @@
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import pickle
 import tarfile
@@ -173,7 +175,7 @@ def test_pickled_parts_are_never_decoded(tmp_path, monkeypatch):
 
 def test_a_pipe_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModalensError, match="There is no shard"):
+    with pytest.raises(ModalensError, match=r"There is no shard"):
         load_pairs("wds:pipe:touch sprung")
     assert not (tmp_path / "sprung").exists()
 
@@ -244,3 +246,93 @@ def test_bad_patterns(tmp_path):
     }.items():
         with pytest.raises(ModalensError, match=words):
             load_pairs(f"wds:{pattern}")
+
+
+def test_names_with_dots_are_each_listed(tmp_path):
+    shard(tmp_path / "s.tar", samples(*(f"trip.2019.0{number}" for number in range(3)), "ok"))
+    items = list(load_pairs(f"wds:{tmp_path}/s.tar").scan())
+    assert [item.id for item in items] == [*(f"s/trip.2019.0{number}" for number in range(3)), "s/ok"]
+    assert "'trip.2019.00.png' is the part '2019.00.png' of the sample 'trip'" in items[0].reason
+    assert "first dot" in items[0].reason
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "AVIF", "JPEG2000"])
+def test_other_images_that_pillow_reads(tmp_path, kind):
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(buffer, kind)
+    suffix = {"TIFF": "tif", "JPEG2000": "jp2"}.get(kind, kind.lower())
+    shard(tmp_path / "s.tar", [(f"a.{suffix}", buffer.getvalue()), ("a.txt", "a")])
+    (pair,) = load_pairs(f"wds:{tmp_path}/s.tar")
+    assert pair.image.size == (16, 16)
+
+
+def test_json_that_nothing_can_keep_costs_its_sample(tmp_path):
+    deep = b'{"caption": "x", "d": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    many = {"caption": "x", **{f"f{number}": 1 for number in range(2000)}}
+    fields = {"caption": "so cute \ud83d", "phash": 2**63 + 5, "\ud83d": "\ud83d", "n": -(2**70)}
+    content = [fields, deep, many, b'{"caption": "a", "caption": "b"}', {"caption": "y"}]
+    files = [
+        file for key, each in enumerate(content) for file in ((f"{key}.png", png()), (f"{key}.json", each))
+    ]
+    first, deep, many, twice, last = load_pairs(f"wds:{shard(tmp_path / 's.tar', files)}").scan()
+    assert (first.text, first.label) == (
+        "so cute \ufffd", {"phash": str(2**63 + 5), "\ufffd": "\ufffd", "n": str(-(2**70))},
+    )  # fmt: skip
+    assert deep.reason == "The sample's json is nested more than 100 deep."
+    assert "2,001 fields" in many.reason
+    assert "names the key 'caption' twice" in twice.reason
+    assert last.text == "y"
+
+
+def claim(name, size, kind=tarfile.REGTYPE):
+    """A header that claims a size, with nothing behind it."""
+    member = tarfile.TarInfo(name)
+    member.size, member.type = size, kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+def test_small_archives_that_claim_gigabytes_take_no_memory(tmp_path):
+    whole = shard(tmp_path / "s.tar", samples("a")).read_bytes()[:2048]
+    huge = claim("b.png", 2**33)
+    sparse = bytearray(claim("b.png", 512, b"S"))
+    sparse[483:495] = b"%011o\0" % (2**33 - 1)  # its real size
+    sparse[148:156] = b" " * 8
+    sparse[148:156] = b"%06o\0 " % sum(sparse)
+    text = bytes(1024)
+    path = tmp_path / "t.tar"
+    path.write_bytes(whole + bytes(sparse) + b"x" * 512 + claim("b.txt", 1) + b"b".ljust(512, b"\0") + text)
+    first, second = load_pairs(f"wds:{path}").scan()
+    assert isinstance(first, Pair)
+    assert second.reason == "The file 'b.png' holds 8,589,934,591 bytes."
+    for data, words in {
+        whole + huge: "damaged or cut short in the file 'b.png' at byte 2048",
+        whole + claim("p", 2**33, tarfile.XHDTYPE): "a header of 8,589,934,592 bytes",
+        whole + claim("p", 2**33, tarfile.GNUTYPE_LONGNAME): "a header of 8,589,934,592 bytes",
+        whole + claim("p", 512, tarfile.XGLTYPE) * 5000: "damaged or cut short",
+    }.items():
+        path.write_bytes(data)
+        with pytest.raises(ModalensError, match=words):
+            list(load_pairs(f"wds:{path}"))
+
+
+def test_a_compressed_archive_may_not_unpack_to_gigabytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("modalens.pairs.archives._FREE_BYTES", 2**20)
+    whole = shard(tmp_path / "s.tar", samples("a")).read_bytes()[:2048]
+    path = tmp_path / "t.tar"
+    for pack in (bz2.compress, gzip.compress, lzma.compress):
+        path.write_bytes(pack(whole + claim("b.npy", 2**24) + bytes(2**24) + bytes(1024)))
+        with pytest.raises(ModalensError, match=r"bytes unpack to more than .* as no pictures do"):
+            list(load_pairs(f"wds:{path}"))
+        path.write_bytes(pack(whole + bytes(1024)))
+        assert len(list(load_pairs(f"wds:{path}"))) == 1
+
+
+def test_ranges_without_end_are_refused_at_once(tmp_path):
+    for pattern in ("{0..999999999}.tar", "{0..9999}{0..9999}.tar", "{a,b}" * 40):
+        with pytest.raises(ModalensError, match="are more than 1,000,000"):
+            load_pairs(f"wds:{tmp_path}/{pattern}")
+
+
+def test_a_folder_is_named_as_one(tmp_path):
+    with pytest.raises(ModalensError, match=r"There is no shard '.*': it is a folder"):
+        load_pairs(f"wds:{tmp_path}")

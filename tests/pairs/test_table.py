@@ -1,4 +1,5 @@
 import csv
+import os
 import random
 
 import pytest
@@ -161,3 +162,45 @@ def test_real_photos(flickr):
     assert len({pair.id for pair in pairs}) == 3000
     assert len({pair.ref.key for pair in pairs}) == 600
     assert pairs[0].image.mode == "RGB"
+
+
+def test_urls_are_refused_as_what_they_are(images):
+    rows = [
+        ["image", "caption"],
+        ["https://example.org/a.jpg", "far"],
+        ["https://u:key@example.org/b.jpg?t=key", "far"],
+    ]
+    first, second = write(images / "t.csv", rows).scan()
+    assert "'https://example.org/a.jpg' is a URL, and a table lists files; download it" in first.reason
+    assert "'https://example.org/b.jpg' is a URL" in second.reason
+    assert "key" not in second.reason
+
+
+def test_a_name_too_long_and_a_pipe_cost_their_rows(images):
+    os.mkfifo(images / "pipe.png")
+    swapped = "a long sentence that stands in the wrong column " * 8
+    rows = [["image", "caption"], [swapped, "a.png"], ["pipe.png", "x"], ["a\0b", "x"], ["a.png", "good"]]
+    long, pipe, odd, good = write(images / "t.csv", rows).scan()
+    assert "does not exist or cannot be reached (File name too long)" in long.reason
+    assert len(long.reason) < 300
+    assert "'pipe.png' is a pipe or device" in pipe.reason
+    assert "does not exist" in odd.reason
+    assert isinstance(good, Pair)
+
+
+def test_fields_of_any_length_are_read(images):
+    rows = [["image", "caption", "page"], ["a.png", "good", "x" * 200_000], ["a.png", "y" * 2_000_000, ""]]
+    pair, skipped = write(images / "t.csv", rows).scan()
+    assert len(pair.label["page"]) == 200_000
+    assert skipped.reason == "The caption is too long: 2,000,000 characters."
+
+
+def test_a_folder_is_named_as_one(tmp_path):
+    with pytest.raises(ModalensError, match=r"There is no file '.*': it is a folder"):
+        load_pairs(f"csv:{tmp_path}")
+
+
+def test_many_columns_are_not_all_listed(images):
+    with pytest.raises(ModalensError, match=r"c29, \.\.\. \(5,000 in all\)") as raised:
+        write(images / "t.csv", [[f"c{number}" for number in range(5000)]])
+    assert len(str(raised.value)) < 500
