@@ -305,7 +305,7 @@ def test_small_archives_that_claim_gigabytes_take_no_memory(tmp_path):
     assert isinstance(first, Pair)
     assert second.reason == "The file 'b.png' holds 8,589,934,591 bytes."
     for data, words in {
-        whole + huge: "damaged or cut short in the file 'b.png' at byte 2048",
+        whole + huge: "damaged or cut short after the file 'b.png'",
         whole + claim("p", 2**33, tarfile.XHDTYPE): "a header of 8,589,934,592 bytes",
         whole + claim("p", 2**33, tarfile.GNUTYPE_LONGNAME): "a header of 8,589,934,592 bytes",
         whole + claim("p", 512, tarfile.XGLTYPE) * 5000: "damaged or cut short",
