@@ -274,12 +274,12 @@ def test_json_that_nothing_can_keep_costs_its_sample(tmp_path):
     files = [
         file for key, each in enumerate(content) for file in ((f"{key}.png", png()), (f"{key}.json", each))
     ]
-    first, deep, many, twice, last = load_pairs(f"wds:{shard(tmp_path / 's.tar', files)}").scan()
+    first, nested, wide, twice, last = load_pairs(f"wds:{shard(tmp_path / 's.tar', files)}").scan()
     assert (first.text, first.label) == (
         "so cute \ufffd", {"phash": str(2**63 + 5), "\ufffd": "\ufffd", "n": str(-(2**70))},
     )  # fmt: skip
-    assert deep.reason == "The sample's json is nested more than 100 deep."
-    assert "2,001 fields" in many.reason
+    assert nested.reason == "The sample's json is nested more than 100 deep."
+    assert "2,001 fields" in wide.reason
     assert "names the key 'caption' twice" in twice.reason
     assert last.text == "y"
 
