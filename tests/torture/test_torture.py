@@ -31,3 +31,9 @@ def test_the_torture_sees_a_difference(tmp_path):
     (tmp_path / "a" / "x.partial").write_text("")
     found = rounds.differences(before, rounds.contents(tmp_path))
     assert found == ["a/gone is missing", "a/other differs", "a/x.partial is left over"]
+
+
+def test_what_a_command_did_is_known_whatever_else_ran():
+    """Rounds leave commands out, so each is compared by its own changes."""
+    before, after = {"a": "1", "b": "1", "c": "1"}, {"a": "1", "b": "2", "d": "1"}
+    assert rounds.changes(before, after) == {"b": "2", "d": "1", "c": None}
