@@ -266,3 +266,18 @@ def test_a_web_server_that_has_no_such_file_or_is_gone(web, naps):
         load_pairs("wds:http://127.0.0.1:1/s.tar?token=secret")
     with RemoteFile(f"{web}/s.tar") as file:
         assert file.read_all() == _Server.content
+
+
+def test_a_reply_has_a_budget_of_bytes_and_of_seconds(memory, monkeypatch, naps):
+    memory.pipe("/bucket/a.png", png())
+    monkeypatch.setattr(remote, "MAX_BYTES", 100)
+    with pytest.raises(ModalensError, match=r"a\.png is too large: more than 100 bytes"):
+        RemoteImage("memory://bucket/a.png", "a").load()
+    monkeypatch.setattr(remote, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(remote, "MAX_SECONDS", -1.0)
+    with pytest.raises(ModalensError, match=r"a\.png is sent too slowly"):
+        RemoteImage("memory://bucket/a.png", "a").load()
+    Flaky(memory, monkeypatch, failing=range(1, 100))
+    with pytest.raises(ModalensError, match=r"a\.png could not be read in -1 s .*connection reset"):
+        RemoteImage("memory://bucket/a.png", "a").load()
+    assert naps == []

@@ -1,6 +1,7 @@
 """Files behind any URL that fsspec knows, read in spite of short failures."""
 
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -27,6 +28,10 @@ _MISSING_STATUS = (404, 410)
 # A protocol, or several that fsspec puts one on another (simplecache::s3://).
 _PROTOCOL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.:-]*://")
 _PIECE = 2**20
+MAX_BYTES = 2**28
+"""Largest file that is fetched into memory, in bytes."""
+MAX_SECONDS = 120.0
+"""How long such a file may take, new tries included."""
 _T = TypeVar("_T")
 
 
@@ -89,6 +94,7 @@ class RemoteFile:
         self._file: Any = None
         self._position = 0
         self._size: int | None = None
+        self._deadline = math.inf
 
     def __enter__(self) -> "RemoteFile":
         return self
@@ -106,13 +112,29 @@ class RemoteFile:
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes from where the last read stopped; none at the end."""
-        data = _patiently(lambda: self._try(size), self.url, self._on_retry)
+        data = _patiently(lambda: self._try(size), self.url, self._on_retry, self._deadline)
         self._position += len(data)
         return data
 
     def read_all(self) -> bytes:
-        """Everything that is left."""
-        return b"".join(iter(lambda: self.read(_PIECE), b""))
+        """Everything that is left.
+
+        Raises
+        ------
+        ModalensError
+            As :meth:`read`, or if it is larger than 2**28 bytes or takes longer than two minutes.
+        """
+        self._deadline = time.monotonic() + MAX_SECONDS
+        data = bytearray()
+        while piece := self.read(_PIECE):
+            data += piece
+            if len(data) > MAX_BYTES:
+                raise InputError(f"{public_url(self.url)} is too large: more than {MAX_BYTES:,} bytes.")
+            if time.monotonic() > self._deadline:
+                raise InputError(
+                    f"{public_url(self.url)} is sent too slowly: it takes over {MAX_SECONDS:g} s."
+                )
+        return bytes(data)
 
     def _try(self, size: int) -> bytes:
         try:
@@ -186,8 +208,13 @@ def _filesystem(url: str) -> tuple[Any, str]:
     return system, path
 
 
-def _patiently(action: Callable[[], _T], url: str, on_retry: Callable[[], None] = lambda: None) -> _T:
-    """Do something with a remote file, again and again if it fails in a way that may pass."""
+def _patiently(
+    action: Callable[[], _T],
+    url: str,
+    on_retry: Callable[[], None] = lambda: None,
+    deadline: float = math.inf,
+) -> _T:
+    """Do something with a remote file, again and again if it fails in a way that may pass, until the deadline."""
     delays = iter(DELAYS)
     while True:
         try:
@@ -200,6 +227,10 @@ def _patiently(action: Callable[[], _T], url: str, on_retry: Callable[[], None] 
                 raise InputError(f"There is no file {public_url(url)}.") from error
             if _is_hopeless(cause):
                 raise InputError(f"{public_url(url)} cannot be read ({_reason(cause, url)}).") from error
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"{public_url(url)} could not be read in {MAX_SECONDS:g} s ({_reason(cause, url)})."
+                ) from error
             delay = next(delays, None)
             if delay is None:
                 raise InputError(
