@@ -144,7 +144,8 @@ def _amplitudes(stream: IO[bytes], found: _Format, size: int) -> Float[np.ndarra
     order, width = found.order, found.width
     values: np.ndarray
     if found.code == _FLOAT:
-        values = np.frombuffer(data, f"{order}f{width}").astype(np.float32)
+        with np.errstate(over="ignore"):  # infinite samples are refused
+            values = np.frombuffer(data, f"{order}f{width}").astype(np.float32)
     elif width == 1:  # around 128, where others stand around 0
         values = (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
     else:
