@@ -309,6 +309,10 @@ def test_small_archives_that_claim_gigabytes_take_no_memory(tmp_path):
         whole + claim("p", 2**33, tarfile.XHDTYPE): "a header of 8,589,934,592 bytes",
         whole + claim("p", 2**33, tarfile.GNUTYPE_LONGNAME): "a header of 8,589,934,592 bytes",
         whole + claim("p", 512, tarfile.XGLTYPE) * 5000: "damaged or cut short",
+        whole
+        + claim("p", 512, tarfile.XHDTYPE)
+        + b"9" * 400
+        + b" a=b\n".ljust(112, b"x"): "damaged or cut short",
     }.items():
         path.write_bytes(data)
         with pytest.raises(ModalensError, match=words):
