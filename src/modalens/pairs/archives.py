@@ -28,7 +28,8 @@ _MAGIC: Mapping[bytes, Callable[[Any], Any]] = {
 }
 # What Python's readers raise on damaged bytes.
 _DAMAGE = (
-    tarfile.TarError, OSError, EOFError, ValueError, LookupError, OverflowError, RecursionError, zlib.error, lzma.LZMAError,
+    tarfile.TarError, OSError, EOFError, ValueError, LookupError, OverflowError, RecursionError,
+    zlib.error, lzma.LZMAError,
 )  # fmt: skip
 _HEADERS = (
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
