@@ -112,3 +112,18 @@ def test_rows_become_unit_at_any_scale(kind, scale):
     unit = unit.toarray() if sp.issparse(unit) else unit
     np.testing.assert_allclose(unit, [[0.6, 0, -0.8], [0, 0, 0], [0, 1, 0]], rtol=1e-12)
     np.testing.assert_array_equal(peaks == 0, [False, True, False])
+
+
+@pytest.mark.parametrize("kind", ["to_sparse_coo", "to_sparse_csr", "to_sparse_csc"])
+def test_sparse_tensors_are_refused_in_a_sentence(values, kind):
+    sparse = getattr(torch.tensor(values), kind)()
+    with pytest.raises(ModalensError, match="image matrix is a sparse torch tensor"):
+        paired_shape(sparse, sparse)
+
+
+@pytest.mark.parametrize("column", [3, -1, 2**30])
+def test_columns_that_are_not_there_never_reach_compiled_code(values, column):
+    matrix = sp.csr_array(values)
+    matrix.indices[4] = column
+    with pytest.raises(ModalensError, match=r"names columns from .* and has 3"):
+        read_rows(matrix, 0, 10)

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 
 # A NumPy array, torch tensor, SciPy sparse matrix or lazy column, of shape (n, d).
 Matrix: TypeAlias = Any
@@ -35,8 +35,12 @@ def matrix_shape(matrix: Matrix, name: str = "the matrix") -> tuple[int, int]:
     Raises
     ------
     ModalensError
-        If it does not have two dimensions, or has no rows or no columns.
+        If it does not have two dimensions, has no rows or no columns, or is a sparse torch tensor.
     """
+    if str(getattr(matrix, "layout", "")).startswith("torch.sparse"):
+        raise InputError(
+            f"{name} is a sparse torch tensor, whose rows cannot be sliced; give tensor.to_dense() or SciPy's CSR."
+        )
     shape = tuple(getattr(matrix, "shape", ()))
     if len(shape) != 2:
         raise ModalensError(f"{name} must have two dimensions (samples, features), not shape {shape}.")
@@ -75,11 +79,14 @@ def read_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Bl
     Raises
     ------
     ModalensError
-        If the values are not real numbers, or one is NaN or infinite; the sentence names the first such row.
+        If the values are not real numbers, or one is NaN or infinite (the sentence names the first such row), or a
+        sparse matrix names columns that it does not have.
     """
     rows = matrix[start:stop]
     if sp.issparse(rows):
         _require_real(rows.dtype, name)
+        if rows.format == "csr":
+            _require_columns(rows, name)
         block = sp.csr_array(rows, dtype=np.float64, copy=True)
         block.sum_duplicates()
         block.eliminate_zeros()
@@ -160,6 +167,16 @@ def sliceable(matrix: Matrix) -> Matrix:
 def _require_real(dtype: np.dtype, name: str) -> None:
     if dtype.kind not in "fiub":
         raise ModalensError(f"The {name} matrix holds values of type {dtype}; it must hold real numbers.")
+
+
+def _require_columns(rows: Any, name: str) -> None:
+    """Raise if a CSR matrix names columns that it does not have: compiled code would write beyond its arrays."""
+    columns = rows.indices
+    if len(columns) and not (columns.min() >= 0 and columns.max() < rows.shape[1]):
+        raise InputError(
+            f"The {name} matrix names columns from {columns.min()} to {columns.max()} and has {rows.shape[1]}; make it "
+            "again."
+        )
 
 
 def _first_bad_row(block: Block) -> int:

@@ -91,9 +91,7 @@ def test_files_that_hold_something_else_are_refused(suffix, result, tmp_path):
     with pytest.raises(ModalensError, match="There is no file"):
         Dominance.load(path)
     path.write_bytes(b"\x93NUMPY")
-    with pytest.raises(
-        ModalensError, match="is not valid JSON" if suffix == "json" else "is not a Parquet file"
-    ):
+    with pytest.raises(ModalensError, match="is not UTF-8" if suffix == "json" else "is not a Parquet file"):
         Dominance.load(path)
     if suffix == "json":
         path.write_text('{"kind": "modalens.ModalityGap", "schema_version": 1}')

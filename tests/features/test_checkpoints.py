@@ -11,7 +11,7 @@ from filelock import FileLock
 from torch import nn
 
 from modalens.errors import ModalensError
-from modalens.features import NCLConfig, SAEConfig, TrainConfig, train
+from modalens.features import NCLConfig, SAEConfig, TrainConfig, load_features, train
 from modalens.features.checkpoints import (
     KEPT_CHECKPOINTS,
     checkpoint_file,
@@ -143,3 +143,25 @@ def test_of_a_finished_training_a_few_checkpoints_stay(tmp_path):
     assert steps_kept(tmp_path) == sorted(steps_to_keep(2, 41))
     assert len(steps_kept(tmp_path)) == KEPT_CHECKPOINTS + 1
     assert steps_kept(tmp_path)[-1] == 40
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_one_flipped_bit_of_a_checkpoint_is_noticed(pairs, tmp_path, place):
+    train([CONFIG], pairs, TRAIN, out=tmp_path)
+    newest = checkpoint_file(tmp_path, 40)
+    raw = bytearray(newest.read_bytes())
+    raw[int(place * len(raw))] ^= 1
+    newest.write_bytes(raw)
+    with pytest.raises(ModalensError, match=r"checkpoint-000000040.safetensors .* remove it"):
+        train([CONFIG], pairs, TRAIN, out=tmp_path)
+
+
+def test_one_flipped_bit_of_weights_is_noticed(pairs, tmp_path):
+    (trained,) = train([CONFIG], pairs, TRAIN)
+    trained.model.save(tmp_path)
+    weights = tmp_path / trained.model.weights_name
+    raw = bytearray(weights.read_bytes())
+    raw[-5] ^= 4
+    weights.write_bytes(raw)
+    with pytest.raises(ModalensError, match="checksum differs"):
+        load_features(tmp_path)

@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 
 from modalens.dominance.retrieval import measure_retrieval
-from modalens.features import NCL, TopKSAE, TrainConfig
+from modalens.features import NCL, SAEConfig, TopKSAE, TrainConfig, train
 from modalens.features.quality import Quality, measure_quality
+from modalens.store.documents import nan_to_null
 
 RNG = np.random.default_rng(0)
 SHARED = RNG.normal(size=(120, 12))
@@ -55,3 +58,16 @@ def test_a_projector_does_not_reconstruct():
     assert found.fvu == {}
     assert found.pairs == 50
     assert found.after.n == 50
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
+def test_variance_unexplained_of_constant_embeddings_is_undefined(sae, value):
+    constant = np.full_like(TEXT, value)
+    found = measure_quality(sae, IMAGE, constant)
+    assert np.isnan(found.fvu["text"]).all()
+    assert np.isfinite(found.fvu["image"]).all()
+    back = Quality.from_dict(json.loads(json.dumps(nan_to_null(found.to_dict()))))
+    assert np.isnan(back.fvu["text"]).all()
+    (trained,) = train([SAEConfig(12, 24, 4)], (IMAGE, constant), QUICK)
+    assert trained.log[-1]["train"]["fvu_text"] is None
+    assert trained.log[-1]["train"]["fvu_image"] > 0

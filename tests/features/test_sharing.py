@@ -134,7 +134,8 @@ def test_the_card_says_what_the_run_says(runs, hub, store):
         )
     }
     for label, name in (("images", "image"), ("texts", "text")):
-        unexplained = [f"{last[sample][f'fvu_{name}']:.4g}" for sample in ("train", "held_out")]
+        shares = [last[sample][f"fvu_{name}"] for sample in ("train", "held_out")]
+        unexplained = ["undefined" if share is None else f"{share:.4g}" for share in shares]
         assert rows[f"variance unexplained, {label}"] == unexplained
         active = [str(last[sample][f"active_{name}"]) for sample in ("train", "held_out")]
         assert rows[f"active features, {label}"] == active
@@ -164,7 +165,7 @@ def test_folders_need_no_hub(runs, tmp_path, monkeypatch):
         from_pretrained(tmp_path)
     shutil.copytree(runs["sae"], tmp_path / "cut")
     (tmp_path / "cut" / "log.jsonl").write_text("{")
-    with pytest.raises(ModalensError, match=r"log\.jsonl is damaged"):
+    with pytest.raises(ModalensError, match=r"log\.jsonl, line 1, is not valid JSON"):
         push_to_hub(tmp_path / "cut", "me/cut")
 
 

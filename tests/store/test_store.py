@@ -100,7 +100,7 @@ def test_a_column_of_many_shards_keeps_few_files_open(tmp_path):
         (lambda f: np.save(f / "text_emb" / "text_emb_02.npy", np.zeros(3)), "not a matrix of floats"),
         (lambda f: (f / "img_emb" / "img_emb_01.npy").write_bytes(b"garbage"), "cannot be read"),
         (lambda f: [p.unlink() for p in (f / "text_emb").iterdir()], "no text_emb/text_emb_0000.npy"),
-        (lambda f: (f / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "manifest.json").write_text("{"), "is not valid JSON"),
         (lambda f: (f / "manifest.json").write_text('{"kind": "a cake"}'), "not the manifest"),
     ],
 )

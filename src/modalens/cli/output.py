@@ -89,6 +89,8 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
             f"R by {summary['estimator']}: mean {summary['mean']:.4f}, std {summary['std']:.4f}{beside}, "
             f"from {summary['min']:.4f} to {summary['max']:.4f}"
         )
+    else:
+        console.print(f"R by {summary['estimator']} is undefined: every feature is 0 in every pair.")
     others = summary["other_rules"]
     beside_rules = [column for rule in others for column in (f"by {rule}", "95 % interval")]
     title = f"Classes by {summary['rule']}, beside {' and '.join(others)}"
@@ -111,11 +113,13 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
         null = entry["label_swap"]
         gap.add_row(
             _GAP_NAMES[name],
-            f"{entry['value']:.4f}",
+            _defined(entry["value"]),
             _interval(entry["interval"], 4),
-            "" if null is None else f"{null[0]:.4f} ({null[1]:.4f} to {null[2]:.4f})",
+            "" if null is None or math.isnan(null[0]) else f"{null[0]:.4f} ({null[1]:.4f} to {null[2]:.4f})",
         )
     console.print(gap)
+    if math.isnan(summary["gap"]["rmg"]["value"]):
+        console.print("RMG is undefined: all embeddings are one, and none lies apart from another.")
     found, (first, second) = summary["retrieval"], summary["modalities"]
     recall = Table(
         "retrieval",
@@ -145,6 +149,10 @@ def _grouped(summary: Mapping[str, Any]) -> str:
     if summary["groups"] == summary["pairs"]:
         return ""
     return f" in {summary['groups']} groups (as good as {summary['effective_groups']:.0f} of equal size)"
+
+
+def _defined(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.4f}"
 
 
 def _interval(bounds: Any, digits: int) -> str:

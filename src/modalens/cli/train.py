@@ -87,9 +87,8 @@ def _train(config: Any, pairs: Any, training: Any, folder: Path, how: LearnConfi
     for name, words in (("train", ""), ("held_out", " of held-out pairs")):
         if "fvu_image" in last.get(name, ()):
             sides = last[name]
-            print(
-                f"Variance unexplained{words}: images {sides['fvu_image']:.4f}, texts {sides['fvu_text']:.4f}"
-            )
+            image, text = (_share(sides[f"fvu_{side}"]) for side in ("image", "text"))
+            print(f"Variance unexplained{words}: images {image}, texts {text}")
     print(
         f"Active features: images {found['active_image']}, texts {found['active_text']}; dead {found['dead']}"
     )
@@ -113,3 +112,7 @@ train = group_of(
     "Learn sparse features on a store's embeddings.",
     {name: LazyCommand(name, _summary(name), partial(_command, name)) for name in commands()},
 )
+
+
+def _share(value: float | None) -> str:
+    return "undefined (the embeddings do not vary)" if value is None else f"{value:.4f}"

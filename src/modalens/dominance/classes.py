@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from modalens.errors import ModalensError
+from modalens.statistics.buckets import feature_blocks, sum_blocks
 
 TEXT, CROSS, IMAGE, DEAD = range(4)
 
@@ -37,9 +38,13 @@ def moments(scores: Float[np.ndarray, "d ..."]) -> tuple[Float[np.ndarray, "..."
 
     Returns NaN for a column without any.
     """
-    live = ~np.isnan(scores)
+    blocks = list(feature_blocks(len(scores), max(1, scores[:1].size)))
     with np.errstate(invalid="ignore"):
-        count = live.sum(axis=0)
-        mean = np.where(live, scores, 0.0).sum(axis=0) / count
-        variance = np.where(live, (scores - mean) ** 2, 0.0).sum(axis=0) / count
+        count = sum((~np.isnan(scores[here])).sum(axis=0) for here in blocks)
+        mean = sum_blocks(_live(scores[here]) for here in blocks) / count
+        variance = sum_blocks(_live((scores[here] - mean) ** 2) for here in blocks) / count
     return mean, np.sqrt(variance)
+
+
+def _live(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(values), 0.0, values)

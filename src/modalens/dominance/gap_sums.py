@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from modalens.arrays import Block, normalize_rows
 from modalens.errors import ModalensError
-from modalens.statistics.buckets import Buckets, add_by_cell
+from modalens.statistics.buckets import Buckets, add_by_cell, feature_blocks, sum_blocks
 from modalens.statistics.intervals import jackknife_interval
 
 Numbers = Any  # a number, or one for each draw
@@ -103,9 +103,12 @@ class GapSums:
         """The measures under label swaps; what concerns pairs alone does not change."""
         middle = (self._image.sum(axis=0) + self._text.sum(axis=0))[:, None] / 2
         turned = self.buckets.tilts(self._image - self._text).T @ self.buckets.signs(draws, seed) / 2
-        whole = self._whole()._replace(
-            sides=_norms(middle + turned) + _norms(middle - turned), difference=_norms(2 * turned)
+        blocks = list(feature_blocks(len(turned), draws))
+        plus, minus, difference = (
+            sum_blocks(of(middle[here], turned[here]) ** 2 for here in blocks)
+            for of in (np.add, np.subtract, lambda _, turn: 2 * turn)
         )
+        whole = self._whole()._replace(sides=plus + minus, difference=difference)
         return {name: np.broadcast_to(values, draws) for name, values in whole.measures().items()}
 
     def _whole(self) -> "_Norms":

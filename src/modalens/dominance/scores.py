@@ -11,8 +11,9 @@ from modalens.dominance.classes import CROSS, IMAGE, TEXT, check_modalities, cla
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
 from modalens.dominance.rules import RULES, check_rule, class_codes
+from modalens.dominance.sums import DominanceSums
 from modalens.options import DEFAULT_ESTIMATOR, DEFAULT_RULE
-from modalens.statistics.buckets import Buckets
+from modalens.statistics.buckets import Buckets, feature_blocks
 from modalens.statistics.groups import group_keys, warn_of_copies
 from modalens.statistics.intervals import hull_interval, percentile_interval
 from modalens.store.base import PairStore
@@ -106,12 +107,7 @@ def dominance_of(
     """
     own = sums.of(estimator)
     score = own.scores()
-    resampled, swapped = np.empty((2, len(score), 0))
-    if plan.resamples:
-        resampled = own.resampled_scores(plan.resamples, plan.seed)
-        swapped = own.swapped_scores(plan.resamples, plan.seed)
-    low, high = percentile_interval(resampled)
-    uncertainty = {each: _class_uncertainty(score, resampled, each) for each in RULES}
+    low, high, uncertainty = _uncertainty(own, plan, score)
     return Dominance(
         score=score,
         low=low,
@@ -128,10 +124,23 @@ def dominance_of(
         seed=plan.seed,
         class_shares={each: shares for each, (shares, _) in uncertainty.items()},
         count_ranges={each: ranges for each, (_, ranges) in uncertainty.items()},
-        null=_label_swap_null(swapped, class_names(plan.modalities)) if plan.resamples else None,
+        null=_label_swap_null(own, plan) if plan.resamples else None,
         source=dict(source or {}),
         version=__version__,
     )
+
+
+def _uncertainty(
+    own: DominanceSums, plan: Plan, score: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Both ends of the interval of R, (d,), and for each rule what :func:`_class_uncertainty` gives."""
+    resampled = (
+        own.resampled_scores(plan.resamples, plan.seed) if plan.resamples else np.empty((len(score), 0))
+    )
+    low, high = np.empty((2, len(score)))
+    for here in feature_blocks(len(score), plan.resamples):
+        low[here], high[here] = percentile_interval(resampled[here])
+    return low, high, {each: _class_uncertainty(score, resampled, each) for each in RULES}
 
 
 def _class_uncertainty(score: np.ndarray, resampled: np.ndarray, rule: str) -> tuple[np.ndarray, np.ndarray]:
@@ -151,11 +160,13 @@ def _counted(codes: np.ndarray) -> Float[np.ndarray, "3 r"]:
     return np.stack([(codes == each).sum(axis=0) for each in (TEXT, CROSS, IMAGE)]).astype(np.float64)
 
 
-def _label_swap_null(swapped: np.ndarray, names: tuple[str, ...]) -> LabelSwapNull:
+def _label_swap_null(own: DominanceSums, plan: Plan) -> LabelSwapNull:
+    swapped = own.swapped_scores(plan.resamples, plan.seed)
     class_counts = {}
     for rule in RULES:
         codes = class_codes(swapped, rule)
         class_counts[rule] = {
-            name: float((codes == code).sum(axis=0).mean()) for code, name in enumerate(names)
+            name: float((codes == code).sum(axis=0).mean())
+            for code, name in enumerate(class_names(plan.modalities))
         }
     return LabelSwapNull(scores=swapped[:, 0].copy(), stds=moments(swapped)[1], class_counts=class_counts)

@@ -148,9 +148,11 @@ class DominanceSums:
         Swapping the labels of a pair turns u into c - u, so R = 1/2 + sum s (u - c/2) / sum c with signs s.
         """
         buckets = self._drawn_over()
-        tilt = buckets.tilts(self._share - self._count / 2).T @ buckets.signs(draws, seed)
+        tilt: np.ndarray = buckets.tilts(self._share - self._count / 2).T @ buckets.signs(draws, seed)
         count = self._count.sum(axis=0)[:, None]
-        return _ratio(count / 2 + tilt, count)
+        for here in feature_blocks(self.n_features, draws):  # in place: draws of many features take gigabytes
+            tilt[here] = _ratio(count[here] / 2 + tilt[here], count[here])
+        return tilt
 
     def _drawn_over(self) -> Buckets:
         if self.buckets is None:

@@ -180,7 +180,8 @@ class FeatureModel(ABC):
         with whole_file(folder / self.weights_name) as partial:
             save_file({name: value.cpu() for name, value in self.state().items()}, partial)
         stamp = {"kind": self.document, "schema": SCHEMA_VERSION, "modalens": __version__}
-        write_json(folder / CONFIG_NAME, {**stamp, "config": asdict(self.config)})
+        document = {**stamp, "config": asdict(self.config), "weights_sha256": tensors_sha256(self.state())}
+        write_json(folder / CONFIG_NAME, document)
 
     def _sparse_codes(self, rows: Float[Tensor, "n d"], modality: str | None) -> sp.csr_array:
         """Codes of a block of rows on the device."""

@@ -1,14 +1,13 @@
 """The model card of trained features: what they are, what they were trained on, what they reached."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modalens.errors import ModalensError
 from modalens.features.base import FeatureModel
 from modalens.features.logs import LOG_NAME
+from modalens.files import read_json_lines
 from modalens.store import EmbeddingStore
 from modalens.version import __version__
 
@@ -28,12 +27,8 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     path = folder / LOG_NAME
     if not path.exists():
         return []
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except ValueError as error:
-        raise ModalensError(
-            f"The training log {path} is damaged ({error}); remove it to go on without."
-        ) from error
+    lines = read_json_lines(path, f"The training log {path}", dict, advice="remove it to go on without")
+    return [entry for _, entry in lines]
 
 
 def model_card(
@@ -127,9 +122,9 @@ def _reached(entry: Mapping[str, Any]) -> str:
     return (
         f"## Reached after {entry['step']} batches, {entry['pairs_seen']} pairs\n\n"
         + _table(("", *samples), rows)
-        + "\n\nVariance unexplained is 0 for a perfect reconstruction and 1 for the mean; compare it on the same "
-        "embeddings only. Retrieval is between the embeddings (before) and between what the features make of "
-        "them (after)."
+        + "\n\nVariance unexplained is 0 for a perfect reconstruction, 1 for the mean and undefined where the "
+        "embeddings do not vary; compare it on the same embeddings only. Retrieval is between the embeddings "
+        "(before) and between what the features make of them (after)."
     )
 
 
@@ -143,5 +138,5 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = "undefined" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
     return text.replace("|", "\\|").replace("\n", " ")

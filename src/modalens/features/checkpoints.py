@@ -4,6 +4,7 @@ It holds weights, what learners count, and the optimisers' moments; the order of
 step, and nothing else in training is drawn at random.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -11,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from modalens.errors import ModalensError
+from modalens.errors import ModalensError, StoreError
+from modalens.features.tensor_files import read_safetensors
+from modalens.files import NotPlainError, parse_json
 from modalens.store.atomic import whole_file
+from modalens.towers.cards import tensors_sha256
 
-_HEADER = "modalens"
+_HEADER, _CHECKSUM = "modalens", "contents_sha256"
 # What stays of a finished training beside its last checkpoint: enough to draw a curve along training.
 KEPT_CHECKPOINTS = 8
 
@@ -72,8 +75,10 @@ def save_checkpoint(
         for index, state in optimiser.state_dict()["state"].items():
             for name, value in state.items():
                 tensors[f"{number}.optimiser.{index}.{name}"] = value
+    # One text: safetensors keeps several in no certain order.
+    text = json.dumps({**header, _CHECKSUM: _sha256(header, tensors)})
     with whole_file(path) as partial:
-        save_file(tensors, partial, metadata={_HEADER: json.dumps(header)})
+        save_file(tensors, partial, metadata={_HEADER: text})
 
 
 def load_checkpoint(
@@ -124,14 +129,21 @@ def read_learner(path: Path) -> tuple[str | None, dict[str, Any], dict[str, Tens
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    mend = "remove it to go on from the one before"
+    tensors, texts = read_safetensors(path, f"The checkpoint {path}", mend)
     try:
-        with safe_open(path, framework="pt") as file:
-            header: dict[str, Any] = json.loads(file.metadata()[_HEADER])
-            return header, {name: file.get_tensor(name) for name in file.offset_keys()}
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModalensError(
-            f"The checkpoint {path} cannot be read ({error}); remove it to go on from the one before."
-        ) from error
+        header: dict[str, Any] = parse_json(texts.get(_HEADER, "").encode("utf-8"), dict)
+    except NotPlainError as error:
+        raise StoreError(f"The header of the checkpoint {path} {error}; {mend}.") from error
+    found = header.pop(_CHECKSUM, None)  # those of earlier versions have none
+    if found is not None and found != _sha256(header, tensors):
+        raise StoreError(f"The checkpoint {path} is damaged: its checksum differs; {mend}.")
+    return header, tensors
+
+
+def _sha256(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    text = f"{json.dumps(header)}\0{tensors_sha256(tensors)}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

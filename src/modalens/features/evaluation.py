@@ -13,6 +13,8 @@ from torch import Tensor
 from modalens.arrays import Matrix, paired_shape, read_rows
 from modalens.dominance.retrieval import measure_retrieval
 
+# Under this share of its own size, what embeddings vary by is the rounding of float32.
+LEAST_VARIANCE = 1e-12
 _BLOCK_ROWS = 512
 
 
@@ -93,9 +95,9 @@ def evaluate(learner: Represents, sample: Sample, device: torch.device | None = 
     Returns
     -------
     dict
-        For each modality ``fvu_image`` (0 is perfect, 1 no better than the mean; only for what
-        reconstructs), ``active_image`` and ``dead_image`` (features that fire at least once, and that
-        never do), ``active_share_image`` (share of features that fire on a sample, in [0, 1], lower is
+        For each modality ``fvu_image`` (0 is perfect, 1 no better than the mean, None where the samples are all
+        one; only for what reconstructs), ``active_image`` and ``dead_image`` (features that fire at least once, and
+        that never do), ``active_share_image`` (share of features that fire on a sample, in [0, 1], lower is
         sparser); ``dead``, features that fire for neither; ``retrieval`` of the outputs and
         ``retrieval_before`` of the embeddings themselves, as :meth:`modalens.Retrieval.to_dict` gives it.
     """
@@ -109,8 +111,10 @@ def evaluate(learner: Represents, sample: Sample, device: torch.device | None = 
         output = torch.cat([part.output.float().cpu() for part in parts])
         fired = torch.stack([part.fired.cpu() for part in parts]).sum(dim=0)
         if parts[0].reconstructs:
-            spread = (x - x.mean(dim=0)).double().square().sum()
-            found[f"fvu_{modality}"] = float((x - output).double().square().sum() / spread.clamp_min(1e-30))
+            spread = float((x - x.mean(dim=0)).double().square().sum())
+            error = float((x - output).double().square().sum())
+            varies = spread > LEAST_VARIANCE * float(x.double().square().sum())
+            found[f"fvu_{modality}"] = error / spread if varies else None
         found[f"active_{modality}"] = int((fired > 0).sum())
         found[f"dead_{modality}"] = int((fired == 0).sum())
         found[f"active_share_{modality}"] = int(fired.sum()) / (len(x) * len(fired))

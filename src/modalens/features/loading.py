@@ -1,16 +1,18 @@
 """Open trained features, whichever kind they are."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
-from modalens.errors import ModalensError
+from modalens.errors import ModalensError, StoreError
 from modalens.features.base import SCHEMA_VERSION, FeatureModel
 from modalens.features.config import CONFIG_NAME
 from modalens.features.registry import FeatureKind, kind_named, kinds
+from modalens.features.tensor_files import read_safetensors
+from modalens.files import read_json
+from modalens.store.kept import check_recorded
+from modalens.towers.cards import tensors_sha256
+
+_AGAIN = "train the features again"
 
 
 def load_features(where: str | Path) -> FeatureModel:
@@ -30,17 +32,27 @@ def load_features(where: str | Path) -> FeatureModel:
     folder = folder.parent if folder.is_file() else folder
     if not (folder / CONFIG_NAME).is_file():
         raise ModalensError(f"{folder} holds no trained features; name a folder that modalens train wrote.")
+    check_recorded(folder)
+    path = folder / CONFIG_NAME
+    document = read_json(path, f"The configuration {path}", dict, advice=_AGAIN)
     try:
-        document = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
         kind = _kind(document)
         if kind is None or document["schema"] != SCHEMA_VERSION:
             raise ModalensError(f"{folder} does not hold features that this modalens reads.")
         config = kind.config_class(**document["config"])
-        found: FeatureModel = kind.model_class(config, load_file(folder / kind.model_class.weights_name))
+        weights = folder / kind.model_class.weights_name
+        tensors, _ = read_safetensors(weights, f"The weights {weights}", _AGAIN)
+        found: FeatureModel = kind.model_class(config, tensors)
     except ModalensError:
         raise
-    except (KeyError, TypeError, AttributeError, ValueError, SafetensorError, OSError) as error:
-        raise ModalensError(f"The features in {folder} cannot be read ({error}).") from error
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise StoreError(f"The features in {folder} cannot be read ({said}); {_AGAIN}.") from error
+    # Files of earlier versions do not say it.
+    if document.get("weights_sha256", own := tensors_sha256(found.state())) != own:
+        raise StoreError(
+            f"The weights {weights} are damaged: their checksum differs from that in {path}; {_AGAIN}."
+        )
     return found
 
 

@@ -114,11 +114,11 @@ class MeanLosses:
 
 
 def scalars(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers of nested values, by path; of a value with its interval, the value."""
+    """The numbers of nested values, by path; of a value with its interval, the value. What is undefined is left out."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from scalars(value, f"{prefix}{name}/")
-        else:
+        elif value is not None:
             yield f"{prefix}{name}", float(value[0] if isinstance(value, Sequence) else value)
 
 

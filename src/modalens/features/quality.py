@@ -10,7 +10,8 @@ from jaxtyping import Float
 from modalens.arrays import Matrix, paired_shape
 from modalens.dominance.retrieval import MAX_PAIRS, Retrieval, measure_retrieval, retrieval_rows
 from modalens.features.base import MODALITIES, FeatureModel
-from modalens.features.evaluation import Sample
+from modalens.features.evaluation import LEAST_VARIANCE, Sample
+from modalens.store.documents import null_to_nan
 
 Interval = tuple[float, float, float]
 
@@ -27,8 +28,9 @@ class Quality:
         Pairs it was measured on.
     fvu
         Fraction of variance unexplained by modality, each (value, low, high) with a 95 % bootstrap interval
-        over groups of pairs: 0 is perfect, 1 no better than the mean. Empty for a projector, which does not
-        reconstruct. It depends on how much the embeddings vary, so encoders are not comparable by it.
+        over groups of pairs: 0 is perfect, 1 no better than the mean, NaN where the embeddings are all one. Empty
+        for a projector, which does not reconstruct. It depends on how much the embeddings vary, so encoders are not
+        comparable by it.
     variance
         Mean squared distance of the embeddings from their mean, by modality: what ``fvu`` is a share of.
     active
@@ -64,7 +66,7 @@ class Quality:
         """Inverse of :meth:`to_dict`."""
         return cls(
             pairs=values["pairs"],
-            fvu={name: (v[0], v[1], v[2]) for name, v in values["fvu"].items()},
+            fvu={name: tuple(map(null_to_nan, each[:3])) for name, each in values["fvu"].items()},
             variance=values["variance"],
             active=values["active"],
             per_sample=values["per_sample"],
@@ -122,7 +124,8 @@ def measure_quality(
         if model.has_decoder:
             output = model.decode(codes, name)
             error = np.square(x - output, dtype=np.float64).sum(axis=1)
-            fvu[name] = _ratio(error, spread, labels[rows], seed)
+            least = LEAST_VARIANCE * np.square(x, dtype=np.float64).sum(axis=1)
+            fvu[name] = _ratio(error, spread, least, labels[rows], seed)
         outputs.append(output)
     return Quality(
         pairs=len(rows),
@@ -136,15 +139,23 @@ def measure_quality(
 
 
 def _ratio(
-    error: Float[np.ndarray, " n"], spread: Float[np.ndarray, " n"], labels: Iterable[int], seed: int
+    error: Float[np.ndarray, " n"],
+    spread: Float[np.ndarray, " n"],
+    least: Float[np.ndarray, " n"],
+    labels: Iterable[int],
+    seed: int,
 ) -> Interval:
-    """Ratio of sums, with a bootstrap over groups."""
+    """Ratio of sums, with a bootstrap over groups; undefined, NaN, where the lower sum is not above the least one."""
     places = np.unique(np.asarray(labels), return_inverse=True)[1]
-    sums = np.stack([np.bincount(places, weights=each) for each in (error, spread)])
+    sums = np.stack([np.bincount(places, weights=each) for each in (error, spread, least)])
     share = 1 / sums.shape[1]
     draws = np.random.default_rng((seed, 3)).multinomial(
         sums.shape[1], np.full(sums.shape[1], share), size=_RESAMPLES
     )
-    above, below = sums @ draws.T
-    low, high = np.quantile(above / np.maximum(below, 1e-30), (0.025, 0.975))
-    return float(sums[0].sum() / max(sums[1].sum(), 1e-30)), float(low), float(high)
+    above, below, floor = sums @ draws.T
+    defined = below > floor
+    whole = sums.sum(axis=1)
+    if not whole[1] > whole[2] or not defined.any():
+        return np.nan, np.nan, np.nan
+    low, high = np.quantile(above[defined] / below[defined], (0.025, 0.975))
+    return float(whole[0] / whole[1]), float(low), float(high)

@@ -32,7 +32,9 @@ class GapShare:
 def gap_share(main: ModalityGap, baseline: EncoderResult) -> GapShare:
     """Hold a baseline's L2M against the main encoder's."""
     gap = baseline.gap
-    share = gap.l2m_unbiased / max(main.l2m_unbiased, 1e-12)
+    share = (
+        gap.l2m_unbiased / main.l2m_unbiased if main.l2m_unbiased else math.nan
+    )  # then it is the same or larger
     if abs(gap.l2m_unbiased - main.l2m_unbiased) <= math.hypot(_half_width(main), _half_width(gap)):
         verdict = "same"
     elif gap.l2m_unbiased > main.l2m_unbiased:

@@ -1,6 +1,6 @@
 """Bootstrap over groups whose cost does not grow with the number of pairs: sums are kept by bucket of groups."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,6 +154,16 @@ def feature_blocks(n_features: int, resamples: int, entries: int = 2**22) -> Ite
     step = max(1, entries // max(resamples, 1))
     for start in range(0, n_features, step):
         yield slice(start, min(start + step, n_features))
+
+
+def sum_blocks(blocks: Iterable[Float[np.ndarray, "b ..."]]) -> Float[np.ndarray, "..."]:
+    """Sum over the rows of all blocks, the same bits as if they were one array of several columns."""
+    total: np.ndarray | None = None
+    for block in blocks:
+        # With the sum so far as one more row, so that rows are added in the same order.
+        rows = block if total is None else np.concatenate([total[None], block])
+        total = rows.sum(axis=0)
+    return np.zeros(()) if total is None else total
 
 
 def _hash(keys: Int[np.ndarray, " n"]) -> np.ndarray:

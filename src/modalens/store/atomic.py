@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def _is_full_disk(error: Exception) -> bool:
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        # NumPy says how much of an array it could write, and no number.
+        short = error.errno is None and re.search(r"\d+ requested and \d+ written", str(error))
+        return bool(short) or error.errno in (errno.ENOSPC, errno.EDQUOT)
     # safetensors hands on what the system said as text alone.
     return any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
 

@@ -1,11 +1,11 @@
 """Result files that say what they are: JSON with a kind and a schema version."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-from modalens.errors import ModalensError
+from modalens.errors import ModalensError, StoreError
+from modalens.files import read_json
 from modalens.store.atomic import write_json
 
 
@@ -46,12 +46,7 @@ def read_document(path: Path, kind: str, version: int) -> dict[str, Any]:
         If the file is missing, no JSON, of another kind or newer than this modalens.
     """
     require_file(path)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModalensError(
-            f"{path} is not valid JSON ({error}); give a file that modalens wrote."
-        ) from error
+    document = read_json(path, str(path), dict, advice="give a file that modalens wrote", error=StoreError)
     return checked(document, kind, version, path)
 
 

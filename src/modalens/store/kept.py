@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
-from modalens.errors import ModalensError
+from modalens.errors import ModalensError, StoreError
 from modalens.hashing import sha256_of
 from modalens.store.atomic import PARTIAL_SUFFIX
 from modalens.store.documents import read_document, write_document
@@ -184,6 +184,28 @@ def kept_or_made(kept: Kept, load: Callable[[], T], make: Callable[[], T]) -> T:
         logger.info("%s", problem)
     with kept.making():
         return make()
+
+
+def check_recorded(folder: Path, record_name: str = RECORD_NAME) -> None:
+    """Raise if a file of the finished result in a folder is not the one that its record names.
+
+    A folder without a record says nothing, and one that is missing is told by whoever reads it.
+
+    Raises
+    ------
+    StoreError
+        If a checksum differs.
+    """
+    try:
+        recorded = read_document(folder / record_name, _KIND, _SCHEMA_VERSION).get("files")
+    except ModalensError:
+        return
+    for name, checksum in (recorded if isinstance(recorded, dict) else {}).items():
+        path = folder / name
+        if path.is_file() and sha256_of(path) != checksum:
+            raise StoreError(
+                f"{path} is damaged: its checksum differs from the one in {folder / record_name}."
+            )
 
 
 def read_inputs(folder: Path, record_name: str = RECORD_NAME) -> Mapping[str, Any] | None:

@@ -1,18 +1,21 @@
 """The manifest of an embedding store: what made it, what it holds, what was skipped."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from modalens.errors import ModalensError
+from modalens.errors import ModalensError, StoreError
+from modalens.files import read_json
 from modalens.store.atomic import write_json
 
 MANIFEST_NAME = "manifest.json"
 EMBEDDINGS_KIND = "modalens embedding store"
 CODES_KIND = "modalens code store"
 SCHEMA_VERSION = 1
+_AGAIN = "bring it back, or make the store again"
+# A manifest lists every item that was skipped.
+_MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,19 @@ class Manifest:
         """Everything that was left out, as {id, reason}."""
         return [item for shard in self.shards for item in shard.skipped]
 
+    def _is_sound(self) -> bool:
+        """Whether every field is of its kind, and every file below the store's folder."""
+        counts = [self.d, *(count for shard in self.shards for count in (shard.items, shard.rows))]
+        files = [file for shard in self.shards for file in shard.files.items()]
+        skipped = [text for item in self.skipped for text in (item["id"], item["reason"])]
+        return (
+            all(isinstance(part, dict) for part in (self.model, self.source, self.config))
+            and all(type(count) is int and count >= 0 for count in counts)
+            and all(isinstance(text, str) for text in (*skipped, *(part for file in files for part in file)))
+            and all(len(PurePosixPath(name).parts) == 2 and ".." not in name.split("/") for name, _ in files)
+            and all(isinstance(shard.items_sha256, str) for shard in self.shards)
+        )
+
     def save(self, folder: Path) -> None:
         """Write the manifest, whole or not at all."""
         summary = {"rows": self.rows, "skipped": len(self.skipped)}
@@ -72,11 +88,10 @@ class Manifest:
             If it is damaged, of another kind or of a later schema.
         """
         path = folder / MANIFEST_NAME
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModalensError(f"The manifest {path} cannot be read ({error}).") from error
-        if not isinstance(values, dict) or values.get("kind") != kind:
+        values = read_json(
+            path, f"The manifest {path}", dict, advice=_AGAIN, limit=_MOST_BYTES, error=StoreError
+        )
+        if values.get("kind") != kind:
             raise ModalensError(
                 f"{path} is not the manifest of {'an' if kind[9] in 'aeiou' else 'a'} {kind[9:]}."
             )
@@ -86,12 +101,15 @@ class Manifest:
                 "use the version that wrote it or embed again."
             )
         try:
-            return cls(
+            found = cls(
                 **{
                     name: values[name]
                     for name in ("modalens", "model", "source", "config", "d", "kind", "complete")
                 },
                 shards=[ShardRecord(**shard) for shard in values["shards"]],
             )
-        except (KeyError, TypeError) as error:
-            raise ModalensError(f"The manifest {path} is damaged: {error}.") from error
+            if not found._is_sound():
+                raise TypeError("a field of another kind")
+            return found
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"The manifest {path} is damaged ({error!r}); {_AGAIN}.") from error

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalens.errors import InputError, StoreError
+from modalens.files import NotPlainError, parse_json
 from modalens.store.atomic import whole_file
 from modalens.store.documents import checked, nan_to_null, require_file, stamped
+from modalens.store.metadata import PARQUET_DAMAGE
 
 _METADATA_KEY = b"modalens"
 
@@ -44,11 +46,15 @@ def read_table(path: Path, kind: str, version: int) -> tuple[dict[str, Any], dic
     _require_suffix(path)
     require_file(path)
     try:
-        table = pq.read_table(path)
-        header = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"null"))
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
-        raise StoreError(f"{path} is not a Parquet file; give a file that modalens wrote.") from error
-    columns = {name: _values(table[name]) for name in table.column_names}
+        table = pq.ParquetFile(path).read()
+        header = parse_json((table.schema.metadata or {}).get(_METADATA_KEY, b"null"))
+        columns = {name: _values(table[name]) for name in table.column_names}
+    except NotPlainError as error:
+        raise StoreError(f"The header of {path} {error}; give a file that modalens wrote.") from error
+    except PARQUET_DAMAGE as error:
+        raise StoreError(
+            f"{path} is not a Parquet file, or a damaged one; give a file that modalens wrote."
+        ) from error
     return checked(header, kind, version, path), columns
 
 

@@ -1,5 +1,7 @@
 """What learned features show that those of the baselines do not, in sentences computed from the numbers."""
 
+import math
+
 from modalens.dominance import Dominance
 from modalens.report.data import LearnedResult, ReportData
 from modalens.report.headline import MOST
@@ -85,7 +87,7 @@ def _quality_sentences(learned: LearnedResult, naming: Naming) -> list[str]:
         there, here = (
             listing(
                 [
-                    f"{percent(found[0], 1)} for {naming.many(naming.side(side))}"
+                    f"{_share(found[0])} for {naming.many(naming.side(side))}"
                     for side, found in each.fvu.items()
                 ]
             )
@@ -106,6 +108,10 @@ def _quality_sentences(learned: LearnedResult, naming: Naming) -> list[str]:
         f"{percent(after[0], 1)} with the {kept} of {learned.name}."
     )
     return sentences
+
+
+def _share(value: float) -> str:
+    return "an undefined share (they do not vary)" if math.isnan(value) else percent(value, 1)
 
 
 def said_pairs(learned: LearnedResult, split: str) -> str:
