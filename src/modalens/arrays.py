@@ -97,7 +97,8 @@ def read_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Bl
             rows = (rows if rows.is_complex() else rows.double()).numpy()
         rows = np.asarray(rows)
         _require_real(rows.dtype, name)
-        block = rows.astype(np.float64, copy=False)
+        with np.errstate(invalid="ignore"):  # a NaN of another kind is told below
+            block = rows.astype(np.float64, copy=False)
         finite = bool(np.isfinite(block).all())
     if not finite:
         bad = _first_bad_row(block)

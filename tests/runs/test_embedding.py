@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Skipped
 from modalens.runs import embed, embedding
 from modalens.runs.shards import EmbedConfig
-from modalens.store import EmbeddingStore, atomic
+from modalens.store import EmbeddingStore, ShardContent, StoreWriter, atomic
+from modalens.store.manifest import Manifest
 from modalens.towers import load_vlm
 from tests.engine import crew
 from tests.fakes import ColourImage, FakePairs, FakeVLM, colour_pairs
@@ -337,3 +339,24 @@ def test_bfloat16_computes_in_bfloat16_and_is_stored_exactly(tiny_clip, tmp_path
     assert half.manifest.config["dtype"] == "bfloat16"
     again = embed(pairs, vlm, tmp_path / "again", dtype="bfloat16")
     np.testing.assert_array_equal(again.image[:], half.image[:])
+
+
+def test_a_batch_size_that_changes_no_byte_does_not_refuse_a_run(tmp_path):
+    out = tmp_path / "store"
+    embed(FakePairs(colour_pairs(9)), FakeVLM(), out, rows_per_shard=4, batch_size=32)
+    before = contents(out)
+    embed(FakePairs(colour_pairs(9)), FakeVLM(), out, rows_per_shard=4, batch_size=4)
+    assert contents(out) == before
+    with pytest.raises(ModalensError, match=r"another run .config: batch_size 4 there, 3 here"):
+        embed(FakePairs(colour_pairs(9)), FakeVLM(), out, rows_per_shard=4, batch_size=3)
+
+
+def test_a_slash_behind_a_folder_does_not_refuse_a_run(tmp_path):
+    plan = Manifest("0", {"model": "folder/clip/"}, {"source": "folder:pictures"}, {}, 3)
+    with StoreWriter(tmp_path, plan) as writer:
+        writer.write_shard(0, ["a"], ShardContent({"img_emb": np.ones((1, 3))}, [{"id": "a"}], []))
+    again = replace(plan, model={"model": "folder/clip"}, source={"source": "folder:pictures/"})
+    with StoreWriter(tmp_path, again) as writer:
+        assert writer.has_shard(0)
+    with pytest.raises(ModalensError, match="another run"), StoreWriter(tmp_path, replace(plan, source={})):
+        pass

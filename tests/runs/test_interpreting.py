@@ -1,6 +1,7 @@
 """Interpretations: of the right samples, kept, made again when anything changes, the same after saving and loading."""
 
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from modalens.runs.interpreting import (
 )
 from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
+from modalens.store import EmbeddingStore
 from tests.fakes import FakeVLM
 from tests.small_run import COLOURS, CONFIG, SCORING, Embedder, colour, learn, loader
 
@@ -434,3 +436,43 @@ def test_each_modality_has_its_judge() -> None:
     found = InterpretConfig().judges(("image", "text"))
     assert (found.image_embedder, found.text_embedder) == ("efficientnet-lite0", "minilm")
     assert InterpretConfig().judges(("protein", "text")).image_embedder == "own"
+
+
+def foreign_store(folder: Path, n: int, d: int, captions: list[str | None]) -> EmbeddingStore:
+    """A store of clip-retrieval, in shards of 5,000 pairs."""
+    random = np.random.default_rng(0)
+    for number, start in enumerate(range(0, n, 5000)):
+        rows = slice(start, min(start + 5000, n))
+        for side in ("img_emb", "text_emb"):
+            (folder / side).mkdir(parents=True, exist_ok=True)
+            values = random.standard_normal((rows.stop - start, d), dtype=np.float32)
+            np.save(folder / side / f"{side}_{number}.npy", values)
+        (folder / "metadata").mkdir(exist_ok=True)
+        pd.DataFrame({"caption": captions[rows]}).to_parquet(folder / f"metadata/metadata_{number}.parquet")
+    return EmbeddingStore.open(folder)
+
+
+def test_own_embeddings_stay_on_the_disk(tmp_path: Path) -> None:
+    n, d = 40_000, 256
+    store = foreign_store(tmp_path, n, d, ["x"] * n)
+    config = InterpretConfig(image_embedder="own", text_embedder="own")
+    tracemalloc.start()
+    samples = collect_samples(store, tmp_path / "samples", np.arange(n), config)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert samples.embeddings["image"].shape == (n, d)
+    assert peak < n * d * 4  # bytes of one side in float32
+
+
+def test_pairs_without_a_caption_are_left_out_where_a_text_is_needed(tmp_path, monkeypatch, caplog) -> None:
+    captions = ["a", None, "b", "", "a", "b"]
+    store = foreign_store(tmp_path, 6, 4, captions)
+    monkeypatch.setattr(interpreting, "load_sample_embedder", loader([]))
+    config = InterpretConfig(image_embedder="own", text_embedder="some")
+    samples = collect_samples(store, tmp_path / "samples", np.arange(6), config)
+    assert samples.distinct["text"].tolist() == [0, 2]
+    assert samples.distinct["image"].tolist() == list(range(6))
+    assert "2 pairs have no caption and are left out where texts are compared: 1, 3" in caplog.text
+    nothing = foreign_store(tmp_path / "none", 2, 4, [None, None])
+    with pytest.raises(ModalensError, match=r"No pair of .* has a caption; .*own"):
+        collect_samples(nothing, tmp_path / "samples", np.arange(2), config)

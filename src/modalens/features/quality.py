@@ -66,7 +66,10 @@ class Quality:
         """Inverse of :meth:`to_dict`."""
         return cls(
             pairs=values["pairs"],
-            fvu={name: tuple(map(null_to_nan, each[:3])) for name, each in values["fvu"].items()},
+            fvu={
+                name: (null_to_nan(value), null_to_nan(low), null_to_nan(high))
+                for name, (value, low, high) in values["fvu"].items()
+            },
             variance=values["variance"],
             active=values["active"],
             per_sample=values["per_sample"],

@@ -1,11 +1,12 @@
 """Embed pairs with a model into a store, shard by shard."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from modalens.engine.engines import EngineConfig, open_engine
 from modalens.engine.passes import Seconds
@@ -115,7 +116,7 @@ def embed_with(
     )
     total = pairs.count() if isinstance(pairs, Pairs) else None
     effort = Effort()
-    with StoreWriter(out, plan) as writer:
+    with StoreWriter(out, plan, partial(_effective, total)) as writer:
         if writer.complete and isinstance(pairs, Pairs) and total is None:
             # Walking the source again could take hours and change nothing.
             return EmbeddingStore.open(out), effort
@@ -135,6 +136,12 @@ def embed_with(
     effort.retried = list(dict.fromkeys(engine.retried))
     _tell(writer.manifest, effort, Path(out))
     return EmbeddingStore.open(out), effort
+
+
+def _effective(total: int | None, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a configuration can change a store: no batch is larger than a shard, or than the source."""
+    most = config["rows_per_shard"] if total is None else min(config["rows_per_shard"], max(total, 1))
+    return {**config, "batch_size": min(config["batch_size"], most)}
 
 
 class _Walk:

@@ -80,5 +80,5 @@ def interpretation_kept(
     folder: Path, about: Mapping[str, Any], config: Mapping[str, Any], embedders: Mapping[str, Any]
 ) -> Kept:
     """An interpretation of a representation ``about``, by models with these cards."""
-    inputs = {"of": dict(about), "config": dict(config), "embedders": dict(embedders)}
+    inputs = {"layout": 2, "of": dict(about), "config": dict(config), "embedders": dict(embedders)}
     return Kept(folder, "the interpretation", inputs, "modalens interpret")

@@ -1,19 +1,19 @@
 """What is known of the features of one representation, and how it lies on disk."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
+from modalens.arrays import Matrix
 from modalens.dominance import RULES, Dominance
-from modalens.errors import ModalensError
+from modalens.errors import StoreError
 from modalens.interpret import (
     ActivationHistograms,
     Bridges,
@@ -27,6 +27,8 @@ from modalens.options import DEFAULT_RULE, Options, option
 from modalens.pairs.modality import MODALITIES, OWN
 from modalens.statistics.checks import DEFAULT_RANKING, RANKINGS
 from modalens.store.atomic import whole_file
+from modalens.store.metadata import PARQUET_DAMAGE
+from modalens.store.npy import read_npz
 
 SIDES = ("image", "text")
 ALONG_COLUMNS = ("step", "modality", "metric", "features", "value", "low", "high", "chance")
@@ -95,7 +97,7 @@ class SampleSets:
         For each side, places within ``rows`` of samples that differ from every earlier one, (u,): the same
         picture under two names would count as two alike samples.
     embeddings
-        For each side, their embeddings by a model that is not under study, (u, h).
+        For each side, their embeddings by a model that is not under study, (u, h), read when they are sliced.
     ids
         For each side, the ids of their pairs, (u,).
     cards
@@ -104,7 +106,7 @@ class SampleSets:
 
     rows: Int[np.ndarray, " n"]
     distinct: Mapping[str, Int[np.ndarray, " u"]]
-    embeddings: Mapping[str, Float[np.ndarray, "u h"]]
+    embeddings: Mapping[str, Matrix]
     ids: Mapping[str, np.ndarray]
     cards: Mapping[str, Mapping[str, Any]]
 
@@ -157,7 +159,7 @@ class Interpretation:
             self.along.to_parquet(partial, index=False)
         arrays: dict[str, np.ndarray] = {"near": self.neighbours[0], "cosine": self.neighbours[1]}
         for side in SIDES:
-            arrays[f"{side}_ids"] = self.ids[side].astype(str)
+            arrays |= _packed(f"{side}_ids", self.ids[side])
             for name in ("rows", "values", "fired", "constant"):
                 arrays[f"{side}_{name}"] = getattr(self.top[side], name)
         for name in ("edges", "image", "text", "image_zeros", "text_zeros"):
@@ -174,9 +176,8 @@ class Interpretation:
         ModalensError
             If it is missing or damaged.
         """
+        found = read_arrays(folder / _ARRAYS)
         try:
-            with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
             top = {
                 side: TopSamples(
                     **{name: found[f"{side}_{name}"] for name in ("rows", "values", "fired", "constant")},
@@ -190,13 +191,42 @@ class Interpretation:
                     for name in ("edges", "image", "text", "image_zeros", "text_zeros")
                 }
             )
-            ids = {side: found[f"{side}_ids"].astype(object) for side in SIDES}
+            ids = {side: _unpacked(f"{side}_ids", found) for side in SIDES}
             neighbours = (found["near"], found["cosine"])
-            along = pd.read_parquet(folder / _ALONG, columns=list(ALONG_COLUMNS))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-            raise ModalensError(
-                f"The interpretation in {folder} cannot be read ({error}); remove it and interpret again."
+            along = pq.ParquetFile(folder / _ALONG).read(columns=list(ALONG_COLUMNS)).to_pandas()
+        except PARQUET_DAMAGE as error:
+            said = " ".join(str(error).split())[:200]
+            raise StoreError(
+                f"The interpretation in {folder} cannot be read ({said}); remove it and interpret again."
             ) from error
         mono = {side: Monosemanticity.load(folder / f"monosemanticity-{side}.parquet") for side in SIDES}
         linked = Bridges.load(folder / "bridges.parquet")
         return cls(ids, top, mono, histograms, neighbours, linked, mds, config, along)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an interpretation, by name.
+
+    Raises
+    ------
+    ModalensError
+        If the file is missing or damaged.
+    """
+    return read_npz(path, "remove the interpretation and interpret again")
+
+
+def _packed(name: str, texts: np.ndarray) -> dict[str, np.ndarray]:
+    """Texts as bytes and where each ends: an array of texts takes as much for each as for the longest."""
+    encoded = [str(text).encode("utf-8", "surrogatepass") for text in texts]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+    return {name: np.frombuffer(b"".join(encoded), dtype=np.uint8), f"{name}_ends": ends}
+
+
+def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The texts that :func:`_packed` packed, (u,) objects."""
+    data, ends = arrays[name].tobytes(), arrays[f"{name}_ends"].tolist()
+    texts = np.empty(len(ends), dtype=object)
+    texts[:] = [
+        data[start:end].decode("utf-8", "surrogatepass") for start, end in zip([0, *ends], ends, strict=False)
+    ]
+    return texts

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from modalens.arrays import Matrix, read_rows
 from modalens.dominance import Dominance
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 from modalens.interpret import (
     activation_histograms,
     bridges,
@@ -34,6 +34,7 @@ from modalens.runs.samples import embed_samples, samples_folder, shown_by
 from modalens.runs.scoring import score_into
 from modalens.statistics.groups import repeated_rows
 from modalens.store import PairStore
+from modalens.store.columns import PickedRows
 from modalens.store.kept import kept_or_made, read_inputs
 from modalens.towers.samples import check_sample_embedder, load_sample_embedder
 
@@ -57,6 +58,7 @@ def collect_samples(
     config = config.judges(store.modalities)
     distinct, embeddings, cards = {}, {}, {}
     for side, name in (("image", config.image_embedder), ("text", config.text_embedder)):
+        here = np.arange(len(rows))
         if str(name).startswith(LABELS):
             found, cards[side] = label_vectors(str(name), store, rows)
             # Samples with the same labels are not the same sample.
@@ -64,14 +66,18 @@ def collect_samples(
         else:
             if name == OWN:
                 cards[side] = {"model": OWN_CARD}
-                found = np.asarray(getattr(store, side).pick(rows)[:], dtype=np.float32)
+                found = getattr(store, side).pick(rows)
             else:
                 embedder = load_sample_embedder(str(name), side)
                 cards[side] = embedder.card()
-                found = embed_samples(store, embedder, samples_folder(store, embedder, out, rows), rows)
+                here = here if side == "image" else _with_caption(store, rows)
+                folder = samples_folder(store, embedder, out, rows[here])
+                found = embed_samples(store, embedder, folder, rows[here])
             alike = repeated_rows(found)
-        distinct[side] = np.unique(alike, return_index=True)[1]
-        embeddings[side] = found[distinct[side]]
+        first = np.unique(alike, return_index=True)[1]
+        # They stay where they lie, and are read when they are needed.
+        embeddings[side] = found[first] if sp.issparse(found) else PickedRows(found, first)
+        distinct[side] = here[first]
     ids = {side: store.ids[rows[distinct[side]]] for side in SIDES}
     return SampleSets(rows, distinct, embeddings, ids, cards)
 
@@ -89,6 +95,30 @@ def check_judges(config: InterpretConfig, modalities: tuple[str, str]) -> None:
     for name, modality in zip(judges, modalities, strict=True):
         if name is not None and name != OWN and not name.startswith(LABELS):
             check_sample_embedder(name, modality)
+
+
+def _with_caption(store: PairStore, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
+    """Places within ``rows`` of the pairs that have a caption, for models that read one; the others are named.
+
+    Raises
+    ------
+    ModalensError
+        If no pair has one.
+    """
+    there = np.array([label is not None for label in store.labels("caption")[rows]])
+    if not there.any():
+        raise InputError(
+            f"No pair of {store.folder} has a caption; judge texts by the run's own embeddings (--text-embedder own)."
+        )
+    if not there.all():
+        names = ", ".join(store.ids[rows[~there]][:3])
+        logger.warning(
+            "%d pairs have no caption and are left out where texts are compared: %s%s",
+            (~there).sum(),
+            names,
+            ", ..." if (~there).sum() > 3 else "",
+        )
+    return np.flatnonzero(there)
 
 
 def _no_training() -> pd.DataFrame:

@@ -142,7 +142,8 @@ def _samples(store: PairStore, modality: str, rows: np.ndarray | None) -> _Sampl
 
 def shown_by(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Number of what each pair shows, the same for pairs that show one text or image, from 0 in order of appearance."""
-    codes: np.ndarray = pd.factorize(_shown(store, modality, rows), use_na_sentinel=False)[0]
+    shown = _shown(store, modality, rows) if modality == "image" else store.groups_by("caption")[rows]
+    codes: np.ndarray = pd.factorize(shown)[0]
     return codes
 
 

@@ -191,7 +191,7 @@ class PairStore:
         if self.manifest is None:
             lengths: list[int] = self.image.lengths
             return lengths
-        return [shard.rows for shard in self.manifest.shards if shard.files]
+        return [shard.rows for shard in self.manifest.shards if shard.rows]
 
     def _require_column(self, name: str) -> None:
         if name not in self.columns:
@@ -201,7 +201,11 @@ class PairStore:
     def _check(self, path: Path) -> None:
         """Raise if a shard's file is not what the manifest says."""
         expected = self._checksums.get(path.relative_to(self.folder).as_posix())
-        if expected is not None and sha256_of(path) != expected:
+        if expected is None:
+            return
+        if not path.is_file():
+            raise StoreError(f"The shard {path} is missing; bring it back, or make the store again.")
+        if sha256_of(path) != expected:
             raise StoreError(
                 f"The shard {path} is damaged: its checksum differs from the manifest's; make the store again with the "
                 "command that made it."

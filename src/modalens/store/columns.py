@@ -137,11 +137,11 @@ class ShardedColumn:
 
 
 class PickedRows:
-    """Some rows of a column, read when sliced; a matrix of shape (k, d)."""
+    """Some rows of a column, or of a memory-mapped matrix, read when sliced; a matrix of shape (k, d)."""
 
     ndim = 2
 
-    def __init__(self, column: ShardedColumn, rows: np.ndarray) -> None:
+    def __init__(self, column: Any, rows: np.ndarray) -> None:
         self._column, self._rows = column, rows
         self.dtype = column.dtype
         self.shape = (len(rows), column.shape[1])
@@ -150,12 +150,13 @@ class PickedRows:
         return len(self._rows)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        return self._column[self._rows[rows]]
+        picked: np.ndarray = self._column[self._rows[rows]]
+        return picked
 
     @property
     def groups(self) -> np.ndarray | None:
         """The group of each row, (k,); None where the store knows none."""
-        groups = self._column.groups
+        groups = getattr(self._column, "groups", None)
         return None if groups is None else groups[self._rows]
 
 

@@ -1,5 +1,6 @@
 """The one reader of NumPy's files: memory maps of .npy, arrays of .npz; nothing is ever unpickled."""
 
+import warnings
 import zlib
 from pathlib import Path
 from tokenize import TokenError
@@ -49,7 +50,9 @@ def open_npy(path: Path, dimensions: int, kinds: str, mend: str) -> np.ndarray:
         If the file is missing, damaged or cut short, or holds another array.
     """
     try:
-        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that Python 2 wrote the file
+            array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise StoreError(f"There is no file {path}; {mend}.") from error
     except _DAMAGE as error:

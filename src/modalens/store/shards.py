@@ -19,8 +19,21 @@ def shard_file(folder: str, index: int, suffix: str) -> str:
 
 
 def manifest_files(folder: Path, name: str, manifest: Manifest) -> list[Path]:
-    """The files of one column in row order, as the manifest lists them."""
-    return [folder / file for s in manifest.shards for file in s.files if file.startswith(f"{name}/")]
+    """The files of one column in row order, as the manifest lists them.
+
+    Raises
+    ------
+    StoreError
+        If it does not list one for each shard with pairs.
+    """
+    shards = [shard for shard in manifest.shards if shard.rows]
+    found = [[file for file in shard.files if file.startswith(f"{name}/")] for shard in shards]
+    if any(len(files) != 1 for files in found):
+        raise StoreError(
+            f"The manifest of {folder} is damaged: it does not list one file of {name} for each shard; bring it "
+            "back, or make the store again."
+        )
+    return [folder / file for (file,) in found]
 
 
 def found_files(folder: Path) -> Mapping[str, Sequence[Path]]:

@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,8 @@ class StoreWriter:
         Where the store goes: new, empty, or holding an earlier run of the very same configuration.
     plan
         A manifest without shards: model, source, config and width of the run.
+    effective
+        From a configuration to what of it can change the bytes of the store; all of it by default.
 
     Raises
     ------
@@ -52,8 +54,14 @@ class StoreWriter:
         If the folder holds something else, or another process is writing to it.
     """
 
-    def __init__(self, folder: str | Path, plan: Manifest) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        plan: Manifest,
+        effective: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    ) -> None:
         self.folder = Path(folder)
+        self._effective = effective
         self.manifest = plan
         self._held = ExitStack()
 
@@ -78,7 +86,11 @@ class StoreWriter:
 
     def _resume(self, earlier: Manifest) -> None:
         for part in ("model", "source", "config", "d"):
-            before, now = stable(getattr(earlier, part)), stable(getattr(self.manifest, part))
+            before, now = (getattr(of, part) for of in (earlier, self.manifest))
+            if part == "config":
+                with suppress(KeyError, TypeError):  # a configuration of another version
+                    before, now = self._effective(before), self._effective(now)
+            before, now = (_without_slashes(stable(each)) for each in (before, now))
             if before != now:
                 raise ModalensError(
                     f"{self.folder} holds another run ({part}: {difference(before, now)}); "
@@ -155,6 +167,15 @@ class StoreWriter:
         if not self.manifest.complete:
             self.manifest = replace(self.manifest, complete=True)
             self.manifest.save(self.folder)
+
+
+def _without_slashes(value: Any) -> Any:
+    """Values in which a folder is called the same with and without a slash behind it."""
+    if isinstance(value, dict):
+        return {name: _without_slashes(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_slashes(each) for each in value]
+    return (value.rstrip("/") or value) if isinstance(value, str) else value
 
 
 def _hash_ids(ids: Iterable[str]) -> str:
