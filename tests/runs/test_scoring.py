@@ -211,3 +211,13 @@ def test_scores_from_before_a_rule_or_an_estimator_are_made_again(store, tmp_pat
     assert again.dominance["mean_ratio"].count_intervals("newer")
     monkeypatch.setitem(ESTIMATORS, "newer", ESTIMATORS["energy_ratio"])
     assert "newer" in score_into(tmp_path / "scores", store, QUICK).dominance
+
+
+def test_memory_that_runs_out_names_what_to_lower(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("modalens.runs.scoring.dominance_of", fail)
+    sides = np.random.default_rng(0).standard_normal((2, 8, 3))
+    with pytest.raises(ModalensError, match=r"200 resamples take about .* GiB .*fewer --resamples take less"):
+        score(*sides)

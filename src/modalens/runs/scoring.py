@@ -195,6 +195,25 @@ def _score(
     sum_one: Callable[[Plan, Part], Sums],
     source: Mapping[str, Any],
 ) -> Scores:
+    """:func:`_sum_and_conclude`, with a sentence where the memory does not suffice."""
+    try:
+        return _sum_and_conclude(chosen, config, engine, sum_one, source)
+    except MemoryError as error:
+        n_features = int(chosen.image.shape[1])
+        draws = 3 * 8 * n_features * config.resamples / 2**30
+        raise ModalensError(
+            f"Scoring {n_features} features does not fit into memory: {config.resamples} resamples take about "
+            f"{draws:.1f} GiB beside the sums; fewer --resamples take less."
+        ) from error
+
+
+def _sum_and_conclude(
+    chosen: _Chosen,
+    config: ScoreConfig,
+    engine: Engine,
+    sum_one: Callable[[Plan, Part], Sums],
+    source: Mapping[str, Any],
+) -> Scores:
     """Sum over the pairs wherever the engine has workers, and conclude here."""
     check_rule(config.rule)
     image, text = chosen.pick()
