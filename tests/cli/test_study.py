@@ -34,7 +34,7 @@ def test_gender_as_a_classifier_sees_it(made, tmp_path, run, run_json):
     classifier = save_classifier(tmp_path / "classifier")
     words = ("study", "gender", made, "--classifier", classifier, "--threshold", 0.6, "--rule", "mu_sigma")
     found = run_json(*words)["raw"]
-    assert found["statements"][0].startswith(f"Gender is what {classifier} says of the images")
+    assert found["statements"][0].startswith(f"The attribute gender is what {classifier} says of the images")
     samples = {(row["input"], row["value"]): row for row in found["tables"]["samples"]}
     from modalens.studies.attribute_probing.attributes import GENDER
     from modalens.towers.classifiers import load_image_classifier
