@@ -8,6 +8,9 @@ from scipy import stats
 
 # A share of which fewer groups than this are on the rarer side is judged by its number of groups alone.
 _FEWEST = 5
+# So many times too large the jackknife's variance is at most: twice where groups do all by two, three times where by
+# three. In simulation intervals covered .90 to .99 with 2.5, up to 1.00 with 2 and down to .88 with 3.
+_MOST_COUNTED = 2.5
 
 
 class Estimate(NamedTuple):
@@ -77,7 +80,7 @@ def jackknife_interval(
         joint = g * value - (g - 1) * (first + second) + (g - 2) * left_out_two
         joint = joint[~np.isnan(joint)]
         twice = float((joint**2).mean()) * (g - 2) ** 2 / (2 * g**2) if len(joint) else 0.0
-        variance = max(variance - twice, variance / 2)  # it is half where groups do everything together
+        variance = max(variance - twice, variance / _MOST_COUNTED)
     reach = float(stats.t.ppf(0.975, g - 1) * np.sqrt(variance))
     return value - reach, value + reach
 
