@@ -175,7 +175,7 @@ def verdicts(pairs: int, grouped: bool, sparse: bool, draws: int, seed: int = 0)
         yield Row(pairs, grouped, sparse, what, float(np.nanmean(found)), goals.get(what.split()[0], ""))
 
 
-def table(draws: int = 120, judged: int = 30) -> Iterator[Row]:
+def table(draws: int = 300, judged: int = 30) -> Iterator[Row]:
     """Every row, setting by setting."""
     for pairs in SIZES:
         for grouped in (False, True):
