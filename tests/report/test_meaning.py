@@ -184,9 +184,10 @@ def test_sentences_stand_beside_chance_and_baselines(meant: ReportData) -> None:
 def test_fidelity_is_told_with_what_permuted_classes_give(meant: ReportData) -> None:
     found = meant.main.interpreted[1]
 
-    def told(value: float, low: float, high: float) -> list[str]:
+    def told(value: float, low: float, high: float, permuted: float = 0.08) -> list[str]:
         fidelities = [
-            dataclasses.replace(each, value=value, low=low, high=high) for each in found.fidelity.fidelities
+            dataclasses.replace(each, value=value, low=low, high=high, null_low=-permuted, null_high=permuted)
+            for each in found.fidelity.fidelities
         ]
         fidelity = dataclasses.replace(found.fidelity, fidelities=tuple(fidelities))
         data = only(meant, dataclasses.replace(found, fidelity=fidelity))
@@ -197,6 +198,9 @@ def test_fidelity_is_told_with_what_permuted_classes_give(meant: ReportData) -> 
     assert visual.endswith("features of the image side mean more in images than those of the other side.")
     assert textual.endswith("features of the text side mean more in texts than those of the other side.")
     assert "mean less in images" in told(-0.2, -0.3, -0.1)[0]
+    assert told(0.2, 0.1, 0.3, permuted=0.25)[0].endswith(
+        "no more than features divided at random differ in images."
+    )
     assert told(0.1, -0.1, 0.3)[1].endswith(
         "no clear difference between the classes in texts "
         "(a test at 0.05 finds a difference of 0.286 with power 0.8)."

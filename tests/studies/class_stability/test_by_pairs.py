@@ -30,7 +30,7 @@ def test_parts_grow_by_whole_groups_and_end_with_all_pairs() -> None:
     assert last["correlation"] == pytest.approx(1)
     assert (one["correlation"].diff().dropna() > 0).all()
     assert ((one["image_low"] <= one["image"]) & (one["image"] <= one["image_high"])).all()
-    assert "40 from 240 pairs (r = 1.00) count as one-sided" in str(statement(table, SIDES))
+    assert "and 40 on 240 pairs (r = 1.00); r is" in str(statement(table, SIDES))
 
 
 def test_few_pairs_call_more_noise_one_sided() -> None:

@@ -71,12 +71,13 @@ def statement(table: pd.DataFrame, modalities: tuple[str, str]) -> str | None:
     if len(rows) < 2:
         return None
     told = [
-        f"{sum(row[name] for name in modalities)} from {row['pairs']:,} pairs (r = {row['correlation']:.2f})"
+        f"{sum(row[name] for name in modalities)} on {row['pairs']:,} pairs (r = {row['correlation']:.2f})"
         for row in (rows[0], *rows[len(rows) // 2 : -1][:1], rows[-1])
     ]
     return (
-        f"Under twofold, {', '.join(told[:-1])} and {told[-1]} count as one-sided; r is the correlation of R with that "
-        "of all pairs. Noise of few pairs moves features across the bounds, so read a count where it has settled."
+        f"So many features count as one-sided under twofold: {', '.join(told[:-1])} and {told[-1]}; r is the "
+        "correlation of R with that of all pairs. Noise of few pairs moves features across the bounds, so read a count "
+        "where it has settled."
     )
 
 

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 
 _KINDS_A_ROW = 3
+_LONG = 10  # names over so many letters need wider panels
 
 
 def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
     """Mean monosemanticity by class, one panel for each kind of features and modality, one row an encoder."""
     kinds = names(data)
     encoders = [each for each in data.encoders if each.interpreted]
-    columns = 2 if narrow else 2 * min(len(kinds), _KINDS_A_ROW)
+    long = max(map(len, kinds)) > _LONG
+    columns = 2 if narrow else 2 * min(len(kinds), _KINDS_A_ROW - long)
     rows = -(-2 * len(kinds) // columns)
-    figure = new_figure(narrow, 0.6 + (0.55 + 0.5 * len(encoders)) * rows)
+    figure = new_figure(narrow, 0.6 + (0.55 + 0.2 * long + 0.5 * len(encoders)) * rows)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     places = [(kind, side) for kind in kinds for side in data.modalities]
     for axes in grid.flat[len(places) :]:
@@ -44,7 +46,8 @@ def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
                     markeredgewidth=1,
                 )
                 axes.plot(average.mean, place, "o", markersize=6, color=colour(role))
-        axes.set_title(f"{kind}, {naming.many(side)}", fontweight="bold", fontsize=10)
+        apart = "\n" if long else ", "
+        axes.set_title(f"{shortened(kind, 20)}{apart}{naming.many(side)}", fontweight="bold", fontsize=10)
         axes.set_yticks(
             range(len(encoders)), [shortened(each.name, 14 if narrow else 24) for each in encoders]
         )

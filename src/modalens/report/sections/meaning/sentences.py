@@ -125,14 +125,17 @@ def _fidelity_sentences(data: ReportData, found: InterpretedResult) -> list[str]
             if other is not None and not np.isnan(there := other.fidelity.fidelity("mono", side).value):
                 beside.append(f"{number(there)} in {baseline.spoken}")
         rest = f"; it is {listing(beside)}" if beside else ""
-        clear = fidelity.low > 0 or fidelity.high < 0
-        means = (
-            f"features of the {side} side mean {'more' if fidelity.value > 0 else 'less'} in {samples} than those of "
-            "the other side"
-            if clear
-            else f"no clear difference between the classes in {samples} "
-            f"({power_words(number(_DETECTABLE * (fidelity.high - fidelity.low) / 2))})"
-        )
+        beyond = not fidelity.null_low <= fidelity.value <= fidelity.null_high
+        if not (fidelity.low > 0 or fidelity.high < 0):
+            means = (
+                f"no clear difference between the classes in {samples} "
+                f"({power_words(number(_DETECTABLE * (fidelity.high - fidelity.low) / 2))})"
+            )
+        elif not beyond:
+            means = f"no more than features divided at random differ in {samples}"
+        else:
+            more = "more" if fidelity.value > 0 else "less"
+            means = f"features of the {side} side mean {more} in {samples} than those of the other side"
         sentences.append(
             f"{capitalised(naming.adjective(side))} fidelity of {found.name} is {number(fidelity.value)} "
             f"({interval(fidelity.low, fidelity.high)}; with classes permuted "
