@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     """Two shards; a tenth shard would follow the second, whatever its name's letters say."""
     rng = np.random.default_rng(0)
     start = 0
-    for number, rows in zip((2, 10), ROWS, strict=True):
+    for number, rows in zip((9, 10), ROWS, strict=True):
         shared = rng.standard_normal((rows, WIDTH))
         for name, offset in (("img_emb", 0.5), ("text_emb", -0.5)):
             values = shared + offset + 0.1 * rng.standard_normal((rows, WIDTH))
@@ -68,7 +68,7 @@ def test_they_open_with_ids_and_captions(folder: Path) -> None:
     assert store.image.dtype == np.float16
     assert store.ids.tolist() == [f"{name:09d}" for name in range(sum(ROWS))]
     assert store.metadata["caption"].tolist() == [f"caption {name}" for name in range(sum(ROWS))]
-    first, second = (np.load(folder / "img_emb" / f"img_emb_{number}.npy") for number in (2, 10))
+    first, second = (np.load(folder / "img_emb" / f"img_emb_{number}.npy") for number in (9, 10))
     np.testing.assert_array_equal(store.image[:], np.concatenate([first, second]))
 
 
@@ -93,14 +93,14 @@ def test_shards_that_do_not_pair_up(folder: Path) -> None:
 
 def test_metadata_of_other_pairs(folder: Path) -> None:
     metadata(folder, 10, pd.DataFrame({"caption": ["one"]}))
-    with pytest.raises(ModalensError, match="has 26 rows for 40 pairs"):
+    with pytest.raises(ModalensError, match=r"metadata_10\.parquet has 1 rows for 15 pairs"):
         _ = EmbeddingStore.open(folder).metadata
 
 
 def test_a_shard_cut_short(folder: Path) -> None:
-    path = folder / "img_emb" / "img_emb_2.npy"
+    path = folder / "img_emb" / "img_emb_9.npy"
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ModalensError, match=r"img_emb_2\.npy cannot be read"):
+    with pytest.raises(ModalensError, match=r"img_emb_9\.npy cannot be read"):
         EmbeddingStore.open(folder)
 
 

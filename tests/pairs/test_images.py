@@ -147,5 +147,5 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
 
 
 def test_heic_names_its_plug_in():
-    with pytest.raises(ModalensError, match="pip install pillow-heif"):
+    with pytest.raises(ModalensError, match=r"pip install \"modalens\[heic\]"):
         BytesImage("a", b"\0\0\0\x18ftypheic" + bytes(100)).load()

@@ -249,7 +249,7 @@ def test_models_are_asked_what_they_can_do_before_the_first_step(
     ):
         did(write(tmp_path, embed=unfit, again=attack), out)
     for changes, sentence in (
-        ({"base_image": "no.jpg"}, r"The image no\.jpg cannot be read"),
+        ({"base_image": "no.jpg"}, r"The image no\.jpg does not exist"),
         ({"requests": "no.json"}, r"no\.json cannot be read"),
         ({"judge": "http://localhost:1"}, "Write a server as URL#MODEL"),
     ):

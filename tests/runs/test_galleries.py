@@ -250,7 +250,7 @@ def test_a_pair_that_shows_another_picture_now_has_none(store, galleries, pictur
 def test_a_store_that_names_no_source_has_texts(store, galleries) -> None:
     whole = collect_previews(store, galleries)
     nameless = EmbeddingStore.open(store.folder)
-    nameless.manifest = None
+    nameless.manifest = replace(nameless.manifest, source={})
     found = collect_previews(nameless, galleries)
     assert found == {name: (None, text) for name, (_, text) in whole.items()}
 

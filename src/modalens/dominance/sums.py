@@ -136,7 +136,9 @@ class DominanceSums:
         for number, here in enumerate(feature_blocks(self.n_features, resamples)):
             generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, number)))
             size = (here.stop - here.start, resamples)
-            of_first, of_second = (generator.gamma(0.5, size=size) * prior[here, None] for _ in range(2))
+            # half the square of a normal number is Gamma(1/2), and ten times as fast to draw
+            normal = (generator.standard_normal(size, dtype=np.float32) for _ in range(2))
+            of_first, of_second = (each**2 * (prior[here, None] / 2) for each in normal)
             drawn = [sums[:, here].T @ weights for sums in (share, count)]
             scores[here] = _ratio(drawn[0] + of_first, drawn[1] + of_first + of_second)
         scores[count.sum(axis=0) == 0] = np.nan

@@ -142,7 +142,7 @@ def _decoded(stream: IO[bytes]) -> Image.Image:
         stream.seek(0)
         data = stream.read(_MAX_REREAD)
         if data[4:12] in _HEIF_BRANDS and isinstance(error, UnidentifiedImageError):
-            raise InputError("HEIC pictures need Pillow's plug-in: pip install pillow-heif") from error
+            raise InputError('HEIC pictures need Pillow\'s plug-in: pip install "modalens[heic]"') from error
         for keep_exif in (True, False):
             shorter = without_metadata(data, keep_exif=keep_exif)
             if shorter is None or len(shorter) == len(data):

@@ -209,7 +209,7 @@ def test_two_raters_among_others_may_share_no_feature(tmp_path):
     ("content", "sentence"),
     [
         ("not json", "is not valid JSON"),
-        ("[1, 2]", "does not hold what modalens answers saves"),
+        ("[1, 2]", "holds a list, not an object"),
         (
             '{"kind": "modalens annotation key", "schema_version": 1}',
             "does not hold what modalens answers saves",
