@@ -333,7 +333,7 @@ def test_a_compressed_archive_may_not_unpack_to_gigabytes(tmp_path, monkeypatch)
 
 def test_ranges_without_end_are_refused_at_once(tmp_path):
     for pattern in ("{0..999999999}.tar", "{0..9999}{0..9999}.tar", "{a,b}" * 40):
-        with pytest.raises(ModalensError, match="are more than 1,000,000"):
+        with pytest.raises(ModalensError, match="are more than 100,000"):
             load_pairs(f"wds:{tmp_path}/{pattern}")
 
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from glob import glob
 from itertools import islice
+from math import prod
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -15,7 +16,8 @@ from modalens.pairs.text import escape_name
 from modalens.redaction import public_url
 
 _EXAMPLE = "wds:shards/{0000..0012}.tar"
-_MAX_SHARDS = 1_000_000
+_MAX_SHARDS = 100_000
+_WORDS, _NESTED = re.compile(r"\{([^{}]*,[^{}]*)\}"), re.compile(r"\{[^}]*\{")
 _RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)(?:\.\.(-?\d+))?\}")
 
 
@@ -65,10 +67,15 @@ def _expand(pattern: str) -> list[str]:
         return os.environ[name]
 
     pattern = re.sub(r"\$\{(\w+)\}", value, pattern)
-    # Each range is laid out before the first name is made, so its length is looked at beforehand.
-    for first, last, step in _RANGE.findall(pattern):
-        if abs(int(last) - int(first)) // max(abs(int(step or 1)), 1) >= _MAX_SHARDS:
-            raise _too_many(pattern)
+    # Each range is laid out before the first name is made, so lengths are looked at beforehand.
+    lengths = [
+        1 + abs(int(last) - int(first)) // max(abs(int(step or 1)), 1)
+        for first, last, step in _RANGE.findall(pattern)
+    ]
+    if not _NESTED.search(pattern):
+        lengths.append(prod(lengths) * prod(1 + words.count(",") for words in _WORDS.findall(pattern)))
+    if max(lengths, default=0) > _MAX_SHARDS:
+        raise _too_many(pattern)
     places = list(islice(braceexpand(pattern), _MAX_SHARDS + 1))
     if len(places) > _MAX_SHARDS:
         raise _too_many(pattern)
