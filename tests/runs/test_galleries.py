@@ -18,6 +18,7 @@ from modalens.runs.galleries import check_limits, collect_previews, make_gallery
 from modalens.runs.interpretation import SIDES, Interpretation, InterpretConfig, SampleSets
 from modalens.runs.interpreting import interpret_features
 from modalens.store import EmbeddingStore
+from modalens.store.texts import Texts
 from tests.galleries import build_gallery
 from tests.small_run import SCRIPT, caption, colour
 
@@ -33,7 +34,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Interpretation:
     image[:, 0 : 2 * SPLIT : 2] = concepts
     text[:, 1 : 2 * SPLIT : 2] = concepts * rng.uniform(0.8, 1.2, concepts.shape)
     image[:, 2 * SPLIT : -1] = text[:, 2 * SPLIT : -1] = rng.random((N, SPLIT))
-    names = np.array([f"pair {row}" for row in range(N)], dtype=object)
+    names = Texts.of(f"pair {row}" for row in range(N))
     every = np.arange(N)
     samples = SampleSets(
         every,

@@ -438,7 +438,9 @@ def test_each_modality_has_its_judge() -> None:
     assert InterpretConfig().judges(("protein", "text")).image_embedder == "own"
 
 
-def foreign_store(folder: Path, n: int, d: int, captions: list[str | None]) -> EmbeddingStore:
+def foreign_store(
+    folder: Path, n: int, d: int, captions: list[str | None], **columns: list[str]
+) -> EmbeddingStore:
     """A store of clip-retrieval, in shards of 5,000 pairs."""
     random = np.random.default_rng(0)
     for number, start in enumerate(range(0, n, 5000)):
@@ -448,7 +450,8 @@ def foreign_store(folder: Path, n: int, d: int, captions: list[str | None]) -> E
             values = random.standard_normal((rows.stop - start, d), dtype=np.float32)
             np.save(folder / side / f"{side}_{number}.npy", values)
         (folder / "metadata").mkdir(exist_ok=True)
-        pd.DataFrame({"caption": captions[rows]}).to_parquet(folder / f"metadata/metadata_{number}.parquet")
+        frame = pd.DataFrame({"caption": captions, **columns})[rows]
+        frame.to_parquet(folder / f"metadata/metadata_{number}.parquet")
     return EmbeddingStore.open(folder)
 
 
@@ -462,6 +465,23 @@ def test_own_embeddings_stay_on_the_disk(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert samples.embeddings["image"].shape == (n, d)
     assert peak < n * d * 4  # bytes of one side in float32
+
+
+def test_memory_hardly_grows_with_pairs(tmp_path: Path) -> None:
+    config = InterpretConfig(image_embedder="own", text_embedder="own", m=5, draws=1, shuffles=100)
+    peaks = {}
+    for n in (256, 2 * 4096, 4 * 4096):  # whole blocks; the first imports what it needs
+        folder = tmp_path / str(n)
+        names = [f"pair-{row:08}" for row in range(n)]
+        foreign_store(folder, n, 32, ["x"] * n, id=names, image_path=[f"{row // 2}.jpg" for row in range(n)])
+        run = RunFolder.find(folder)
+        representations(run, ScoreConfig(resamples=20))
+        tracemalloc.start()
+        interpret_run(run, config)
+        peaks[n] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    # Some row numbers, groups and packed ids.
+    assert (peaks[4 * 4096] - peaks[2 * 4096]) / (2 * 4096) < 180, peaks
 
 
 def test_pairs_without_a_caption_are_left_out_where_a_text_is_needed(tmp_path, monkeypatch, caplog) -> None:

@@ -11,6 +11,7 @@ from modalens.arrays import Matrix, paired_shape
 from modalens.dominance.retrieval import MAX_PAIRS, Retrieval, measure_retrieval, retrieval_rows
 from modalens.features.base import MODALITIES, FeatureModel
 from modalens.features.evaluation import LEAST_VARIANCE, Sample
+from modalens.statistics.groups import group_keys
 from modalens.store.documents import null_to_nan
 
 Interval = tuple[float, float, float]
@@ -112,7 +113,7 @@ def measure_quality(
     n, _ = paired_shape(image, text)
     rows = retrieval_rows(image, image_ids, max_pairs=max_pairs, seed=seed)
     sample = Sample.take(image, text, rows)
-    labels = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    labels = np.arange(n) if groups is None else group_keys(groups, n)
     ids = None if image_ids is None else np.asarray(image_ids)[rows]
     fvu, variance, active, per_sample, outputs = {}, {}, {}, {}, []
     for name in MODALITIES:

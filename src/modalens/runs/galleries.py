@@ -14,6 +14,7 @@ from modalens.progress import progress_bar
 from modalens.report.cards import FeatureCard, Gallery
 from modalens.runs.interpretation import Interpretation
 from modalens.store import PairStore
+from modalens.store.base import IMAGE_COLUMN
 
 logger = logging.getLogger(__name__)
 
@@ -132,8 +133,10 @@ def _source(store: PairStore) -> Pairs | None:
 
 def _decoded(store: PairStore, source: Pairs, names: set[str]) -> Iterator[tuple[str, Any]]:
     """The first side of some pairs with their ids, decoded, in the order of the source."""
-    stored = store.image_keys
-    keys = {} if stored is None else dict(zip(store.ids, stored, strict=True))
+    keys: dict[str, Any] = {}
+    if IMAGE_COLUMN in store.columns:
+        stored = zip(store.ids, store.labels(IMAGE_COLUMN), strict=True)
+        keys = {name: key for name, key in stored if name in names}
     modality = find_modality(source.modalities[0])
     left = len(names)
     try:

@@ -29,6 +29,7 @@ from modalens.statistics.checks import DEFAULT_RANKING, RANKINGS
 from modalens.store.atomic import whole_file
 from modalens.store.metadata import PARQUET_DAMAGE
 from modalens.store.npy import read_npz
+from modalens.store.texts import Texts
 
 SIDES = ("image", "text")
 ALONG_COLUMNS = ("step", "modality", "metric", "features", "value", "low", "high", "chance")
@@ -107,7 +108,7 @@ class SampleSets:
     rows: Int[np.ndarray, " n"]
     distinct: Mapping[str, Int[np.ndarray, " u"]]
     embeddings: Mapping[str, Matrix]
-    ids: Mapping[str, np.ndarray]
+    ids: Mapping[str, Texts]
     cards: Mapping[str, Mapping[str, Any]]
 
 
@@ -135,7 +136,7 @@ class Interpretation:
         rows where nothing was trained.
     """
 
-    ids: Mapping[str, np.ndarray]
+    ids: Mapping[str, Texts]
     top: Mapping[str, TopSamples]
     mono: Mapping[str, Monosemanticity]
     histograms: ActivationHistograms
@@ -159,7 +160,7 @@ class Interpretation:
             self.along.to_parquet(partial, index=False)
         arrays: dict[str, np.ndarray] = {"near": self.neighbours[0], "cosine": self.neighbours[1]}
         for side in SIDES:
-            arrays |= _packed(f"{side}_ids", self.ids[side])
+            arrays |= {f"{side}_ids": self.ids[side].data, f"{side}_ids_ends": self.ids[side].ends}
             for name in ("rows", "values", "fired", "constant"):
                 arrays[f"{side}_{name}"] = getattr(self.top[side], name)
         for name in ("edges", "image", "text", "image_zeros", "text_zeros"):
@@ -191,7 +192,7 @@ class Interpretation:
                     for name in ("edges", "image", "text", "image_zeros", "text_zeros")
                 }
             )
-            ids = {side: _unpacked(f"{side}_ids", found) for side in SIDES}
+            ids = {side: Texts(found[f"{side}_ids"], found[f"{side}_ids_ends"]) for side in SIDES}
             neighbours = (found["near"], found["cosine"])
             along = pq.ParquetFile(folder / _ALONG).read(columns=list(ALONG_COLUMNS)).to_pandas()
         except PARQUET_DAMAGE as error:
@@ -213,20 +214,3 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         If the file is missing or damaged.
     """
     return read_npz(path, "remove the interpretation and interpret again")
-
-
-def _packed(name: str, texts: np.ndarray) -> dict[str, np.ndarray]:
-    """Texts as bytes and where each ends: an array of texts takes as much for each as for the longest."""
-    encoded = [str(text).encode("utf-8", "surrogatepass") for text in texts]
-    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
-    return {name: np.frombuffer(b"".join(encoded), dtype=np.uint8), f"{name}_ends": ends}
-
-
-def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The texts that :func:`_packed` packed, (u,) objects."""
-    data, ends = arrays[name].tobytes(), arrays[f"{name}_ends"].tolist()
-    texts = np.empty(len(ends), dtype=object)
-    texts[:] = [
-        data[start:end].decode("utf-8", "surrogatepass") for start, end in zip([0, *ends], ends, strict=False)
-    ]
-    return texts

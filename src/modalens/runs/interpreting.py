@@ -32,7 +32,7 @@ from modalens.runs.layout import RunFolder
 from modalens.runs.representations import Representation, representations
 from modalens.runs.samples import embed_samples, samples_folder, shown_by
 from modalens.runs.scoring import score_into
-from modalens.statistics.groups import repeated_rows
+from modalens.statistics.groups import first_of_each, repeated_rows
 from modalens.store import PairStore
 from modalens.store.columns import PickedRows
 from modalens.store.kept import kept_or_made, read_inputs
@@ -74,11 +74,12 @@ def collect_samples(
                 folder = samples_folder(store, embedder, out, rows[here])
                 found = embed_samples(store, embedder, folder, rows[here])
             alike = repeated_rows(found)
-        first = np.unique(alike, return_index=True)[1]
+        first = first_of_each(alike)
+        del alike
         # They stay where they lie, and are read when they are needed.
         embeddings[side] = found[first] if sp.issparse(found) else PickedRows(found, first)
-        distinct[side] = here[first]
-    ids = {side: store.ids[rows[distinct[side]]] for side in SIDES}
+        distinct[side] = first if len(here) == len(rows) else here[first]
+    ids = {side: store.ids.pick(rows[distinct[side]]) for side in SIDES}
     return SampleSets(rows, distinct, embeddings, ids, cards)
 
 

@@ -283,7 +283,7 @@ def _quality(
 
 
 def _measure_quality(model: FeatureModel, store: EmbeddingStore, config: ScoreConfig) -> dict[str, Quality]:
-    images = store.image_keys
+    images = store.image_numbers
     groups = images if config.groups is None else store.groups_by(config.groups)
     found = {}
     for name, rows in (store.rows_by_split() or {ALL: np.arange(len(store))}).items():

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Representation:
     learned: Learned | None = None
     embeddings: EmbeddingStore | None = None
 
-    @property
+    @cached_property
     def rows(self) -> Int[np.ndarray, " n"]:
         """Rows of the store that are scored."""
         return self.store.rows_of_split(self.scores.config.split)
@@ -99,7 +100,7 @@ class Representation:
     def all_groups(self) -> np.ndarray | None:
         """The same for every pair of the store, scored or not."""
         name = self.scores.config.groups
-        return self.store.image_keys if name is None else self.store.groups_by(name)
+        return self.store.image_numbers if name is None else self.store.groups_by(name)
 
     def about(self) -> Mapping[str, Any]:
         """What tells it from every other representation."""

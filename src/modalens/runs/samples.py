@@ -19,7 +19,9 @@ from modalens.runs.decoding import batches, decode_ahead
 from modalens.runs.origin import open_pairs
 from modalens.runs.sample_file import BLOCK_ROWS, kept_rows, rows_so_far
 from modalens.store import PairStore
+from modalens.store.base import IMAGE_COLUMN
 from modalens.store.kept import stable
+from modalens.store.metadata import each_its_own
 from modalens.towers.samples import SampleEmbedder
 from modalens.version import __version__
 
@@ -142,17 +144,19 @@ def _samples(store: PairStore, modality: str, rows: np.ndarray | None) -> _Sampl
 
 def shown_by(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Number of what each pair shows, the same for pairs that show one text or image, from 0 in order of appearance."""
-    shown = _shown(store, modality, rows) if modality == "image" else store.groups_by("caption")[rows]
-    codes: np.ndarray = pd.factorize(shown)[0]
+    shown = store.image_numbers if modality == "image" else store.groups_by("caption")
+    codes: np.ndarray = np.arange(len(rows)) if shown is None else pd.factorize(shown[rows])[0]
     return codes
 
 
 def _shown(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> np.ndarray:
     """Caption or image key of each pair; its id where the store has none."""
+    shown: np.ndarray
     if modality == "image":
-        keys = store.image_keys
-        return np.asarray((store.ids if keys is None else keys)[rows])
-    shown: np.ndarray = store.read_metadata(["caption"])["caption"].to_numpy(dtype=object)[rows]
+        named = IMAGE_COLUMN in store.columns
+        shown = each_its_own(store.labels(IMAGE_COLUMN))[rows] if named else store.ids[rows]
+        return shown
+    shown = store.read_metadata(["caption"])["caption"].to_numpy(dtype=object)[rows]
     return shown
 
 

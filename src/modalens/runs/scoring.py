@@ -299,7 +299,7 @@ def score_store(
     config = config or ScoreConfig()
     engine = engine or LocalEngine()
     rows = None if config.split is None else store.rows_of_split(config.split)
-    images = store.image_keys
+    images = store.image_numbers
     groups = store.groups if config.groups is None else store.groups_by(config.groups)
     if rows is not None:
         images, groups = (None if each is None else each[rows] for each in (images, groups))

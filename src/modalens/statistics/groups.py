@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from jaxtyping import Int
+from jaxtyping import Int, UInt64
 
 from modalens.arrays import Matrix, iter_blocks, read_rows, sliceable
 from modalens.errors import ModalensError
@@ -48,25 +48,44 @@ def repeated_rows(matrix: Matrix, rows: int | None = None) -> Int[np.ndarray, " 
 
     Only the first ``rows`` rows are read, if told.
     """
-    digests: list[np.ndarray] = []
-    for _, block in iter_blocks(matrix if rows is None else matrix[:rows]):
-        sparse, found = sp.issparse(block), []
+    read = matrix if rows is None else matrix[:rows]
+    digests = np.empty((read.shape[0], 2), dtype=np.uint64)
+    for start, block in iter_blocks(read):
+        sparse = sp.issparse(block)
         for row in range(block.shape[0]):
             if sparse:
                 here = slice(block.indptr[row], block.indptr[row + 1])
                 value = block.indices[here].tobytes() + block.data[here].tobytes()
             else:
                 value = block[row].tobytes()
-            found.append(blake2b(value, digest_size=16).digest())
-        digests.append(np.frombuffer(b"".join(found), dtype=np.uint64).reshape(-1, 2))
+            digests[start + row] = digest_of(value)
+    return equal_digests(digests)
+
+
+def digest_of(value: bytes) -> UInt64[np.ndarray, " 2"]:
+    """What tells a value from others, in 16 bytes."""
+    return np.frombuffer(blake2b(value, digest_size=16).digest(), dtype=np.uint64)
+
+
+def equal_digests(digests: UInt64[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
+    """Number of each digest, the same for equal ones, from 0 in order of appearance."""
     # A dictionary of so many rows would take ten times as much.
-    halves = np.concatenate(digests).T
-    order = np.lexsort(halves)  # stable: of equal rows the first comes first
-    new = np.append(True, (np.diff(halves[:, order], axis=1) != 0).any(axis=0))
+    order = np.lexsort(digests.T)  # stable: of equal rows the first comes first
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = False
+    for half in digests.T:
+        ranked = half[order]
+        new[1:] |= ranked[1:] != ranked[:-1]
     first = np.empty(len(order), dtype=np.int64)
     first[order] = order[new][np.cumsum(new) - 1]
-    numbers: np.ndarray = np.unique(first, return_inverse=True)[1]
+    del order
+    numbers: np.ndarray = (np.cumsum(first == np.arange(len(first))) - 1)[first]
     return numbers
+
+
+def first_of_each(numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, " u"]:
+    """Where each number comes first, of numbers from 0 in order of appearance."""
+    return np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
 
 
 def warn_of_copies(matrix: Matrix, name: str) -> bool:

@@ -14,8 +14,9 @@ from jaxtyping import Int
 from modalens.errors import InputError, ModalensError, StoreError
 from modalens.hashing import sha256_of
 from modalens.store.manifest import MANIFEST_NAME, Manifest
-from modalens.store.metadata import MetadataShards, each_its_own, find_label, rows_by_label
+from modalens.store.metadata import MetadataShards, find_label, rows_by_label
 from modalens.store.shards import METADATA_FOLDER, found_files, manifest_files
+from modalens.store.texts import Texts
 
 _END_BYTES = 2**20
 _ID_COLUMNS = ("id", "key", "image_path")
@@ -89,9 +90,13 @@ class PairStore:
         self._require_column(column)
         return self.metadata_shards.labels(column)
 
-    def groups_by(self, column: str) -> np.ndarray:
-        """The group of each pair by a metadata column, (M,) objects; a pair without a value is a group of its own."""
-        return each_its_own(self.labels(column))
+    def groups_by(self, column: str) -> Int[np.ndarray, " M"]:
+        """The group of each pair by a metadata column, numbered from 0 in order of appearance.
+
+        Pairs with the same value are one group; a pair without a value is a group of its own.
+        """
+        self._require_column(column)
+        return self.metadata_shards.numbers(column)
 
     def rows_by_split(self) -> dict[str, Int[np.ndarray, " k"]]:
         """Row numbers of each value of the column ``split``; empty where there is no such column."""
@@ -115,19 +120,22 @@ class PairStore:
         return rows[found]
 
     @cached_property
-    def image_keys(self) -> np.ndarray | None:
-        """The image of each pair, (M,) objects; one of its own for each that names none; None without such a column."""
+    def image_numbers(self) -> Int[np.ndarray, " M"] | None:
+        """The image of each pair as :meth:`groups_by` numbers it; None where the metadata names none."""
         return self.groups_by(IMAGE_COLUMN) if IMAGE_COLUMN in self.columns else None
 
     @cached_property
-    def ids(self) -> np.ndarray:
-        """One id a pair, (M,) strings: the metadata's id, key or image_path if unique, else the row number."""
+    def ids(self) -> Texts:
+        """One id a pair, M texts: the metadata's id, key or image_path if unique, else the row number."""
         for name in _ID_COLUMNS:
-            if name in self.columns:
+            if self.columns and self.metadata_shards.holds_text(name):
+                if (found := self.metadata_shards.texts(name)) is not None:
+                    return found
+            elif name in self.columns:
                 values = self.read_metadata([name])[name]
                 if values.is_unique and not values.hasnans:
-                    return values.astype(str).to_numpy(dtype=object)
-        return np.array([str(row) for row in range(len(self))], dtype=object)
+                    return Texts.of(values.astype(str))
+        return Texts.of(str(row) for row in range(len(self)))
 
     @cached_property
     def digest(self) -> str:
@@ -166,10 +174,10 @@ class PairStore:
         }
 
     @cached_property
-    def groups(self) -> np.ndarray | None:
-        """The image of each pair, (M,), whose captions are not independent; None where every pair has its own."""
-        images = self.image_keys
-        return None if images is None or pd.Series(images).is_unique else images
+    def groups(self) -> Int[np.ndarray, " M"] | None:
+        """The image of each pair, whose captions are not independent, by number; None where every pair has its own."""
+        images = self.image_numbers
+        return None if images is None or int(images.max()) + 1 == len(images) else images
 
     @property
     def modalities(self) -> tuple[str, str]:

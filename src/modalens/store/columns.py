@@ -153,6 +153,10 @@ class PickedRows:
         picked: np.ndarray = self._column[self._rows[rows]]
         return picked
 
+    def pick(self, rows: np.ndarray) -> "PickedRows":
+        """A lazy view of some of these rows."""
+        return PickedRows(self._column, self._rows[rows])
+
     @property
     def groups(self) -> np.ndarray | None:
         """The group of each row, (k,); None where the store knows none."""

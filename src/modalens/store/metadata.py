@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,15 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from modalens.errors import StoreError
+from modalens.statistics.groups import digest_of, equal_digests
+from modalens.store.texts import Texts
 
 # What pyarrow raises for a file that is damaged or holds what it does not know.
 PARQUET_DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
+
+
+# Values of one column held at a time.
+_BATCH_ROWS = 4096
 
 
 class MetadataShards:
@@ -92,19 +99,59 @@ class MetadataShards:
         if waiting:
             yield waiting
 
-    def labels(self, column: str) -> np.ndarray:
-        """The column's values as text, an array of objects; None where there is none (see :func:`label_text`)."""
-        found: list[str | None] = []
+    def numbers(self, column: str) -> Int[np.ndarray, " M"]:
+        """Number of each row's label, from 0 in order of appearance; a row without one has a number of its own."""
+        digests = np.empty((sum(self._lengths), 2), dtype=np.uint64)
+        for row, value in enumerate(self._values(column)):
+            label = label_text(value)
+            # No name of a file holds a NUL.
+            digests[row] = digest_of(
+                (f"\0{row}" if label is None else label).encode("utf-8", "surrogatepass")
+            )
+        return equal_digests(digests)
+
+    def texts(self, column: str) -> Texts | None:
+        """A column that holds text, see :meth:`holds_text`; None where a row has no value or two have the same."""
+        digests = np.empty((sum(self._lengths), 2), dtype=np.uint64)
+        missing = False
+
+        def walk() -> Iterator[str]:
+            nonlocal missing
+            for row, value in enumerate(self._values(column)):
+                text = value or ""
+                missing |= value is None
+                digests[row] = digest_of(text.encode("utf-8", "surrogatepass"))
+                yield text
+
+        found = Texts.of(walk())
+        unique = int(equal_digests(digests).max(initial=-1)) + 1 == len(digests)
+        return found if unique and not missing else None
+
+    def holds_text(self, column: str) -> bool:
+        """Whether every shard has the column, as text."""
+        return all(
+            column in names and _is_text(path, column)
+            for path, names in zip(self._paths, self._names, strict=True)
+        )
+
+    def _values(self, column: str) -> Iterator[Any]:
+        """The values of one column, None where a shard lacks it, a batch in memory at a time."""
         for path, names, rows in zip(self._paths, self._names, self._lengths, strict=True):
             if column not in names:
-                found += [None] * rows
+                yield from repeat(None, rows)
                 continue
-            try:
-                found += [label_text(value) for value in _table(path, [column])[column].to_pylist()]
-            except PARQUET_DAMAGE as error:
-                raise _unreadable(path, error) from error
-        labels = np.empty(len(found), dtype=object)
-        labels[:] = found
+            for batch in _batches(path, _BATCH_ROWS, [column]):
+                try:
+                    values = batch.column(0).to_pylist()
+                except PARQUET_DAMAGE as error:
+                    raise _unreadable(path, error) from error
+                yield from values
+
+    def labels(self, column: str) -> np.ndarray:
+        """The column's values as text, an array of objects; None where there is none (see :func:`label_text`)."""
+        labels = np.empty(sum(self._lengths), dtype=object)
+        for row, value in enumerate(self._values(column)):
+            labels[row] = label_text(value)
         return labels
 
 
@@ -153,10 +200,18 @@ def _table(path: Path, columns: Sequence[str]) -> pa.Table:
         raise _unreadable(path, error) from error
 
 
-def _batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+def _is_text(path: Path, column: str) -> bool:
+    try:
+        kind = pq.read_schema(path).field(column).type
+    except PARQUET_DAMAGE as error:
+        raise _unreadable(path, error) from error
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _batches(path: Path, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     try:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=rows)
+            yield from file.iter_batches(batch_size=rows, columns=columns)
     except PARQUET_DAMAGE as error:
         raise _unreadable(path, error) from error
 

@@ -24,7 +24,7 @@ def _run(subject: Subject, config: CloseGapOnRun, work: Path, source: Mapping[st
             subject.embeddings.image.pick(subject.rows),
             subject.embeddings.text.pick(subject.rows),
         )
-    columns, images = subject.store.columns, subject.store.image_keys
+    columns, images = subject.store.columns, subject.store.image_numbers
     # Many small fits: threads within each would only wait for one another.
     with threadpool_limits(1):
         return close_gap(
