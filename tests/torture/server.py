@@ -38,7 +38,7 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "COLUMNS": "120",
 }
-_LIMIT_SECONDS = 300.0
+_LIMIT_SECONDS = 1_800
 
 
 @dataclass(frozen=True)
