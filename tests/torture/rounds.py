@@ -78,7 +78,9 @@ def undisturbed(
     for name, words in jobs.items():
         outcome = server.run(words, folder)
         if outcome.code:
-            raise RuntimeError(f"modalens {name} failed undisturbed (exit code {outcome.code}): {outcome.said}")
+            raise RuntimeError(
+                f"modalens {name} failed undisturbed (exit code {outcome.code}): {outcome.said}"
+            )
         yield name, outcome
 
 
