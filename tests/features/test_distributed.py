@@ -39,6 +39,7 @@ def weights(folder, number):
     return model.state()
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path, rng):
     shared = rng.standard_normal((500, D))
     pairs = shared + 0.3 * rng.standard_normal((2, 500, D)) + np.array([0.5, -0.5])[:, None, None]

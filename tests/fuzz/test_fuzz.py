@@ -12,7 +12,7 @@ from tests.fuzz.targets import all_targets
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs an alarm signal")
 
-_INPUTS = 60
+_INPUTS = 25
 
 
 @pytest.mark.parametrize("name", all_targets())

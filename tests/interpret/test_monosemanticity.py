@@ -333,6 +333,7 @@ def test_bad_input(act: Callable, message, rng):
         act(rng.normal(size=(30, 4)), rng.normal(size=(30, 5)))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_features():
     """Peak growth at 65,536 features, m 20, 384 dimensions, in a process of its own."""
     script = """

@@ -267,6 +267,7 @@ def test_half_precision_and_pairs_in_memory(tmp_path):
     assert store.manifest.source == {"source": "pairs given in memory"}
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_bytes(tmp_path, tiny_clip):
     pairs = FakePairs([*colour_pairs(20, captions=2), Skipped("x", "no caption")])
     vlm = load_vlm(str(tiny_clip), device="cpu")

@@ -56,6 +56,7 @@ def test_a_report_can_go_elsewhere_and_needs_a_run(run, tmp_path):
         report_run(RunFolder(tmp_path / "nothing"))
 
 
+@pytest.mark.slow
 def test_what_no_longer_fits_is_left_out_and_said(interpreted, tmp_path, caplog):
     """Features half trained, and what was made of scores that were since made in another way."""
     run = RunFolder(tmp_path / "run")

@@ -177,6 +177,7 @@ def test_bad_attacks(vlm: LinearVLM) -> None:
             AdversarialConfig(**bad)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_features_with_gradients_are_the_learners_own(rng: np.random.Generator) -> None:
     import modalens as ml
 
@@ -350,6 +351,7 @@ def test_one_seed_gives_one_result_and_it_is_kept(
     assert not other.tables["success"].equals(first.tables["success"])
 
 
+@pytest.mark.slow
 def test_a_dead_victim_loses_nothing_that_was_finished(
     vlm: LinearVLM, features: np.ndarray, mds: Dominance, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_class_can_carry_more_than_its_number_and_its_energy():
     assert own["beyond_variance_high"] < 0
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_not_found():
     """8 independent draws of the row that the planted features would show in."""
     p = []
