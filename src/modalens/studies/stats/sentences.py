@@ -56,3 +56,10 @@ def beside_controls(row: Mapping[Any, Any], lower: str, higher: str, form: str) 
             said = lower if row[f"difference{end}"] < 0 else higher
         found.setdefault(said, []).append(name)
     return {said: " or of ".join(names) for said, names in found.items()}
+
+
+def class_words(found: Mapping[str, str]) -> str:
+    """What :func:`beside_controls` found of a class, as a sentence without its full stop."""
+    if not found:
+        return "no test of the class could be made"
+    return f"the class {', but '.join(f'{said} random features of {names}' for said, names in found.items())}"
