@@ -7,6 +7,7 @@ place. The subject of that sentence is given by the caller, such as ``The manife
 import json
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -186,8 +187,7 @@ def parse_json(
     def collect(pairs: list[tuple[str, Any]]) -> Any:
         values = dict(pairs)
         if len(values) < len(pairs):
-            seen: set[str] = set()
-            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
             raise NotPlainError(f"names the key {twice[:80]!r} twice in one object")
         return values if convert is None else convert(values)
 

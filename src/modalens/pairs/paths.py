@@ -16,12 +16,7 @@ def require_folder(location: str, what: str, example: str) -> Path:
     InputError
         If there is none, or it is something else.
     """
-    path = Path(location).expanduser()
-    kind = _kind(path) if location else ""
-    if kind != "folder":
-        found = f": it is a {kind}" if kind else ""
-        raise InputError(f"There is no {what} '{spoken_name(location)}'{found}; give one as in {example}.")
-    return path
+    return _require("folder", location, what, example)
 
 
 def require_file(location: str, what: str, example: str) -> Path:
@@ -32,9 +27,13 @@ def require_file(location: str, what: str, example: str) -> Path:
     InputError
         If there is none, or it is something else.
     """
+    return _require("file", location, what, example)
+
+
+def _require(wanted: str, location: str, what: str, example: str) -> Path:
     path = Path(location).expanduser()
     kind = _kind(path) if location else ""
-    if kind != "file":
+    if kind != wanted:
         found = f": it is a {kind}" if kind else ""
         raise InputError(f"There is no {what} '{spoken_name(location)}'{found}; give one as in {example}.")
     return path
