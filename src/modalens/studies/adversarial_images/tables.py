@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import CLASS, RANDOM
 from modalens.statistics.controls import against_random, corrected
-from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, q_words
+from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, class_words, q_words
 
 REFERENCE, ATTACK, ALL = "reference", "attack", "all"
 _NEAREST = 1000.0  # an image that arrives is infinitely nearer
@@ -219,9 +219,7 @@ def statements(success: pd.DataFrame, distances: pd.DataFrame, n: int, runs: int
 def _verdict(row: Mapping[Any, Any], success: pd.DataFrame) -> str:
     """How the class defends beside both kinds of random sets; "better" needs both."""
     found = beside_controls(row, "defends better than", "defends worse than", "{:.1%}")
-    verdict = (
-        f"the class {', but '.join(f'{said} random features of {names}' for said, names in found.items())}"
-    )
+    verdict = class_words(found)
     if list(found) != ["defends better than"]:
         return verdict
     others = success[success["of"] == row["of"]]

@@ -15,7 +15,7 @@ from modalens.statistics.intervals import interval
 from modalens.studies.attribute_probing.attributes import Attribute, published_change
 from modalens.studies.attribute_probing.nearest import Design, Tested
 from modalens.studies.stats.heldout import LabelledPairs, beyond_chance
-from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, q_words
+from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, class_words, q_words
 
 ALL = "all"
 _WHOLE = "whole"
@@ -287,7 +287,7 @@ def _beside(row: Mapping[Any, Any]) -> str:
     columns = {f"{name}{end}": row[f"{name}_alike{end}"] for name in ("difference", "q") for end in CONTROLS}
     points = {f"detectable{end}": 100 * row[f"detectable_alike{end}"] for end in CONTROLS}
     found = beside_controls(columns | points, "carries more than", "carries less than", "{:.1f} points")
-    return f"the class {', but '.join(f'{said} random features of {names}' for said, names in found.items())}"
+    return class_words(found)
 
 
 def _points(row: Mapping[Any, Any], name: str) -> str:

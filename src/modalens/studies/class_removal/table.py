@@ -13,7 +13,7 @@ from modalens.statistics.buckets import resampled_means
 from modalens.statistics.controls import against_random, corrected, one_more_draw
 from modalens.statistics.intervals import interval
 from modalens.studies.stats.heldout import LabelledPairs, beyond_chance
-from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, q_words
+from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, class_words, q_words
 
 RESAMPLES = 500
 
@@ -173,9 +173,7 @@ def _with_interval(row: Mapping[Any, Any], name: str) -> str:
 def _verdict(row: Mapping[Any, Any]) -> str:
     """What the class carries beside both kinds of random sets; "more" needs both."""
     found = beside_controls(row, "carries more than", "carries less than", "{:.3f}")
-    verdict = (
-        f"the class {', but '.join(f'{said} random features of {names}' for said, names in found.items())}"
-    )
+    verdict = class_words(found)
     if list(found) != ["carries more than"]:
         return verdict
     low, high = row["beyond_variance_low"], row["beyond_variance_high"]
