@@ -1,0 +1,51 @@
+"""How loops over numbers are compiled and spread over cores: Numba, without its own threads."""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Compile a function of arrays and numbers at its first call, and keep the code on disk for later processes.
+
+    It runs without the interpreter's lock, so that :func:`on_cores` can run several calls side by side. Division by
+    zero gives infinity or NaN, as in NumPy.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        made: F = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder where the code could be kept
+        made = numba.njit(**options)(function)
+    return made
+
+
+def cores() -> int:
+    """Number of cores to use: OMP_NUM_THREADS where it is set, else those of this process."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def on_cores(work: Callable[..., Any], pieces: Iterable[tuple]) -> list[Any]:
+    """What ``work`` gives for each piece of its arguments, in order, several at a time.
+
+    Pieces must not write to the same place, nor call this; results then depend neither on the number of cores nor on
+    which piece ends first.
+    """
+    pieces = list(pieces)
+    if len(pieces) < 2 or cores() < 2:
+        return [work(*piece) for piece in pieces]
+    return list(_pool(cores(), os.getpid()).map(lambda piece: work(*piece), pieces))
+
+
+@cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    del process  # a forked process has none of its parent's threads
+    return ThreadPoolExecutor(threads, thread_name_prefix="modalens")
