@@ -17,12 +17,12 @@ def compiled(function: F) -> F:
     It runs without the interpreter's lock, so that :func:`on_cores` can run several calls side by side. Division by
     zero gives infinity or NaN, as in NumPy.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    made: Any
     try:
-        made: F = numba.njit(cache=True, **options)(function)
+        made = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # no folder where the code could be kept
-        made = numba.njit(**options)(function)
-    return made
+        made = numba.njit(nogil=True, error_model="numpy")(function)
+    return made  # type: ignore[no-any-return]
 
 
 def cores() -> int:
