@@ -1,5 +1,8 @@
 """The exceptions users meet, by kind; each holds one sentence that says what to do."""
 
+import errno
+import re
+from pathlib import Path
 from typing import Self
 
 
@@ -74,3 +77,47 @@ def out_of_memory_sentence(error: BaseException) -> str:
         "Memory ran out; lower --batch-size or --workers, take fewer pairs or features, or a machine with more. What "
         "was finished is kept, run the same command again to go on."
     )
+
+
+# The system's numbers for a full disk, and whether a limit on the size of a file may be meant.
+_NO_SPACE = {errno.ENOSPC: False, errno.EDQUOT: False, errno.EFBIG: True}
+# NumPy says how much of an array it could write, and no number.
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+
+
+def full_disk_sentence(error: BaseException, path: Path | str | None = None) -> str | None:
+    """What to do about a disk that takes no more, full or not to hold so large a file; None for any other error.
+
+    Parameters
+    ----------
+    error
+        The error, of Python's, NumPy's, Arrow's or safetensors'.
+    path
+        The file that was being written; what the error names by default.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None:  # safetensors hands on what the system said as text alone
+        number = next((number for number in _NO_SPACE if f"(os error {number})" in str(error)), None)
+    short = isinstance(error, OSError) and number is None and _SHORT_WRITE.search(str(error))
+    if number not in _NO_SPACE and not short:
+        return None
+    path = path or getattr(error, "filename", None)
+    what = (
+        "The disk is full"
+        if not short and not _NO_SPACE[number or 0]
+        else "The disk is full or takes no larger file"
+    )
+    where = f" while writing {path}" if path else ""
+    return f"{what}{where}; what was finished is kept, so free some space and run again."
+
+
+def system_sentence(error: BaseException) -> str | None:
+    """What the system refused, as a sentence: memory, space on a disk, a file; None for any other error."""
+    if is_out_of_memory(error):
+        return out_of_memory_sentence(error)
+    if (full := full_disk_sentence(error)) is not None:
+        return full
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror or error}{where}."
+    return None

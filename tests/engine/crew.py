@@ -1,5 +1,6 @@
 """Work for workers in other processes, which import it from here."""
 
+import errno
 import os
 import signal
 import time
@@ -43,6 +44,11 @@ def refuse(number: int) -> int:
 
 def crash(number: int) -> int:
     return 1 // (number - 2)
+
+
+def run_out(number: int) -> int:
+    """The system refuses, as it does when a disk is full or the memory ends."""
+    raise MemoryError if number else OSError(errno.ENOSPC, "No space left on device", "a.npy")
 
 
 def folder(_: int) -> str:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from modalens.demo.openmoji import OpenMojiImage
+from modalens.engine import workers
 from modalens.engine.engines import open_engine
 from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
@@ -70,6 +71,13 @@ def test_errors_of_workers_are_ours():
             list(engine.map(crew.refuse, range(4), str))
         with pytest.raises(RuntimeError, match="ZeroDivisionError"):
             list(engine.map(crew.crash, range(4), str))
+
+
+def test_what_the_system_refuses_a_worker_is_a_sentence():
+    assert workers.outcome(crew.run_out, 0).sentence.startswith(
+        "The disk is full while writing a.npy; what was"
+    )
+    assert workers.outcome(crew.run_out, 1).sentence.startswith("Memory ran out; lower --batch-size")
 
 
 def test_workers_compute_on_one_core(monkeypatch):

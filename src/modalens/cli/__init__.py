@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from typer import Abort, BadParameter
 
-from modalens.errors import ModalensError, is_out_of_memory, out_of_memory_sentence
+from modalens.errors import ModalensError, system_sentence
 from modalens.redaction import redacted
 
 # Typer names no more of the exceptions of click, and has a copy of click since 0.20.
@@ -36,15 +36,14 @@ def main() -> None:
         if error.errno == errno.EPIPE:  # nobody reads on, as in `modalens ... | head`
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (Python flushes it at its end)
             sys.exit(1)
-        where = f" ({error.filename})" if error.filename else ""
-        _end(f"{error.strerror or error}{where}.", 2)
+        _end(str(system_sentence(error)), 2)
     except (KeyboardInterrupt, Abort):
         code = _STOPPED
     except Exception as error:
+        if (sentence := system_sentence(error)) is not None:
+            _end(sentence, 2)
         if os.environ.get("MODALENS_DEBUG"):
             raise
-        if is_out_of_memory(error):
-            _end(out_of_memory_sentence(error), 2)
         kind = type(error).__name__
         _end(f"This is a bug in modalens: {kind}: {error}. Set MODALENS_DEBUG=1 to see where.", 1)
     if code == _STOPPED:  # what typer makes of Ctrl-C

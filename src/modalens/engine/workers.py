@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self, TypeVar
 from threadpoolctl import threadpool_limits
 
 from modalens.engine.parents import end_with_parent
-from modalens.errors import InputError, ModalensError
+from modalens.errors import InputError, ModalensError, system_sentence
 
 logger = logging.getLogger(__name__)
 
@@ -265,8 +265,9 @@ def outcome(task: Callable[[Any], Any], item: Any) -> Any:
         return task(item)
     except ModalensError as error:
         return _Refusal(str(error))
-    except Exception:
-        return _Fault(traceback.format_exc())
+    except Exception as error:
+        sentence = system_sentence(error)
+        return _Fault(traceback.format_exc()) if sentence is None else _Refusal(sentence)
 
 
 def _result(found: Any) -> Any:

@@ -102,13 +102,12 @@ def _pairs(folder: Path) -> Path:
             draw.rectangle(box, fill=_COLOURS[colour])
         else:
             draw.line(box, fill=_COLOURS[colour], width=5)
-        image.save(folder / f"{number}.png")
+        with whole_file(folder / f"{number}.png") as partial:
+            image.save(partial, "PNG")
         caption = f"{first} {second} {colour} {shape} of a {gender}"
         rows.append((number, f"{number}.png", caption, colour, gender))
-    partial = table.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
+    with whole_file(table) as partial, partial.open("w", newline="") as file:
         csv.writer(file).writerows([("id", "image", "caption", "category", "gender"), *rows])
-    partial.replace(table)
     return table
 
 
@@ -129,7 +128,8 @@ def _open_clip(folder: Path, seed: int) -> Path:
         torch.manual_seed(seed)
         model = import_open_clip().model.CLIP(**config)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    with whole_file(folder / "open_clip_model.safetensors") as partial:
+        save_file(model.state_dict(), partial)
     described = {"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
     with whole_file(folder / "open_clip_config.json") as partial:
         partial.write_text(json.dumps(described))

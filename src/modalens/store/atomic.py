@@ -1,9 +1,7 @@
 """Files that appear whole or not at all."""
 
-import errno
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from modalens.errors import ModalensError
+from modalens.errors import ModalensError, full_disk_sentence
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -38,22 +36,11 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        if _is_full_disk(error):
-            raise ModalensError(
-                f"The disk is full while writing {path}; what was finished is kept, so free some space and run again."
-            ) from error
+        if (sentence := full_disk_sentence(error, path)) is not None:
+            raise ModalensError(sentence) from error
         raise
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _is_full_disk(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        # NumPy says how much of an array it could write, and no number.
-        short = error.errno is None and re.search(r"\d+ requested and \d+ written", str(error))
-        return bool(short) or error.errno in (errno.ENOSPC, errno.EDQUOT)
-    # safetensors hands on what the system said as text alone.
-    return any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
 
 
 def write_text(path: Path, text: str) -> None:
