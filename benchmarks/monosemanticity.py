@@ -5,39 +5,14 @@ features and is held against the same share of the batched time.
 """
 
 import argparse
-import resource
-import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 
 from dominance import sparse_codes
+from measure import PeakMemory
 from modalens.interpret import monosemanticity, top_samples
-
-_PAGE = resource.getpagesize()
-
-
-class PeakMemory:
-    """Largest growth of resident memory, in GiB, while the block runs."""
-
-    def __enter__(self) -> "PeakMemory":
-        self.growth, self._before, self._done = 0.0, self._resident(), threading.Event()
-        self._watcher = threading.Thread(target=self._watch)
-        self._watcher.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._done.set()
-        self._watcher.join()
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.01):
-            self.growth = max(self.growth, self._resident() - self._before)
-
-    def _resident(self) -> float:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE / 2**30
 
 
 def plain_scores(codes: sp.csc_array, unit: np.ndarray, features: np.ndarray, m: int, draws: int) -> None:

@@ -75,6 +75,19 @@ def test_many_blocks_of_real_numbers(rng):
         np.testing.assert_array_equal(top_samples(relu, by=by, block_rows=128).rows, order)
 
 
+def test_the_number_of_cores_changes_nothing(rng, monkeypatch):
+    x = rng.normal(size=(500, 133)).round(1)  # several lanes of features, and ties
+    order = np.argsort(-abs(x), axis=0, kind="stable")[:7].T
+    for cores in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", cores)
+        for matrix in (x, sp.csr_array(x)):
+            top = top_samples(matrix, 7, block_rows=100)
+            np.testing.assert_array_equal(
+                top.rows, np.where(np.take_along_axis(x.T, order, 1) != 0, order, -1)
+            )
+            np.testing.assert_array_equal(top.fired, np.count_nonzero(x, axis=0))
+
+
 def test_a_sparse_feature_lists_only_samples_in_which_it_fires():
     codes = np.zeros((6, 4))
     codes[[4, 1], 0] = 1, 2

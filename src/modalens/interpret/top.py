@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Float, Float32, Int, Int64
+from jaxtyping import Bool, Float32, Int, Int64
 
 from modalens.arrays import Block, Matrix, default_block_rows, iter_blocks, matrix_shape
+from modalens.compiled import cores, on_cores
+from modalens.interpret.kernels import rank_dense, rank_sparse
 from modalens.statistics.checks import DEFAULT_RANKING, check_ranking, check_whole
 from modalens.statistics.groups import group_keys
 
@@ -102,95 +105,43 @@ class _Strongest:
     """The strongest samples so far: rows, values, and what tells a constant or a one-signed feature."""
 
     def __init__(self, n_features: int, m: int, by: str, keys: Int[np.ndarray, " n"], over: float) -> None:
-        self._m, self._by, self._keys, self._over = m, by, keys, over
-        self._copies = int(keys.max()) + 1 < len(keys)
+        self._by = by
+        copies = int(keys.max()) + 1 < len(keys)
+        self._keys = keys if copies else keys[:0]
         self._rows = np.full((n_features, m), -1, dtype=np.int64)
         self._values = np.full((n_features, m), np.nan)
+        # What samples are ranked by; a place not yet taken is as weak as what is never listed.
+        self._strength = np.full((n_features, m), over)
         self._fired = np.zeros(n_features, dtype=np.int64)
         self._lowest = np.full(n_features, np.inf)
         self._highest = np.full(n_features, -np.inf)
+        ends = np.linspace(0, n_features, cores() + 1).astype(int).tolist()
+        self._parts = list(pairwise(ends))
+        self._sparse_rows = 0
 
     def add(self, start: int, block: Block) -> None:
         """Merge a block whose rows come after all rows so far."""
-        n_features = len(self._fired)
+        state = (self._rows, self._values, self._strength, self._fired, self._lowest, self._highest)
+        ranking = (start, self._by == "magnitude", self._keys)
         if sp.issparse(block):
-            self._fired += np.bincount(block.indices, minlength=n_features)
-            lowest, highest = (
-                extreme.toarray().ravel() for extreme in (block.min(axis=0), block.max(axis=0))
-            )
+            self._sparse_rows += block.shape[0]
+            by_feature = block.tocsc()  # a list is then in the cache for all its entries
+            entries = (by_feature.data, by_feature.indices, by_feature.indptr)
+            on_cores(rank_sparse, ((*entries, *ranking, *part, *state) for part in self._parts))
         else:
-            self._fired += np.count_nonzero(block, axis=0)
-            lowest, highest = block.min(axis=0), block.max(axis=0)
-        np.minimum(self._lowest, lowest, out=self._lowest)
-        np.maximum(self._highest, highest, out=self._highest)
-        rows, features, values = self._candidates(block, self._keys[start : start + block.shape[0]])
-        self._merge(start + rows, features, values)
+            on_cores(rank_dense, ((block, *ranking, *part, *state) for part in self._parts))
 
     def result(self) -> TopSamples:
+        unstored = self._fired < self._sparse_rows
+        lowest = np.where(unstored, np.minimum(self._lowest, 0), self._lowest)
+        highest = np.where(unstored, np.maximum(self._highest, 0), self._highest)
         # A dense feature that is never negative rests at 0: samples that leave it there are not strong ones.
-        resting = (self._lowest >= 0)[:, None] & (self._values == 0)
+        resting = (lowest >= 0)[:, None] & (self._values == 0)
         self._rows[resting], self._values[resting] = -1, np.nan
         return TopSamples(
             rows=self._rows,
             values=self._values.astype(np.float32),
             fired=self._fired,
-            constant=self._lowest == self._highest,
+            constant=lowest == highest,
             by=self._by,
         )
-
-    def _strength(self, values: np.ndarray) -> np.ndarray:
-        """What samples are ranked by; a place not yet taken is as weak as what is never listed."""
-        strength = np.abs(values) if self._by == "magnitude" else values
-        return np.where(np.isnan(values), self._over, strength)
-
-    def _candidates(
-        self, block: Block, keys: Int[np.ndarray, " n"]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Entries that beat a feature's weakest place, as (row, feature, value), rows ascending.
-
-        The weakest place stays against an equal entry, since its row comes first.
-        """
-        weakest = self._strength(self._values[:, -1])
-        if sp.issparse(block):
-            rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
-            beats = self._strength(block.data) > weakest[block.indices]
-            return rows[beats], block.indices[beats].astype(np.int64), block.data[beats]
-        strength = self._strength(block)
-        beats = strength > weakest
-        strongest = _strongest_of_groups(strength, keys)
-        if len(strongest) > self._m:  # leave out what m groups of its own block are stronger than
-            beats &= strength >= np.partition(strongest, -self._m, axis=0)[-self._m]
-        rows, features = np.nonzero(beats)
-        return rows, features, block[rows, features]
-
-    def _merge(self, rows: np.ndarray, features: np.ndarray, values: np.ndarray) -> None:
-        touched, owner = np.unique(features, return_inverse=True)
-        # What was there comes first and sorting is stable, so that equal samples stay in the order of rows.
-        owner = np.concatenate([np.repeat(np.arange(len(touched)), self._m), owner])
-        rows = np.concatenate([self._rows[touched].ravel(), rows])
-        values = np.concatenate([self._values[touched].ravel(), values])
-        order = np.lexsort((-self._strength(values), owner))
-        if self._copies:
-            order = order[self._first_of_groups(owner[order], rows[order])]
-        starts = np.searchsorted(owner[order], np.arange(len(touched)))
-        best = order[starts[:, None] + np.arange(self._m)]  # every owner has at least its m old places
-        self._rows[touched], self._values[touched] = rows[best], values[best]
-
-    def _first_of_groups(self, owner: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Places of the first sample of each group of each owner, ascending; places not yet taken all stay."""
-        free = rows < 0
-        group = np.where(free, len(self._keys) + np.arange(len(rows)), self._keys[rows])
-        _, first = np.unique(owner * (len(self._keys) + len(rows)) + group, return_index=True)
-        return np.sort(first)
-
-
-def _strongest_of_groups(
-    strength: Float[np.ndarray, "n f"], keys: Int[np.ndarray, " n"]
-) -> Float[np.ndarray, "g f"]:
-    """The largest strength of each group, for every feature."""
-    order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
-    if len(starts) == len(keys):
-        return strength
-    largest: np.ndarray = np.maximum.reduceat(strength[order], starts, axis=0)
-    return largest
