@@ -11,7 +11,7 @@ from scipy import stats
 
 from modalens.errors import ModalensError
 from modalens.interpret import METRICS, Monosemanticity, monosemanticity, top_samples
-from modalens.interpret.draws import distinct_numbers, random_samples
+from modalens.interpret.draws import RandomSamples, distinct_numbers
 from modalens.statistics.groups import random_blocks
 from modalens.store import EmbeddingStore
 from modalens.store.columns import ShardedColumn
@@ -35,7 +35,7 @@ def naive(codes, embeddings, keys, m, seed, draws, without=()) -> dict[str, np.n
     cosine = unit @ unit.T
     chance = np.mean([cosine[np.ix_(keys == a, keys == b)].mean() for a in there for b in there if a != b])
     results = {name: np.full((f, draws), np.nan) for name in (*METRICS, "small", "similarity")}
-    for features, drawn in random_samples(f, keys, min(m, len(groups)), draws + 1, seed):
+    for features, drawn in RandomSamples(f, keys, min(m, len(groups)), draws + 1, seed):
         for place, feature in enumerate(features):
             firing = sorted(
                 np.flatnonzero(codes[:, feature]), key=lambda i, j=feature: (-abs(codes[i, j]), i)
@@ -212,7 +212,7 @@ def test_planted_concepts_stand_out_and_noise_scores_by_chance(rng):
 def test_chance_scores_a_random_set_of_as_many_samples(rng):
     codes, embeddings = np.abs(rng.normal(size=(100, 3))), rng.normal(0.5, 1, size=(100, 4))
     result = monosemanticity(codes, embeddings, m=5, draws=2, seed=1)
-    (_, (stand_in, *_)) = next(random_samples(3, np.arange(100), 5, 3, 1))
+    (_, (stand_in, *_)) = RandomSamples(3, np.arange(100), 5, 3, 1)[0]
     swapped = np.zeros((100, 3))
     for feature, rows in enumerate(stand_in):
         swapped[rows, feature] = np.arange(5, 0, -1)
@@ -234,7 +234,7 @@ def test_few_firing_samples_do_not_blow_up_the_ratio(rng):
 
 def test_random_samples_are_members_of_different_groups():
     keys = np.repeat(np.arange(8), [1, 2, 3, 1, 5, 4, 1, 1])[np.random.default_rng(1).permutation(18)]
-    drawn = np.concatenate([rows for _, each in random_samples(2000, keys, 6, 2, 0) for rows in each])
+    drawn = np.concatenate([rows for _, each in RandomSamples(2000, keys, 6, 2, 0) for rows in each])
     assert (np.diff(np.sort(keys[drawn], axis=1), axis=1) > 0).all()
     taken = np.bincount(drawn.ravel(), minlength=18)
     groups = np.bincount(keys[drawn.ravel()])

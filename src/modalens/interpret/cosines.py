@@ -9,6 +9,7 @@ from scipy.sparse.linalg import norm as sparse_norms
 
 from modalens.arrays import Matrix, default_block_rows, iter_blocks, read_rows
 from modalens.errors import ModalensError
+from modalens.interpret.kernels import cosines_within
 from modalens.statistics.buckets import add_by_cell
 
 # Rows read together where they are averaged by group.
@@ -43,14 +44,12 @@ class SampleCosines:
 
     def between(self, rows: Int64[np.ndarray, "f m"]) -> Float[np.ndarray, "f p"]:
         """Cosines within sets of samples: the pairs i < j of each set, in the order of ``np.triu_indices``."""
+        norms = self._norms[rows]
+        if isinstance(self._matrix, np.ndarray) and self._matrix.dtype in (np.float32, np.float64):
+            return cosines_within(np.asarray(self._matrix), rows, norms)
         block = read_rows(self._matrix[rows.ravel()], 0, rows.size, "sample embedding")
         dense = block.toarray() if sp.issparse(block) else block
-        sets = dense.reshape(*rows.shape, -1)
-        first, second = np.triu_indices(rows.shape[1], 1)
-        products = np.matmul(sets, sets.transpose(0, 2, 1))[:, first, second]
-        norms = self._norms[rows]
-        cosines: np.ndarray = products / (norms[:, first] * norms[:, second])
-        return cosines
+        return cosines_within(dense, np.arange(rows.size).reshape(rows.shape), norms)
 
     def by_chance(
         self, keys: Int[np.ndarray, " n"], blocks: Int[np.ndarray, " g"], without: Sequence[tuple[int, ...]]

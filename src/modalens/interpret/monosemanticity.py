@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int64
+from jaxtyping import Float, Int
 from scipy.stats import t as student
 
 from modalens.arrays import Matrix, matrix_shape
+from modalens.compiled import on_cores
 from modalens.errors import ModalensError
 from modalens.interpret.cosines import SampleCosines
-from modalens.interpret.draws import random_samples
-from modalens.interpret.likeness import embsim, embsim_elementwise, pairs_touching, pairs_within, winrate
+from modalens.interpret.draws import RandomSamples
+from modalens.interpret.kernels import score_likeness
 from modalens.interpret.scores import METRICS, Monosemanticity
 from modalens.interpret.top import TopSamples, top_samples
 from modalens.statistics.checks import DEFAULT_RANKING, check_ranking, check_whole
@@ -21,6 +22,8 @@ from modalens.version import __version__
 
 # Blocks of groups that are left out in turn, behind intervals of averages over features.
 _BLOCKS = 20
+# Cosines that differ by less than this differ by rounding.
+_ROUNDING = 1e-12
 SMALL_DENOMINATOR = 1e-3
 
 
@@ -110,8 +113,7 @@ def monosemanticity(
         _check_top(top, n_features, keys, m, by)
     cosines = SampleCosines(sample_embeddings)
     scores = _Scores(top, cosines, keys, m, draws, seed)
-    for features, drawn in random_samples(n_features, keys, scores.width, draws + 1, seed):
-        scores.add(features, drawn)
+    scores.add_all()
     return Monosemanticity(
         **{name: values.mean(axis=1) for name, values in scores.found.items()},
         intervals={name: _interval_of_mean(values) for name, values in scores.found.items()},
@@ -146,69 +148,71 @@ class _Scores:
         seed: int,
     ) -> None:
         n_features, n_groups = len(top.rows), int(keys.max()) + 1
-        self._top, self._cosines, self._keys = top, cosines, keys
+        self._top, self._cosines = top, cosines
         self.width = min(m, n_groups)
-        self._blocks = random_blocks(n_groups, _BLOCKS, seed)
-        blocks = range(int(self._blocks.max()) + 1)
-        ones: list[tuple[int, ...]] = [(block,) for block in blocks]
-        twos: list[tuple[int, ...]] = list(zip(blocks[0::2], blocks[1::2], strict=False))
-        self.baseline, *left = cosines.by_chance(keys, self._blocks, [*ones, *twos])
-        self._cases = list(zip([*ones, *twos], left, strict=True))
-        self.found, self.chance, self.left_out, self.left_out_two = (
-            {name: np.full((n_features, size), np.nan) for name in METRICS}
-            for size in (draws, draws, len(ones), len(twos))
-        )
+        self._drawn = RandomSamples(n_features, keys, self.width, draws + 1, seed)
+        blocks = random_blocks(n_groups, _BLOCKS, seed)
+        self._blocks = blocks[keys]
+        numbers = range(int(blocks.max()) + 1)
+        ones: list[tuple[int, ...]] = [(block,) for block in numbers]
+        twos: list[tuple[int, ...]] = list(zip(numbers[0::2], numbers[1::2], strict=False))
+        self._baselines = np.array(cosines.by_chance(keys, blocks, [*ones, *twos]))
+        self.baseline = float(self._baselines[0])
+        self._stays = np.array([~np.isin(numbers, case) for case in ((), *ones, *twos)], dtype=np.float64).T
+        self._cases = len(ones), len(twos)
+        self._found, self._chance = np.full((2, 4, n_features, draws), np.nan)
+        self._left_out = np.full((4, n_features, len(ones) + len(twos)), np.nan)
         self.similarity = np.full(n_features, np.nan)
         self.small = np.zeros(n_features, dtype=np.int64)
         self.samples = np.minimum(top.counts, m)
 
-    def add(self, features: Int64[np.ndarray, " c"], drawn: Sequence[Int64[np.ndarray, "c w"]]) -> None:
+    def add_all(self) -> None:
+        """Score all features, several chunks at a time."""
+        on_cores(self._add, ((chunk,) for chunk in range(len(self._drawn))))
+
+    @property
+    def found(self) -> dict[str, Float[np.ndarray, "f r"]]:
+        """Scores of every draw."""
+        return dict(zip(METRICS, self._found, strict=True))
+
+    @property
+    def chance(self) -> dict[str, Float[np.ndarray, "f r"]]:
+        """What random sets of as many samples score in every draw."""
+        return dict(zip(METRICS, self._chance, strict=True))
+
+    @property
+    def left_out(self) -> dict[str, Float[np.ndarray, "f b"]]:
+        """Means over draws without each block."""
+        return dict(zip(METRICS, self._left_out[:, :, : self._cases[0]], strict=True))
+
+    @property
+    def left_out_two(self) -> dict[str, Float[np.ndarray, "f b2"]]:
+        """Means over draws without two blocks."""
+        return dict(zip(METRICS, self._left_out[:, :, self._cases[0] :], strict=True))
+
+    def _add(self, chunk: int) -> None:
         """Score some features beside their random samples, of which the first are the stand-ins of chance."""
+        features, drawn = self._drawn[chunk]
         scored = (self.samples[features] >= 2) & ~self._top.constant[features]
         if not scored.any():
             return
-        features = features[scored]
+        features, drawn = features[scored], drawn[:, scored]
         listed = np.maximum(self._top.rows[features, : self.width], 0)
-        strong, stand_in, *random = (
-            self._cosines.between(rows) for rows in (listed, *(rows[scored] for rows in drawn))
-        )
-        counted = pairs_within(self.samples[features], self.width)
+        sets = np.stack([listed, *drawn])
+        cosines = self._cosines.between(sets.reshape(-1, self.width)).reshape(*sets.shape[:2], -1)
+        strong, stand_in, random = cosines[0], cosines[1], cosines[2:]
+        samples, blocks = self.samples[features], self._blocks[sets]
+        counted = np.triu_indices(self.width, 1)[1] < samples[:, None]
         self.similarity[features] = strong.mean(axis=1, where=counted)
-        for draw, other in enumerate(random):
-            self.small[features] += 2 * ((np.abs(other) < SMALL_DENOMINATOR) & counted).sum(axis=1)
-            for kept, likeness in ((self.found, strong), (self.chance, stand_in)):
-                for name, values in _compare(likeness, other, counted, counted, self.baseline).items():
-                    kept[name][features, draw] = values
-        blocks = [self._blocks[self._keys[rows]] for rows in (listed, *(rows[scored] for rows in drawn[1:]))]
-        for place, (left_out, baseline) in enumerate(self._cases):
-            stays, *others = (~pairs_touching(each, left_out) for each in blocks)
-            draws = [
-                _compare(strong, other, counted & stays, counted & stays & there, baseline)
-                for other, there in zip(random, others, strict=True)
-            ]
-            kept = self.left_out if len(left_out) == 1 else self.left_out_two
-            for name in METRICS:
-                mean = np.mean([values[name] for values in draws], axis=0)
-                kept[name][features, place % (int(self._blocks.max()) + 1)] = mean
-
-
-def _compare(
-    strong: Float[np.ndarray, "c p"],
-    random: Float[np.ndarray, "c p"],
-    counted: Bool[np.ndarray, "c p"],
-    compared: Bool[np.ndarray, "c p"],
-    baseline: float,
-) -> dict[str, Float[np.ndarray, " c"]]:
-    """Every metric of one draw, over the pairs that count and those that are compared one by one.
-
-    Cosines are symmetric, so pairs i < j stand for all i != j.
-    """
-    found = {
-        "embsim": embsim(strong, counted, baseline),
-        "winrate": winrate(strong, random, compared),
-        "embsim_elementwise": embsim_elementwise(strong, random, compared),
-    }
-    return found | {"mono": (found["embsim"] + found["winrate"]) / 2}
+        self.small[features] = 2 * ((np.abs(random) < SMALL_DENOMINATOR) & counted).sum(axis=(0, 2))
+        beside = (random, samples, blocks[0], blocks[2:])
+        scores = score_likeness(strong, *beside, self._stays, self._baselines, _ROUNDING)
+        self._found[:, features] = scores[..., 0].transpose(1, 2, 0)
+        self._left_out[:, features] = scores[..., 1:].mean(axis=0)
+        by_chance = score_likeness(
+            stand_in, *beside, self._stays[:, :1].copy(), self._baselines[:1], _ROUNDING
+        )
+        self._chance[:, features] = by_chance[..., 0].transpose(1, 2, 0)
 
 
 def _interval_of_mean(scores: Float[np.ndarray, "f r"]) -> Float[np.ndarray, "f 2"]:
