@@ -221,6 +221,19 @@ def test_chance_scores_a_random_set_of_as_many_samples(rng):
         np.testing.assert_allclose(result.chance[name], getattr(as_top, name))
 
 
+def test_the_number_of_cores_and_the_kind_of_matrix_change_nothing(rng, monkeypatch):
+    codes = np.maximum(rng.normal(size=(90, 600)), 0)  # several chunks of features
+    embeddings = rng.normal(0.3, 1, size=(90, 13)).astype(np.float32)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = monosemanticity(codes, embeddings, m=9, draws=2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    for matrix in (embeddings, embeddings.astype(np.float64), torch.from_numpy(embeddings)):
+        result = monosemanticity(codes, matrix, m=9, draws=2)
+        for name in METRICS:
+            np.testing.assert_array_equal(getattr(result, name), getattr(alone, name))
+            np.testing.assert_array_equal(result.left_out_two[name], alone.left_out_two[name])
+
+
 def test_few_firing_samples_do_not_blow_up_the_ratio(rng):
     embeddings = rng.normal(size=(500, 50)) + 0.35
     codes = np.zeros((500, 300))
