@@ -1,7 +1,7 @@
 """Time and memory of monosemanticity over many sparse features, beside a plain loop over features.
 
-Run ``python benchmarks/monosemanticity.py``, with ``--n-features 65536`` for the full size. Codes and sample embeddings are random; the loop scores some of the
-features and is held against the same share of the batched time.
+Run ``python benchmarks/monosemanticity.py``, with ``--n-features 65536`` for the full size. Codes and sample
+embeddings are random; the loop scores some of the features and is held against the same share of the batched time.
 """
 
 import argparse
