@@ -37,16 +37,15 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Callabl
     shown = notebook or sys.stderr.isatty()
     console = Console(stderr=True, force_jupyter=True if notebook else None)
     started = told = time.monotonic()
-    done = 0
     with Progress(*columns, console=console, disable=not shown) as bar:
         task = bar.add_task(description, total=total)
 
         def advance(steps: int) -> None:
-            nonlocal done, told
-            done += steps
-            bar.advance(task, steps)
+            nonlocal told
+            bar.advance(task, steps)  # several threads may call this
             if not shown and time.monotonic() - told >= _LOG_EVERY:
                 told = time.monotonic()
+                done = int(bar.tasks[0].completed)
                 of = f"{done}" if total is None else f"{done} of {total}"
                 logger.info("%s: %s after %.0f s", description, of, told - started)
 
@@ -54,7 +53,7 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Callabl
         bar.live.transient = time.monotonic() - started < _WORTH_TELLING
     took = time.monotonic() - started
     if took >= _WORTH_TELLING:
-        logger.info("%s: %d done in %.1f s", description, done, took)
+        logger.info("%s: %d done in %.1f s", description, bar.tasks[0].completed, took)
 
 
 def _in_notebook() -> bool:

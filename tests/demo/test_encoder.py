@@ -1,6 +1,6 @@
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,26 +60,29 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest
 
 
 @pytest.fixture
-def forward_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Number of images of each forward pass of the image tower."""
-    passes: list[int] = []
-    features = frozen.ImageTower.features
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys of the images that a quick stand-in for the image tower was given."""
+    keys: list[str] = []
 
-    def count(self: frozen.ImageTower, images: list[Image.Image]) -> torch.Tensor:
-        passes.append(len(images))
-        return features(self, images)
+    class Colours:
+        def features_of(
+            self, items: list[Square], load: Callable[[Square], Image.Image], advance: Callable[[int], None]
+        ) -> torch.Tensor:
+            keys.extend(item.key for item in items)
+            advance(len(items))
+            return torch.stack([to_pixels(load(item))[:, 0, 0] for item in items])
 
-    monkeypatch.setattr(frozen.ImageTower, "features", count)
-    return passes
+    monkeypatch.setattr(demo_training, "ImageTower", Colours)
+    return keys
 
 
 def test_features_are_computed_once_and_heads_once_a_recipe(
-    forward_passes: list[int], empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    seen: list[str], empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = demo_training.prepare(Squares(), SHORT)
-    assert sum(forward_passes) == 48, "a shared image is computed once"
+    assert seen == [f"square-{shade}" for shade in range(48)], "a shared image is computed once"
     demo_training.prepare(Squares(), replace(SHORT, seed=1))
-    assert sum(forward_passes) == 48
+    assert len(seen) == 48
     assert len(list(empty_cache.glob("features-*.safetensors"))) == 1
     assert len(list(empty_cache.glob("heads-*.safetensors"))) == 2
     monkeypatch.setattr(demo_training, "train_heads", lambda *args: pytest.fail("trained again"))
@@ -89,18 +92,19 @@ def test_features_are_computed_once_and_heads_once_a_recipe(
 
 
 @pytest.mark.parametrize("changed", [{"suffix": "!"}, {"blue": 9}, {"first": 1}], ids=str)
-def test_a_change_in_the_data_is_noticed(changed: dict, forward_passes: list[int]) -> None:
+def test_a_change_in_the_data_is_noticed(changed: dict, seen: list[str]) -> None:
     demo_training.prepare(Squares(), SHORT)
     demo_training.prepare(Squares(**changed), SHORT)
-    assert sum(forward_passes) == 96
+    assert len(seen) == 96
 
 
+@pytest.mark.usefixtures("seen")
 def test_held_out_concepts_are_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    given = []
     train_heads = demo_training.train_heads  # type: ignore[attr-defined]
 
     def record(image: torch.Tensor, text: torch.Tensor, recipe: HeadsRecipe) -> torch.nn.Module:
-        seen.append(text)
+        given.append(text)
         return train_heads(image, text, recipe)
 
     monkeypatch.setattr(demo_training, "train_heads", record)
@@ -110,11 +114,12 @@ def test_held_out_concepts_are_not_trained_on(monkeypatch: pytest.MonkeyPatch) -
     rows = [
         row for text, row in parts.features.text_row.items() if " ".join(text.split()[:2]) not in held_out
     ]
-    assert torch.equal(seen[0], parts.features.text[rows])
+    assert torch.equal(given[0], parts.features.text[rows])
     assert parts.training["held_out_concepts"] == len(held_out)
     assert parts.training["training_pairs"] == len(rows)
 
 
+@pytest.mark.usefixtures("seen")
 def test_nothing_to_train_on() -> None:
     class OnlyHeldOut(Squares):
         def scan(self) -> Iterator[Pair]:
@@ -124,9 +129,11 @@ def test_nothing_to_train_on() -> None:
         demo_training.prepare(OnlyHeldOut(), SHORT)
 
 
-@pytest.fixture
-def vlm() -> demo.DemoVLM:
-    return demo.DemoVLM("demo", SHORT, demo_training.prepare(Squares(), SHORT), torch.device("cpu"))
+@pytest.fixture(scope="module")
+def vlm(tmp_path_factory: pytest.TempPathFactory) -> demo.DemoVLM:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODALENS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return demo.DemoVLM("demo", SHORT, demo_training.prepare(Squares(), SHORT), torch.device("cpu"))
 
 
 def test_what_is_recalled_is_what_would_be_embedded(vlm: demo.DemoVLM) -> None:
@@ -180,7 +187,8 @@ def test_card_says_what_the_model_is_made_of(vlm: demo.DemoVLM) -> None:
     assert "CC BY-SA 4.0" in card["terms"]["heads"]
     assert "UNKNOWN" in card["terms"]["efficientnet-lite0"]
     other = replace(SHORT, seed=1)
-    twin = demo.DemoVLM("demo", other, demo_training.prepare(Squares(), other), torch.device("cpu"))
+    heads = demo_training.trained_heads(vlm._parts.features, list(Squares()), other)
+    twin = demo.DemoVLM("demo", other, replace(vlm._parts, heads=heads), torch.device("cpu"))
     assert twin.card()["weights_sha256"]["heads"] != card["weights_sha256"]["heads"]
 
 

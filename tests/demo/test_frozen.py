@@ -1,5 +1,6 @@
 """The frozen towers against the packages they come from."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,21 @@ def test_image_features_do_not_depend_on_the_batch(
     assert image_tower.features([]).shape == (0, 1280)
     direct = image_tower(torch.stack([to_pixels(image) for image in photos]))
     torch.testing.assert_close(together, direct, rtol=1e-3, atol=1e-4)
+
+
+def test_images_are_loaded_by_the_threads_that_compute(
+    image_tower: ImageTower, photos: list[Image.Image]
+) -> None:
+    threads, done = set(), []
+
+    def load(row: int) -> Image.Image:
+        threads.add(threading.current_thread())
+        return photos[row]
+
+    found = image_tower.features_of(range(len(photos)), load, done.append)
+    assert torch.equal(found, image_tower.features(photos))
+    assert threading.main_thread() not in threads
+    assert sum(done) == len(photos)
 
 
 def test_pixels_are_the_centre_square() -> None:

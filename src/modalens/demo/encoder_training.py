@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 # Raised by hand when the meaning of what is kept changes without a change in anything hashed.
 _CACHE_VERSION = 1
 _PROBES = 8
-_DRAWN_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -107,18 +106,12 @@ def frozen_features(pairs: Sequence[Pair], origin: dict[str, Any]) -> FrozenFeat
     digest = _digest(_CACHE_VERSION, origin, software, list(refs), texts, drawn)
 
     def build() -> Entry:
-        images = ImageTower()
-        rows = []
-        keys = list(refs)
-        with progress_bar("Reading the emoji's images", len(keys)) as advance:
-            for start in range(0, len(keys), _DRAWN_AT_ONCE):
-                batch = keys[start : start + _DRAWN_AT_ONCE]
-                rows.append(images.features([refs[key].load() for key in batch]))
-                advance(len(batch))
+        with progress_bar("Reading the emoji's images", len(refs)) as advance:
+            image = ImageTower().features_of(list(refs.values()), lambda ref: ref.load(), advance)
         started = time.monotonic()
         text = TextTower().features(texts)
         logger.info("Read %d names in %.1f s.", len(texts), time.monotonic() - started)
-        return {"image": torch.cat(rows), "text": text}, {}
+        return {"image": image, "text": text}, {}
 
     tensors, _ = cached(f"demo/features-{digest[:16]}.safetensors", build)
     return FrozenFeatures(

@@ -108,8 +108,8 @@ def _dropout(features: Tensor, share: float, generator: torch.Generator) -> Tens
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """Make a linear layer with PyTorch's usual initial values, drawn from a generator of our own."""
-    # Made on no device first, so that the global random state is left alone.
-    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    with torch.random.fork_rng(devices=[]):  # what the layer draws by itself leaves the global state alone
+        layer = nn.Linear(inputs, outputs)
     bound = inputs**-0.5
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
