@@ -1,4 +1,4 @@
-"""Work for workers in other processes, which import it from here."""
+"""Work for workers in other processes, which import it from here; what takes long to import, only where it is used."""
 
 import errno
 import os
@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 
 from modalens.errors import ModalensError
-from modalens.runs.shards import embed_shard
-from tests.fakes import FakeVLM
 
 
 def square(number: int) -> int:
@@ -87,6 +85,9 @@ def sum_and_die(marker: Path, kind, folder, plan, part):
 
 def embed_and_wait(pid: Path, model, config, strict, shard):
     """Embed a shard by a fake; shard 2, the first time, gives its process away and waits for its end."""
+    from modalens.runs.shards import embed_shard
+    from tests.fakes import FakeVLM
+
     if shard.index == 2 and not pid.exists():
         pid.write_text(str(os.getpid()))
         time.sleep(60)
