@@ -67,7 +67,8 @@ def test_image_features_do_not_depend_on_the_batch(
 def test_images_are_loaded_by_the_threads_that_compute(
     image_tower: ImageTower, photos: list[Image.Image]
 ) -> None:
-    threads, done = set(), []
+    threads: set[threading.Thread] = set()
+    done: list[int] = []
 
     def load(row: int) -> Image.Image:
         threads.add(threading.current_thread())
