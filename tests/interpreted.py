@@ -1,18 +1,16 @@
 """Interpretations to report on, without a run: features that answer to topics, and samples that show them."""
 
-from collections import defaultdict
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from markupsafe import Markup
 
 from modalens.dominance import modality_dominance
 from modalens.interpret import bridges, measure_fidelity, monosemanticity
-from modalens.report import InterpretedResult, ReportData, html, write_report
-from modalens.report.html import Drawn
+from modalens.report import InterpretedResult, ReportData, write_report
+from tests.figures import leave_out_figures
 
 N, TOPICS, FEATURES = 60, 6, 31
 VOID = {"meta", "img", "input", "br", "col", "link"}
@@ -68,9 +66,8 @@ def make_interpreted(
 
 def quick_page(data: ReportData, out: Path) -> str:
     """The markup of a report's page without its figures, which take most of the time."""
-    blank = Drawn(*3 * (Markup(""),))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(html, "_draw", lambda sections, folder: defaultdict(lambda: blank))
+        leave_out_figures(patch)
         return write_report(data, out).read_text(encoding="utf-8")
 
 

@@ -4,10 +4,15 @@ The names below are the public face; everything else may move. They are imported
 ``import modalens`` is quick and asks for no model library.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from modalens.version import __version__
+
+# Threads of OpenMP that wait are to sleep: where others use the cores too, spinning makes a training take ten times as
+# long. PyTorch reads this as it is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "AlignedSAE": "modalens.features",

@@ -59,6 +59,7 @@ def with_features(made, run):
     return made
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_interpret_report_and_annotate(with_features, run, run_json):
     found = run_json("interpret", with_features, "--m", 5, "--shuffles", 100)
     assert set(found) == {"raw", NAME}
@@ -89,6 +90,7 @@ def test_one_of_several_sets_of_features_must_be_named(with_features, run, run_j
     assert run("annotate", with_features, "--features", NAME)[0] == 0
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_removal_is_studied_on_every_representation(with_features, run, run_json):
     words = ("study", "removal", with_features, "--label", "category", "--no-baselines")
     found = run_json(*words)

@@ -72,6 +72,7 @@ def test_they_open_with_ids_and_captions(folder: Path) -> None:
     np.testing.assert_array_equal(store.image[:], np.concatenate([first, second]))
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_they_are_scored_learned_on_and_reported(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_side_that_is_missing(folder: Path) -> None:
         EmbeddingStore.open(folder)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_features_can_be_interpreted_without_images(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,6 +41,7 @@ def test_a_report_shows_the_run_beside_its_baselines(run):
     assert (run.report / "tables" / "features.csv").exists()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_baselines_are_scored_as_the_run_is(run):
     config = ScoreConfig(resamples=20, rule="twofold")
     score_store(run.store(), config).save(run.scores)
@@ -50,6 +51,7 @@ def test_baselines_are_scored_as_the_run_is(run):
     assert Scores.load(run.baseline("another").scores).config == config
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_report_can_go_elsewhere_and_needs_a_run(run, tmp_path):
     assert report_run(run, out=tmp_path / "there") == tmp_path / "there" / "report.html"
     with pytest.raises(ModalensError, match="There is no store"):

@@ -106,32 +106,28 @@ def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tup
     """
     plan = plan or DemoPlan()
     run = RunFolder(Path(out))
-    pairs = _SplitOpenMoji()
-    scores = _embed_and_score(run, pairs, "demo")
-    for twin in TWINS:
-        _embed_and_score(run.baseline(twin), pairs, f"demo:{twin}")
+    scores = _embed_and_score(run, "demo")
     store = run.store()
     collect_samples(store, run.samples, store.rows_of_split("held-out"), plan.interpretation)
     _each_in_its_own_process(run, plan)
     return run, scores, report_run(run, ReportConfig(title=_TITLE))
 
 
-def _embed_and_score(run: RunFolder, pairs: Pairs, name: str) -> Scores:
+def _embed_and_score(run: RunFolder, name: str) -> Scores:
     logger.info("Encoder %s", name)
-    store = embed(pairs, load_vlm(name), run.embeddings)
+    store = embed(_SplitOpenMoji(), load_vlm(name), run.embeddings)
     return score_into(run.scores, store, CONFIG)
 
 
 def _each_in_its_own_process(run: RunFolder, plan: DemoPlan) -> None:
     """Study the encoder and its twins side by side, each on one core: the matrices are too small for more."""
-    folders = [run.folder, *(run.baseline(twin).folder for twin in TWINS)]
-    workers = min(len(folders), os.cpu_count() or 1)
+    workers = min(1 + len(TWINS), os.cpu_count() or 1)
     # A fresh interpreter each: a fork would inherit the threads of PyTorch in an unknown state.
     with (
         ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent) as pool,
-        progress_bar("Learning and interpreting features", len(folders)) as advance,
+        progress_bar("Learning and interpreting features", 1 + len(TWINS)) as advance,
     ):
-        work = [pool.submit(_learn_and_interpret, folder, run.folder, plan) for folder in folders]
+        work = [pool.submit(_learn_and_interpret, run.folder, twin, plan) for twin in (None, *TWINS)]
         try:
             for done in as_completed(work):
                 done.result()
@@ -141,8 +137,8 @@ def _each_in_its_own_process(run: RunFolder, plan: DemoPlan) -> None:
             raise
 
 
-def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
-    """Everything that is done on the embeddings of one encoder."""
+def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None:
+    """Everything that is done on the embeddings of the encoder, which are there, or of a twin, which are made first."""
     import torch
 
     torch.set_num_threads(1)
@@ -151,7 +147,10 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
         redirect_stderr(nowhere),  # one bar is shown for all
         threadpool_limits(1),
     ):
-        run = RunFolder(folder)
+        main = RunFolder(folder)
+        run, parent = (main, None) if twin is None else (main.baseline(twin), main)
+        if twin is not None:
+            _embed_and_score(run, f"demo:{twin}")
         store = run.store()
         d = int(store.image.shape[1])
         for name, config, training in (
@@ -161,7 +160,6 @@ def _learn_and_interpret(folder: Path, main: Path, plan: DemoPlan) -> None:
             where = run.learned(name)
             train_on(config, store, training, where.folder, split="train")
             measure_learned(where, store, CONFIG)
-        parent = None if folder == main else RunFolder(main)
         if parent is None:  # for stability; one encoder's will do
             again = replace(plan.sae, seed=1)
             train_on(SAEConfig(d, seed=1), store, again, run.learned("sae").seed(1).folder, split="train")

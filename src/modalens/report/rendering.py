@@ -63,11 +63,12 @@ def drawing() -> Iterator[None]:
 
 
 def save(figure: "Figure", folder: Path, name: str) -> str:
-    """Write ``name.png`` and ``name.svg``, the same bytes for the same figure; returns the SVG."""
-    with whole_file(folder / f"{name}.png") as partial:
-        figure.savefig(partial, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    """Write ``name.svg`` and ``name.png``, the same bytes for the same figure; returns the SVG."""
     svg = to_svg(figure)
     write_text(folder / f"{name}.svg", svg)
+    figure.set_layout_engine("none")  # it is laid out now, which takes as long as drawing it
+    with whole_file(folder / f"{name}.png") as partial:
+        figure.savefig(partial, format="png", dpi=_PNG_DPI, metadata={"Software": None})
     return svg
 
 
