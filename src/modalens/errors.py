@@ -5,12 +5,17 @@ import re
 from pathlib import Path
 from typing import Self
 
+from modalens.redaction import redacted
+
 
 class ModalensError(ValueError):
     """Base of all errors that a user can do something about.
 
-    The command line prints the sentence and exits with code 2.
+    The command line prints the sentence and exits with code 2. Keys and what may be secret of a URL are left out of it.
     """
+
+    def __init__(self, *said: object) -> None:
+        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in said))
 
 
 class InputError(ModalensError):

@@ -1,15 +1,18 @@
 """No key and no credentials of a URL are printed, logged or kept, whatever goes wrong."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
 import webdataset
 from PIL import Image
 
 from modalens import cli
+from tests.clip import save_clip
+from tests.studies.adversarial_images.chat_server import chat_server, says
 
 SECRET, KEY = "planted-password-1234", "planted-key-5678"
 Main = Callable[..., tuple[int, str]]
@@ -118,3 +121,110 @@ def test_memory_that_runs_out_is_a_sentence(
     assert code == 2
     assert words in all_of_it
     assert "bug" not in all_of_it
+
+
+@pytest.fixture
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A shard with labels behind a signed URL, and, for who opens it again, behind the same URL without signature."""
+    file = tmp_path_factory.mktemp("signed") / "a.tar"
+    rng = np.random.default_rng(0)
+    with webdataset.TarWriter(str(file)) as writer:
+        for number in range(60):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            about = {
+                "split": "train" if number % 2 else "held-out",
+                "category": ("red", "green")[number // 2 % 2],
+                "gender": ("man", "woman")[number // 4 % 2],
+            }
+            text = f"a {about['category']} cat of a {about['gender']} {number}"
+            writer.write({"__key__": f"{number}", "png": Image.fromarray(pixels), "txt": text, "json": about})
+    far = fsspec.filesystem("memory")
+    query = f"X-Amz-Signature={SECRET}&token={SECRET}&sig={SECRET}"
+    for name in ("a.tar", f"a.tar?{query}"):
+        far.pipe(f"/signed/{name}", file.read_bytes())
+    yield f"wds:memory://signed/a.tar?{query}"
+    far.rm("/signed", recursive=True)
+
+
+@pytest.mark.slow
+def test_no_secret_in_any_output_of_a_whole_run(
+    main: Main, signed: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every command, by files and by what is printed; the chat server says the key that it was sent."""
+    model = save_clip(tmp_path_factory.mktemp("clip") / "clip", side=112)
+    recipe = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+    recipe.write_text(
+        f"name: x\ninputs: {{pairs: '{signed}'}}\nsteps:\n  embed: {{do: embed, run: main, pairs: $pairs, "
+        f"vlm: {model}}}\n  score: {{do: score, run: main, after: [embed], resamples: 50}}\n"
+        "  report: {do: report, run: main, after: [score]}\n"
+    )
+    brief = (
+        "--split",
+        "train",
+        "--steps",
+        60,
+        "--batch-size",
+        32,
+        "--log-every",
+        30,
+        "--checkpoint-every",
+        30,
+    )
+    judged = ("--image-embedder", f"vlm:{model}", "--text-embedder", "own", "--m", 5, "--draws", 2)
+    with chat_server(lambda _: says(f"the key is {KEY}")) as log:
+        server = f"{log.url}#model"
+        for words in (
+            ("embed", signed, "--vlm", model, "--out", "run/embeddings", "--rows-per-shard", 16),
+            ("score", "run", "--split", "held-out", "--resamples", 50),
+            ("train", "sae", "run", "--out", "run/features/sae", "--n-features", 32, "--k", 4, *brief),
+            ("interpret", "run", *judged, "--shuffles", 100),
+            ("study", "stability", "run"),
+            ("study", "removal", "run", "--features", "raw", "--draws", 20),
+            ("study", "gender", "run", "--features", "raw", "--draws", 20),
+            ("study", "close-gap", "run", "--draws", 5, "--folds", 2),
+            (
+                *(
+                    "study",
+                    "adversarial",
+                    "run",
+                    "--features",
+                    "raw",
+                    "--images",
+                    1,
+                    "--runs",
+                    2,
+                    "--tries",
+                    1,
+                ),
+                *("--attack-steps", 5, "--defence-steps", 3, "--victim", server, "--judge", server),
+            ),
+            ("report", "run"),
+            ("annotate", "run", "--features", "sae", "--max-features", 4, "--top", 4),
+            ("run", recipe, "--out", "recipe"),
+        ):
+            code, all_of_it = main("-v", *words)
+            assert code == 0, (words, all_of_it[:3000])
+            assert "a.tar" in all_of_it, "the source is named"
+            for secret in (SECRET, KEY):
+                place = all_of_it.find(secret)
+                assert place < 0, (words, all_of_it[max(place - 300, 0) : place + 100])
+        assert any(headers.get("Authorization") == f"Bearer {KEY}" for headers in log.headers)
+
+
+def test_no_secret_of_a_traceback(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        try:
+            raise OSError(f"https://me:{SECRET}@host/a.tar")
+        except OSError as error:
+            raise RuntimeError(f"Illegal header value b'Bearer {KEY}'") from error
+
+    monkeypatch.setattr("modalens.cli.app.app", fail)
+    monkeypatch.setenv("MODALENS_DEBUG", "1")
+    code, all_of_it = main("embed")
+    assert code == 1
+    assert "in fail" in all_of_it
+    assert all_of_it.count("Traceback") == 2
+    assert "OSError: https://host/a.tar" in all_of_it
+    shown = "\n".join(line for line in all_of_it.splitlines() if not line.lstrip().startswith("raise "))
+    assert SECRET not in shown
+    assert KEY not in shown

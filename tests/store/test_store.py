@@ -213,6 +213,18 @@ def test_a_split_of_any_type_is_found(tmp_path, values, asked, rows):
 
 
 @pytest.mark.parametrize(
+    "values",
+    [[2**63 - 1, None, 2**63 - 2], [True, None, False], [["a"], None, ["a", "b"]], [b"a", None, b"b"]],
+)
+def test_values_stay_what_they_are_beside_nulls(tmp_path, values):
+    write_shards(tmp_path, "img_emb", [np.eye(3)])
+    write_shards(tmp_path, "text_emb", [np.eye(3)])
+    (tmp_path / "metadata").mkdir()
+    pq.write_table(pa.table({"label": pa.array(values)}), tmp_path / "metadata" / "metadata_0000.parquet")
+    assert EmbeddingStore.open(tmp_path).values("label").tolist() == values
+
+
+@pytest.mark.parametrize(
     "damage",
     [
         lambda raw: raw[:-9],

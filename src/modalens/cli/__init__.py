@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from typer import Abort, BadParameter
 
 from modalens.errors import ModalensError, system_sentence
-from modalens.redaction import redacted
+from modalens.redaction import redacted, redacted_trace
 
 # Typer names no more of the exceptions of click, and has a copy of click since 0.20.
 _UsageError: Any = BadParameter.__bases__[0]
@@ -43,7 +43,7 @@ def main() -> None:
         if (sentence := system_sentence(error)) is not None:
             _end(sentence, 2)
         if os.environ.get("MODALENS_DEBUG"):
-            raise
+            print(redacted_trace(error), end="", file=sys.stderr)
         kind = type(error).__name__
         _end(f"This is a bug in modalens: {kind}: {error}. Set MODALENS_DEBUG=1 to see where.", 1)
     if code == _STOPPED:  # what typer makes of Ctrl-C

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from modalens.cli.lazy import in_module
-from modalens.redaction import RedactingFilter
+from modalens.redaction import redact_what_is_logged
 from modalens.version import __version__
 
 # Summaries stand here too, so that listing the commands imports none of them.
@@ -50,8 +50,7 @@ def _common(
     level = logging.INFO if verbose or not sys.stderr.isatty() else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("modalens").setLevel(level)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(RedactingFilter())
+    redact_what_is_logged()
 
 
 app = typer.main.get_group(_main)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from modalens.engine.workers import Engine, WorkerDiedError, compute_on_one_core, outcome
 from modalens.errors import InputError, MissingPackageError
+from modalens.redaction import redact_what_is_logged
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ class _Serving:
     """What an actor is on its own machine."""
 
     def __init__(self, folder: Path) -> None:
+        redact_what_is_logged()
         compute_on_one_core()
         if folder.is_dir():  # names of files that are relative mean the same here
             os.chdir(folder)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import traceback
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from modalens.engine.parents import end_with_parent
 from modalens.errors import InputError, ModalensError, system_sentence
+from modalens.redaction import redact_what_is_logged, redacted_trace
 
 logger = logging.getLogger(__name__)
 
@@ -244,6 +244,7 @@ class _Process:
 def _serve(pipe: Any) -> None:
     """The life of a worker process: it ends with the pipe, and in the middle of work with its parent."""
     end_with_parent()
+    redact_what_is_logged()
     compute_on_one_core()
     while True:
         try:
@@ -267,7 +268,7 @@ def outcome(task: Callable[[Any], Any], item: Any) -> Any:
         return _Refusal(str(error))
     except Exception as error:
         sentence = system_sentence(error)
-        return _Fault(traceback.format_exc()) if sentence is None else _Refusal(sentence)
+        return _Fault(redacted_trace(error)) if sentence is None else _Refusal(sentence)
 
 
 def _result(found: Any) -> Any:

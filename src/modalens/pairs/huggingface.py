@@ -24,7 +24,7 @@ from modalens.pairs.text import (
     plain_text,
     spoken_name,
 )
-from modalens.redaction import public_url
+from modalens.redaction import public_name, public_url
 
 _COLUMNS = ("image", "text", "id")
 _SETTINGS = (*_COLUMNS, "config", "revision")
@@ -175,7 +175,7 @@ class HuggingFacePairs(Pairs):
             if place.rpartition("::")[2].partition("://")[0] not in _PUBLIC:
                 shown = spoken_name(public_url(place))
                 raise UnusableError(f"The image '{shown}' is neither on the hub nor on the web.")
-            return RemoteImage(place, key=plain_text(place.replace(f"@{self._commit}", "")))
+            return RemoteImage(place, key=plain_text(public_name(place.replace(f"@{self._commit}", ""))))
         if self._commit is not None:
             raise UnusableError(f"The image '{spoken_name(place)}' is outside the dataset.")
         return self._file(place, file)

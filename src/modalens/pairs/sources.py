@@ -58,7 +58,6 @@ def load_pairs(source: str, **options: Any) -> Pairs:
             "it; put it into fsspec's settings (~/.config/fsspec) instead."
         )
     opened: Pairs = kind(location, **options)
-    opened.name = redacted(opened.name)  # manifests keep it
     return opened
 
 

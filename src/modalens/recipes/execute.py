@@ -14,6 +14,7 @@ from modalens.recipes.checks import Foreseen
 from modalens.recipes.recipe import Recipe, Step
 from modalens.recipes.stand_ins import with_stand_ins
 from modalens.recipes.steps import STEPS
+from modalens.redaction import redacted_values
 from modalens.runs.layout import RunFolder
 from modalens.store.documents import read_document, write_document
 from modalens.store.lock import alone_in
@@ -129,7 +130,12 @@ def _record(out: Path, step: Step) -> dict[str, Any]:
 
 
 def _write(out: Path, step: Step, more: dict[str, Any]) -> None:
-    stamp = {"modalens": __version__, "do": step.do, "run": step.run, "settings": dict(step.settings)}
+    stamp = {
+        "modalens": __version__,
+        "do": step.do,
+        "run": step.run,
+        "settings": redacted_values(step.settings),
+    }
     document = json.loads(json.dumps({**stamp, **more}))
     write_document(out / "steps" / f"{step.name}.json", _KIND, _SCHEMA_VERSION, document)
 

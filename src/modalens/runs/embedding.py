@@ -14,6 +14,7 @@ from modalens.engine.workers import Engine
 from modalens.errors import ModalensError
 from modalens.pairs.base import Pair, Pairs, Skipped
 from modalens.progress import progress_bar
+from modalens.redaction import redacted_values
 from modalens.runs.shards import EmbedConfig, EmbedStep, NamedModel, Shard, embed_shard, embed_shard_by_name
 from modalens.store import EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.manifest import Manifest
@@ -110,7 +111,9 @@ def embed_with(
     plan = Manifest(
         modalens=__version__,
         model=vlm.card(),
-        source=pairs.card() if isinstance(pairs, Pairs) else {"source": "pairs given in memory"},
+        source=redacted_values(
+            pairs.card() if isinstance(pairs, Pairs) else {"source": "pairs given in memory"}
+        ),
         config=asdict(config),
         d=vlm.dim,
     )

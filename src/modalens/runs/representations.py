@@ -89,8 +89,7 @@ class Representation:
 
     def whole_column(self, name: str) -> np.ndarray:
         """The same for every pair of the store, scored or not."""
-        values: np.ndarray = self.store.read_metadata([name])[name].to_numpy(dtype=object)
-        return values
+        return self.store.values(name)
 
     def groups(self) -> np.ndarray | None:
         """One label a scored pair, of pairs that are drawn together; None where all are independent."""

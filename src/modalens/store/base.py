@@ -90,6 +90,14 @@ class PairStore:
         self._require_column(column)
         return self.metadata_shards.labels(column)
 
+    def values(self, column: str) -> np.ndarray:
+        """A metadata column as Python has its values, (M,) objects; None where a pair has none.
+
+        Whole numbers stay whole beside nulls, which pandas would make floats.
+        """
+        self._require_column(column)
+        return self.metadata_shards.values(column)
+
     def groups_by(self, column: str) -> Int[np.ndarray, " M"]:
         """The group of each pair by a metadata column, numbered from 0 in order of appearance.
 

@@ -147,6 +147,13 @@ class MetadataShards:
                     raise _unreadable(path, error) from error
                 yield from values
 
+    def values(self, column: str) -> np.ndarray:
+        """The column's values as they are, an array of objects."""
+        values = np.empty(sum(self._lengths), dtype=object)
+        for row, value in enumerate(self._values(column)):
+            values[row] = value
+        return values
+
     def labels(self, column: str) -> np.ndarray:
         """The column's values as text, an array of objects; None where there is none (see :func:`label_text`)."""
         labels = np.empty(sum(self._lengths), dtype=object)

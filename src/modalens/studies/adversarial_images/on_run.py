@@ -59,7 +59,7 @@ def _called(config: AdversarialOnRun) -> str:
 def _studied(subject: Subject, config: AdversarialOnRun) -> "StudiedFeatures":
     from modalens.studies.adversarial_images.features import StudiedFeatures, differentiable_features
 
-    labels = subject.column(config.label).astype(str) if config.label in subject.store.columns else None
+    labels = subject.column(config.label) if config.label in subject.store.columns else None
     encode = differentiable_features(subject.model)
     return StudiedFeatures(subject.image[:], subject.mds, encode, labels, subject.name)
 

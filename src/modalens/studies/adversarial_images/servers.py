@@ -177,7 +177,8 @@ class ChatServer:
             raise _UnansweredError(str(error)) from error
         except (openai.APIError, ValueError, RecursionError) as error:  # the latter two from JSON
             raise _UnansweredError("a reply that is no chat completion") from error
-        return _answer(reply)
+        answer = _answer(reply)
+        return answer.replace(self.key, "***") if self.key else answer  # answers are kept
 
 
 def server_named(name: str) -> ChatServer:

@@ -24,6 +24,7 @@ from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import RANDOM
 from modalens.errors import ModalensError
 from modalens.studies.adversarial_images.tables import ALL
+from modalens.studies.stats.heldout import labelled_pairs, read_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,10 @@ def index_sets(
     sets.append(of_class(RANDOM, RANDOM, [each.indices for each in random_sets(live, size, runs, seed)]))
     sets += [*as_energetic, always(variance_set(features, size, live))]
     if labels is not None:
-        sets.append(always(f_score_set(features, labels, size, live)))
+        try:
+            pairs = labelled_pairs(labels, int(features.shape[0]), None, seed)
+            sets.append(always(f_score_set(read_pairs(features, pairs, "image"), pairs.labels, size, live)))
+        except ModalensError as error:
+            notes.append(f"The features of largest F-score are left out: {error}")
     sets.append(always(IndexSet(ALL, ALL, np.arange(len(mds.score)))))
     return sets, notes

@@ -154,7 +154,9 @@ def _texts(share: Float[np.ndarray, " n"], said: np.ndarray, pairs: LabelledPair
     for value, part in _parts(pairs):
         places = np.flatnonzero(part)
         places = places[spread_out(share[places], pairs.keys[places], seed=seed)]
-        rows += [{"value": value, "share": float(share[place]), "text": str(said[place])} for place in places]
+        rows += [
+            {"value": value, "share": float(share[place]), "text": str(said[place] or "")} for place in places
+        ]
     return pd.DataFrame(rows, columns=["value", "share", "text"])
 
 

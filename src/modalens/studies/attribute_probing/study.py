@@ -32,6 +32,7 @@ from modalens.studies.attribute_probing.tables import (
 )
 from modalens.studies.result import StudyResult
 from modalens.studies.stats.heldout import LabelledPairs, read_pairs
+from modalens.studies.stats.labels import read_labels
 
 _WHAT_IT_SHOWS = (
     "The nearest reference shows how far features tell {} apart as it is labelled here; it does not show what a model "
@@ -131,7 +132,8 @@ def gender(
     attribute, draws, seed = config.attribute, config.draws, config.seed
     kind = attribute_named(attribute)
     mds = mds.with_rule(config.rule)
-    values = np.array([kind.value_of(label) for label in labels], dtype=object)
+    found = read_labels(labels)
+    values = np.array([kind.value_of(label) for label in found.texts], dtype=object)
     mask = None if tested is None else np.asarray(tested, dtype=bool)
     plan = design(
         values,
@@ -186,6 +188,7 @@ def gender(
             *about_way,
             *shown.statements,
             *notes,
+            *found.notes,
             *plan.notes,
         ],
         config={

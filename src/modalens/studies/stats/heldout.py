@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from modalens.arrays import Block, Matrix, iter_blocks
 from modalens.errors import ModalensError
 from modalens.statistics.groups import group_keys
+from modalens.studies.stats.labels import read_labels
 
 # Measured on dense and on sparse features, 500 to 4,000 pairs and 9 or 10 labels: the penalty that predicts best of
 # 1, 0.1, 0.01 and 0.001. A fit that starts where the one with all features ended is at this tolerance within 0.002 of
@@ -65,7 +66,8 @@ def labelled_pairs(
     seed: int = 0,
     max_pairs: int | None = None,
 ) -> LabelledPairs:
-    """Leave out pairs without a label, and labels that only one pair or one group has.
+    """Leave out pairs without a label (:func:`~modalens.studies.stats.labels.read_labels`), and labels that only one
+    pair or one group has.
 
     Of more than ``max_pairs`` pairs that many are drawn at random, since a classifier holds its samples in memory and
     reads every one of them hundreds of times.
@@ -76,24 +78,24 @@ def labelled_pairs(
         If there is not one label (or group) for each pair, no label at all, or fewer than two that at least
         two pairs (or groups) have.
     """
-    values = pd.Series(labels, dtype=object)
-    if len(values) != n_pairs:
+    if len(labels) != n_pairs:
         raise ModalensError(
-            f"There are {len(values)} labels for {n_pairs} pairs; give one label for each pair."
+            f"There are {len(labels)} labels for {n_pairs} pairs; give one label for each pair."
         )
     keys = np.arange(n_pairs) if groups is None else group_keys(groups, n_pairs)
     unit = "pair" if groups is None else "group"
-    values = values.where(values.notna() & (values.astype(str).str.strip() != ""))
-    rows = np.flatnonzero(values.notna())
+    found = read_labels(labels)
+    there = found.texts != None  # noqa: E711 (of each)
+    rows = np.flatnonzero(there)
     if not rows.size:
         raise ModalensError("No pair has a label; name a metadata column that holds labels.")
-    notes = []
+    notes = list(found.notes)
     if rows.size < n_pairs:
         notes.append(f"{n_pairs - rows.size:,} of {n_pairs:,} pairs have no label and are left out.")
     if max_pairs is not None and rows.size > max_pairs:
         notes.append(f"Of {rows.size:,} pairs with a label {max_pairs:,} were drawn at random.")
         rows = np.sort(np.random.default_rng(seed).choice(rows, max_pairs, replace=False))
-    frame = pd.DataFrame({"label": values.to_numpy()[rows].astype(str), "key": keys[rows]})
+    frame = pd.DataFrame({"label": found.texts[rows].astype(str), "key": keys[rows]})
     spread = frame.groupby("label")["key"].nunique()
     rare = sorted(spread.index[spread < 2])
     if rare:
