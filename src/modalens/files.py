@@ -75,7 +75,7 @@ def read_bytes(
     """
     with open_file(path, subject, error=error) as stream:
         try:
-            data = b"" if path.stat().st_size > limit else stream.read(limit + 1)
+            data = b"" if path.stat().st_size > limit else stream.read(min(path.stat().st_size, limit) + 1)
             if len(data) > limit or path.stat().st_size > limit:
                 raise error(f"{subject} is too large: more than {limit:,} bytes.")
         except OSError as refused:

@@ -173,7 +173,9 @@ def test_no_guess_among_equals(tmp_path: Path) -> None:
     ):
         load_pairs(f"hf:{folder}:test")
     folder = write(tmp_path / "none", {"a": pictures([1]), "n": [1]})
-    with pytest.raises(ModalensError, match=r"plainly the text .its columns are: a, n.; name it with text="):
+    with pytest.raises(
+        ModalensError, match=r"plainly the text .its columns are: a .image., n .number..; name it with text="
+    ):
         load_pairs(f"hf:{folder}:test")
 
 
@@ -307,3 +309,70 @@ def test_a_file_or_a_folder_named_itself(folder: Path, monkeypatch: pytest.Monke
         assert len(list(load_pairs(location).scan())) == 3
     with pytest.raises(ModalensError, match="is one table; leave the split 'validation' out"):
         load_pairs(f"hf:{file}:validation")
+
+
+def test_columns_of_any_type_in_a_saved_dataset(tmp_path: Path) -> None:
+    """Beside the images and captions, and with a split that is empty."""
+    value, count = datasets.Value, 3
+    columns: dict[str, tuple[Any, list[Any]]] = {
+        "image": (datasets.Image(), [*pictures([10, 20]), None]),
+        "caption": (datasets.LargeList(value("large_string")), [["one", "two"], ["three"], ["four"]]),
+        "meta": ({"a": {"b": value("int32")}}, [{"a": {"b": 1}}] * count),
+        "many": (datasets.Sequence(datasets.Image()), [pictures([1, 2]), [], pictures([3])]),
+        "boxes": (datasets.Sequence({"x": value("int32")}), [{"x": [1]}, {"x": []}, {"x": [2, 3]}]),
+        "kind": (datasets.ClassLabel(names=["cat", "dog"]), [0, 1, None]),
+        "nothing": (value("null"), [None] * count),
+        "array": (datasets.Array2D((2, 2), "float32"), [np.zeros((2, 2), np.float32)] * count),
+        "time": (value("timestamp[s]"), [1, 2, None]),
+        "half": (value("float16"), [1.0, 2.0, None]),
+    }
+    features = datasets.Features({name: kind for name, (kind, _) in columns.items()})
+    full = datasets.Dataset.from_dict({name: rows for name, (_, rows) in columns.items()}, features=features)
+    empty = datasets.Dataset.from_dict({name: [] for name in columns}, features=features)
+    datasets.DatasetDict(train=full, test=empty).save_to_disk(tmp_path / "saved")
+    items = list(load_pairs(f"hf:{tmp_path / 'saved'}:train").scan())
+    pairs = [item for item in items if isinstance(item, Pair)]
+    assert [(red(pair), pair.text, dict(pair.label)) for pair in pairs] == [
+        (10, "one", {"kind": 0, "half": 1.0}),
+        (10, "two", {"kind": 0, "half": 1.0}),
+        (20, "three", {"kind": 1, "half": 2.0}),
+    ]
+    assert [item.reason for item in items if isinstance(item, Skipped)] == ["The row has no image."]
+    with pytest.raises(
+        ModalensError, match=r"^The split 'test' of .* cannot be opened \(it has no rows\)\.$"
+    ):
+        load_pairs(f"hf:{tmp_path / 'saved'}:test")
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        ([[each] for each in pictures([1])], "The row's image is a list, not bytes."),
+        (["a.png"], "The row's image is a str, not bytes."),
+        ([7], "The row's image is a int, not bytes."),
+        ([{"bytes": "text", "path": "a"}], "The row's image is not bytes."),
+        ([{"bytes": None, "path": "none.png"}], "The image 'none.png' does not exist."),
+        ([{"bytes": None, "path": None}], "The row has no image."),
+    ],
+)
+def test_a_file_with_other_images_costs_its_rows(tmp_path: Path, images: list[Any], reason: str) -> None:
+    write(tmp_path / "set", {"image": pictures([10]), "caption": ["one"]}, "train-00000-of-00002.parquet")
+    write(tmp_path / "set", {"image": images, "caption": ["two"]}, "train-00001-of-00002.parquet")
+    first, second = load_pairs(f"hf:{tmp_path / 'set'}:train").scan()
+    assert isinstance(first, Pair)
+    assert isinstance(second, Skipped)
+    assert second.reason == reason
+
+
+def test_images_with_further_fields_are_images(tmp_path: Path) -> None:
+    images = [{"bytes": png(10), "path": "a.png", "width": 4}]
+    write(tmp_path / "set", {"image": images, "caption": ["one"]})
+    (pair,) = load_pairs(f"hf:{tmp_path / 'set'}:test").scan()
+    assert isinstance(pair, Pair)
+    assert red(pair) == 10
+
+
+def test_columns_that_do_not_fit_are_named_with_what_they_hold(tmp_path: Path) -> None:
+    write(tmp_path / "set", {"images": [pictures([1, 2])], "caption": ["one"]})
+    with pytest.raises(ModalensError, match=r"its columns are: images \(nested\), caption \(text\)"):
+        load_pairs(f"hf:{tmp_path / 'set'}:test")

@@ -482,7 +482,28 @@ def test_memory_hardly_grows_with_pairs(tmp_path: Path) -> None:
         peaks[n] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     # Some row numbers, groups and packed ids.
+    assert (peaks[4 * 4096] - peaks[2 * 4096]) / (2 * 4096) < 65, peaks
+
+
+def test_judges_and_splits_keep_no_python_text_a_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Captions of 100 letters that all pairs share, and a split: what is kept is packed, and each text once."""
+    monkeypatch.setattr(interpreting, "load_sample_embedder", loader([]))
+    config = InterpretConfig(image_embedder="own", text_embedder="some")
+    peaks = {}
+    for n in (256, 2 * 4096, 4 * 4096):
+        folder = tmp_path / str(n)
+        captions: list[str | None] = [f"{row % 8} {'a' * 100}" for row in range(n)]
+        store = foreign_store(
+            folder, n, 4, captions, split=["train" if row % 2 else "held-out" for row in range(n)]
+        )
+        tracemalloc.start()
+        collect_samples(store, folder / "samples", store.rows_of_split("held-out"), config)
+        peaks[n] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
     assert (peaks[4 * 4096] - peaks[2 * 4096]) / (2 * 4096) < 120, peaks
+    assert peaks[4 * 4096] < 8 * 2**20, "nothing is read into a buffer for the largest file that is allowed"
 
 
 def test_pairs_without_a_caption_are_left_out_where_a_text_is_needed(tmp_path, monkeypatch, caplog) -> None:

@@ -153,7 +153,7 @@ def _kind(kind: pa.DataType) -> str:
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return _kind(kind.value_type)
     if types.is_struct(kind):
-        return "image" if {field.name for field in kind} in ({"bytes", "path"}, {"bytes"}) else "nested"
+        return "image" if "bytes" in {field.name for field in kind} else "nested"
     if any(test(kind) for test in _LISTS):
         return "text" if _kind(kind.value_type) == "text" else "nested"
     if any(test(kind) for test in _BYTES):

@@ -78,7 +78,9 @@ def _choose(table: str, kinds: Mapping[str, str], named: str | None, role: str, 
     if len(fitting) == 1:
         return fitting[0]
     told = (
-        f"several could be: {listed_names(fitting)}" if fitting else f"its columns are: {listed_names(kinds)}"
+        f"several could be: {listed_names(fitting)}"
+        if fitting
+        else f"its columns are: {listed_names([f'{name} ({kind})' for name, kind in kinds.items()])}"
     )
     raise InputError(f"No column of {table} is plainly the {role} ({told}); name it with {role}=COLUMN.")
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from modalens.errors import InputError, MissingPackageError
+from modalens.files import read_json
 from modalens.hub_errors import hub_sentences
 from modalens.pairs.arrow import ArrowFiles
 from modalens.pairs.base import ImageRef, Pair, Pairs, Skipped
@@ -140,9 +141,7 @@ class HuggingFacePairs(Pairs):
                     name, self._address.config, revision=self._commit, streaming=True
                 )
             elif _saved_by_library(self._folder):
-                saved = library.load_from_disk(str(self._folder))
-                each = saved if isinstance(saved, dict) else {str(saved.split or self._address.split): saved}
-                splits = {split: part.to_iterable_dataset() for split, part in each.items()}
+                splits = _saved_splits(self._folder, self._address.split)
             else:
                 # The library knows which files are a split's; it would end at a type that it does not know.
                 builder = library.load_dataset_builder(str(self._folder), self._address.config)
@@ -150,6 +149,8 @@ class HuggingFacePairs(Pairs):
                 splits = found or library.load_dataset(
                     str(self._folder), self._address.config, streaming=True
                 )
+        except InputError:
+            raise
         except Exception as error:  # the library raises anything
             raise InputError(f"The dataset {name} cannot be opened ({_reason(error)}).") from error
         split = self._address.split or (str(next(iter(splits))) if len(splits) == 1 else None)
@@ -160,11 +161,20 @@ class HuggingFacePairs(Pairs):
             )
         if found is not None:
             return ArrowFiles([Path(file) for file in splits[split]], f"the dataset {name}")
-        return _Streamed(library, splits[split], name)
+        chosen = splits[split]
+        if isinstance(chosen, Path):
+            try:
+                chosen = library.load_from_disk(str(chosen)).to_iterable_dataset()
+            except Exception as error:  # the library raises anything
+                said = "it has no rows" if _is_empty(chosen) else _reason(error)
+                raise InputError(f"The split '{split}' of {name} cannot be opened ({said}).") from error
+        return _Streamed(library, chosen, name)
 
     def _image(self, cell: Any, file: Path | None) -> ImageRef:
         if isinstance(cell, bytes):
             cell = {"bytes": cell}
+        if cell is not None and not isinstance(cell, Mapping):
+            raise UnusableError(f"The row's image is a {type(cell).__name__}, not bytes.")
         data, place = (cell or {}).get("bytes"), (cell or {}).get("path")
         if data and isinstance(data, bytes):
             return BytesImage(key=_digest(data, 10), data=data)
@@ -291,6 +301,22 @@ def _commit(address: _Address) -> str:
 
 def _saved_by_library(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
+def _saved_splits(folder: Path, asked: str | None) -> dict[str, Path]:
+    """Folders of the splits that the library saved, by name; one that is not asked for may be empty or damaged."""
+    several = folder / "dataset_dict.json"
+    if several.is_file():
+        names = read_json(several, f"The file {several}", dict).get("splits")
+        return {str(name): folder / str(name) for name in (names if isinstance(names, list) else ())}
+    saved = read_json(folder / "state.json", f"The file {folder / 'state.json'}", dict)
+    return {str(saved.get("_split") or asked): folder}
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a saved split has no file of rows; the library ends at such a one."""
+    state = folder / "state.json"
+    return state.is_file() and read_json(state, f"The file {state}", dict).get("_data_files") == []
 
 
 def _exists(place: str) -> bool:

@@ -78,7 +78,7 @@ def collect_previews(store: PairStore, galleries: Iterable[Gallery]) -> dict[str
     ids = store.ids
     texts: dict[str, str] = {}
     needed = {name for card in cards for side in (card.top_images, card.top_texts) for name, _ in side}
-    captions = store.read_metadata(["caption"])["caption"] if "caption" in store.columns else ids
+    captions = store.metadata_shards.iter_values("caption") if "caption" in store.columns else ids
     for name, caption in zip(ids, captions, strict=True):
         if name in needed:
             texts[name] = caption if isinstance(caption, str) else ""
@@ -135,7 +135,7 @@ def _decoded(store: PairStore, source: Pairs, names: set[str]) -> Iterator[tuple
     """The first side of some pairs with their ids, decoded, in the order of the source."""
     keys: dict[str, Any] = {}
     if IMAGE_COLUMN in store.columns:
-        stored = zip(store.ids, store.labels(IMAGE_COLUMN), strict=True)
+        stored = zip(store.ids, store.metadata_shards.iter_labels(IMAGE_COLUMN), strict=True)
         keys = {name: key for name, key in stored if name in names}
     modality = find_modality(source.modalities[0])
     left = len(names)

@@ -56,7 +56,8 @@ def collect_samples(
         If a model cannot be loaded, or the images are no longer there.
     """
     config = config.judges(store.modalities)
-    distinct, embeddings, cards = {}, {}, {}
+    distinct: dict[str, np.ndarray] = {}
+    embeddings, cards = {}, {}
     for side, name in (("image", config.image_embedder), ("text", config.text_embedder)):
         here = np.arange(len(rows))
         if str(name).startswith(LABELS):
@@ -76,6 +77,8 @@ def collect_samples(
             alike = repeated_rows(found)
         first = first_of_each(alike)
         del alike
+        if all(len(each) == len(rows) for each in (first, *distinct.values())):
+            first = distinct.get("image", first)  # all rows, as on the other side
         # They stay where they lie, and are read when they are needed.
         embeddings[side] = found[first] if sp.issparse(found) else PickedRows(found, first)
         distinct[side] = first if len(here) == len(rows) else here[first]
@@ -106,7 +109,9 @@ def _with_caption(store: PairStore, rows: Int[np.ndarray, " n"]) -> Int[np.ndarr
     ModalensError
         If no pair has one.
     """
-    there = np.array([label is not None for label in store.labels("caption")[rows]])
+    store.require_column("caption")
+    labels = store.metadata_shards.iter_labels("caption")
+    there = np.fromiter((label is not None for label in labels), bool, len(store))[rows]
     if not there.any():
         raise InputError(
             f"No pair of {store.folder} has a caption; judge texts by the run's own embeddings (--text-embedder own)."

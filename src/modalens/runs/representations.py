@@ -94,7 +94,7 @@ class Representation:
     def groups(self) -> np.ndarray | None:
         """One label a scored pair, of pairs that are drawn together; None where all are independent."""
         everyone = self.all_groups()
-        return None if everyone is None else everyone[self.rows]
+        return everyone if everyone is None or len(self.rows) == len(everyone) else everyone[self.rows]
 
     def all_groups(self) -> np.ndarray | None:
         """The same for every pair of the store, scored or not."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from modalens.progress import progress_bar
 from modalens.runs.decoding import batches, decode_ahead
 from modalens.runs.origin import open_pairs
 from modalens.runs.sample_file import BLOCK_ROWS, kept_rows, rows_so_far
+from modalens.statistics.groups import digest_of, equal_digests, first_of_each
 from modalens.store import PairStore
 from modalens.store.base import IMAGE_COLUMN
 from modalens.store.kept import stable
 from modalens.store.metadata import each_its_own
+from modalens.store.texts import Texts
 from modalens.towers.samples import SampleEmbedder
 from modalens.version import __version__
 
@@ -33,8 +36,8 @@ _CHUNK = {"image": 32, "text": 1024}
 class _Samples:
     """The wanted samples: pair i has id ``ids[i]`` and shows ``distinct[codes[i]]``, a caption or image key."""
 
-    ids: np.ndarray
-    distinct: np.ndarray
+    ids: Texts
+    distinct: Texts
     codes: Int[np.ndarray, " n"]
 
     @cached_property
@@ -51,7 +54,7 @@ class _Samples:
     def digest(self) -> str:
         """Hash over ids and what they show."""
         digest = hashlib.sha256()
-        for name, shown in zip(self.ids, self.distinct[self.codes], strict=True):
+        for name, shown in zip(self.ids, self.distinct.pick(self.codes), strict=True):
             digest.update(f"{name}\0{shown}\0".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
@@ -134,12 +137,19 @@ def _samples(store: PairStore, modality: str, rows: np.ndarray | None) -> _Sampl
         raise ModalensError(
             f"rows goes from {rows.min()} to {rows.max()}, but {store.folder} has {len(store)} pairs."
         )
-    ids, shown = store.ids[rows], _shown(store, modality, rows)
-    if modality == "text":
-        for name in ids[[not isinstance(text, str) for text in shown]]:
-            raise ModalensError(f"The pair {name!r} of {store.folder} has no caption; leave it out of rows.")
-    codes, distinct = pd.factorize(shown)
-    return _Samples(ids, np.asarray(distinct, dtype=object), codes)
+    wanted = np.zeros(len(store), dtype=bool)
+    wanted[rows] = True
+    digests = np.empty((len(store), 2), dtype=np.uint64)
+    for row, text in enumerate(_shown(store, modality, wanted)):
+        digests[row] = digest_of(text.encode("utf-8", "surrogatepass"))
+    codes = equal_digests(digests[rows])
+    del digests
+    # Read again, to hold none but distinct texts.
+    first = rows[first_of_each(codes)]
+    wanted[:] = False
+    wanted[first] = True
+    distinct = Texts.of(compress(_shown(store, modality, wanted), wanted))
+    return _Samples(store.ids.pick(rows), distinct.pick(np.argsort(np.argsort(first))), codes)
 
 
 def shown_by(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
@@ -149,15 +159,23 @@ def shown_by(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> In
     return codes
 
 
-def _shown(store: PairStore, modality: str, rows: Int[np.ndarray, " n"]) -> np.ndarray:
-    """Caption or image key of each pair; its id where the store has none."""
-    shown: np.ndarray
-    if modality == "image":
-        named = IMAGE_COLUMN in store.columns
-        shown = each_its_own(store.labels(IMAGE_COLUMN))[rows] if named else store.ids[rows]
-        return shown
-    shown = store.read_metadata(["caption"])["caption"].to_numpy(dtype=object)[rows]
-    return shown
+def _shown(store: PairStore, modality: str, wanted: Bool[np.ndarray, " M"]) -> Iterator[str]:
+    """Caption or image key of each pair of the store, its id where the store has none; those of wanted pairs count."""
+    if modality == "text":
+        return _captions(store, wanted)
+    if IMAGE_COLUMN not in store.columns:
+        return iter(store.ids)
+    return each_its_own(store.metadata_shards.iter_labels(IMAGE_COLUMN))
+
+
+def _captions(store: PairStore, wanted: Bool[np.ndarray, " M"]) -> Iterator[str]:
+    store.require_column("caption")
+    for row, text in enumerate(store.metadata_shards.iter_values("caption")):
+        if wanted[row] and not isinstance(text, str):
+            raise ModalensError(
+                f"The pair {store.ids[row]!r} of {store.folder} has no caption; leave it out of rows."
+            )
+        yield text if wanted[row] else ""
 
 
 def _texts(samples: _Samples, missing: Bool[np.ndarray, " u"]) -> Iterator[tuple[int, Any]]:

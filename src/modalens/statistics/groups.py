@@ -76,11 +76,14 @@ def equal_digests(digests: UInt64[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
     for half in digests.T:
         ranked = half[order]
         new[1:] |= ranked[1:] != ranked[:-1]
-    first = np.empty(len(order), dtype=np.int64)
-    first[order] = order[new][np.cumsum(new) - 1]
-    del order
-    numbers: np.ndarray = (np.cumsum(first == np.arange(len(first))) - 1)[first]
-    return numbers
+    small = np.min_scalar_type(-len(order) - 1)
+    first = np.empty(len(order), dtype=small)
+    first[order] = order[new].astype(small)[np.cumsum(new, dtype=small) - 1]
+    del order, new
+    numbers: np.ndarray = np.cumsum(first == np.arange(len(first), dtype=small), dtype=small)[
+        first
+    ] - small.type(1)
+    return numbers.astype(np.int64)
 
 
 def first_of_each(numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, " u"]:

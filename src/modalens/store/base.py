@@ -14,7 +14,7 @@ from jaxtyping import Int
 from modalens.errors import InputError, ModalensError, StoreError
 from modalens.hashing import sha256_of
 from modalens.store.manifest import MANIFEST_NAME, Manifest
-from modalens.store.metadata import MetadataShards, find_label, rows_by_label
+from modalens.store.metadata import MetadataShards, find_label
 from modalens.store.shards import METADATA_FOLDER, found_files, manifest_files
 from modalens.store.texts import Texts
 
@@ -64,7 +64,7 @@ class PairStore:
             If a metadata shard is damaged or has not a row for each pair, or a column is missing.
         """
         for name in columns or ():
-            self._require_column(name)
+            self.require_column(name)
         frame = self.metadata_shards.read(self.columns if columns is None else columns)
         return frame if len(frame.columns) else pd.DataFrame(index=range(len(self)))
 
@@ -87,7 +87,7 @@ class PairStore:
         ModalensError
             If a metadata shard is damaged, or there is no such column.
         """
-        self._require_column(column)
+        self.require_column(column)
         return self.metadata_shards.labels(column)
 
     def values(self, column: str) -> np.ndarray:
@@ -95,7 +95,7 @@ class PairStore:
 
         Whole numbers stay whole beside nulls, which pandas would make floats.
         """
-        self._require_column(column)
+        self.require_column(column)
         return self.metadata_shards.values(column)
 
     def groups_by(self, column: str) -> Int[np.ndarray, " M"]:
@@ -103,12 +103,12 @@ class PairStore:
 
         Pairs with the same value are one group; a pair without a value is a group of its own.
         """
-        self._require_column(column)
+        self.require_column(column)
         return self.metadata_shards.numbers(column)
 
     def rows_by_split(self) -> dict[str, Int[np.ndarray, " k"]]:
         """Row numbers of each value of the column ``split``; empty where there is no such column."""
-        return rows_by_label(self.labels(SPLIT_COLUMN)) if SPLIT_COLUMN in self.columns else {}
+        return self.metadata_shards.rows_by_label(SPLIT_COLUMN) if SPLIT_COLUMN in self.columns else {}
 
     def rows_of_split(self, split: str | None) -> Int[np.ndarray, " k"]:
         """Row numbers of the pairs whose column ``split`` is this; all pairs for None.
@@ -209,7 +209,8 @@ class PairStore:
             return lengths
         return [shard.rows for shard in self.manifest.shards if shard.rows]
 
-    def _require_column(self, name: str) -> None:
+    def require_column(self, name: str) -> None:
+        """Raise if the metadata has no such column."""
         if name not in self.columns:
             there = f"it has {', '.join(self.columns)}" if self.columns else "it has none at all"
             raise InputError(f"The metadata of {self.folder} has no column {name!r}; {there}.")

@@ -1,6 +1,6 @@
 """The metadata of a store's pairs, in Parquet shards, and labels of pairs from any of its columns."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import repeat
@@ -102,12 +102,8 @@ class MetadataShards:
     def numbers(self, column: str) -> Int[np.ndarray, " M"]:
         """Number of each row's label, from 0 in order of appearance; a row without one has a number of its own."""
         digests = np.empty((sum(self._lengths), 2), dtype=np.uint64)
-        for row, value in enumerate(self._values(column)):
-            label = label_text(value)
-            # No name of a file holds a NUL.
-            digests[row] = digest_of(
-                (f"\0{row}" if label is None else label).encode("utf-8", "surrogatepass")
-            )
+        for row, label in enumerate(each_its_own(self.iter_labels(column))):
+            digests[row] = digest_of(label.encode("utf-8", "surrogatepass"))
         return equal_digests(digests)
 
     def texts(self, column: str) -> Texts | None:
@@ -117,7 +113,7 @@ class MetadataShards:
 
         def walk() -> Iterator[str]:
             nonlocal missing
-            for row, value in enumerate(self._values(column)):
+            for row, value in enumerate(self.iter_values(column)):
                 text = value or ""
                 missing |= value is None
                 digests[row] = digest_of(text.encode("utf-8", "surrogatepass"))
@@ -134,7 +130,7 @@ class MetadataShards:
             for path, names in zip(self._paths, self._names, strict=True)
         )
 
-    def _values(self, column: str) -> Iterator[Any]:
+    def iter_values(self, column: str) -> Iterator[Any]:
         """The values of one column, None where a shard lacks it, a batch in memory at a time."""
         for path, names, rows in zip(self._paths, self._names, self._lengths, strict=True):
             if column not in names:
@@ -150,16 +146,29 @@ class MetadataShards:
     def values(self, column: str) -> np.ndarray:
         """The column's values as they are, an array of objects."""
         values = np.empty(sum(self._lengths), dtype=object)
-        for row, value in enumerate(self._values(column)):
+        for row, value in enumerate(self.iter_values(column)):
             values[row] = value
         return values
+
+    def rows_by_label(self, column: str) -> dict[str, Int[np.ndarray, " k"]]:
+        """Row numbers of each label, by label in order; rows without a label are left out."""
+        numbers: dict[str | None, int] = {None: -1}
+        codes = np.empty(sum(self._lengths), dtype=np.int32)
+        for row, label in enumerate(self.iter_labels(column)):
+            codes[row] = numbers.setdefault(label, len(numbers) - 1)
+        names = sorted(name for name in numbers if name is not None)
+        return {name: np.flatnonzero(codes == numbers[name]) for name in names}
 
     def labels(self, column: str) -> np.ndarray:
         """The column's values as text, an array of objects; None where there is none (see :func:`label_text`)."""
         labels = np.empty(sum(self._lengths), dtype=object)
-        for row, value in enumerate(self._values(column)):
-            labels[row] = label_text(value)
+        for row, label in enumerate(self.iter_labels(column)):
+            labels[row] = label
         return labels
+
+    def iter_labels(self, column: str) -> Iterator[str | None]:
+        """The same one after the other, a batch in memory at a time."""
+        return map(label_text, self.iter_values(column))
 
 
 def label_text(value: Any) -> str | None:
@@ -174,21 +183,10 @@ def label_text(value: Any) -> str | None:
     return str(value)
 
 
-def each_its_own(labels: np.ndarray) -> np.ndarray:
-    """The labels, (M,), and in the place of each that is missing one that no other pair has."""
-    missing = [row for row, label in enumerate(labels) if label is None]
-    whole = labels.copy()
-    whole[missing] = [f"\0{row}" for row in missing]  # no name of a file holds a NUL
-    return whole
-
-
-def rows_by_label(labels: np.ndarray) -> dict[str, Int[np.ndarray, " k"]]:
-    """Row numbers of each label, by label in order; rows without a label are left out."""
-    codes, names = pd.factorize(labels)
-    return {
-        name: np.flatnonzero(codes == code)
-        for name, code in sorted(zip(names, range(len(names)), strict=True))
-    }
+def each_its_own(labels: Iterable[str | None]) -> Iterator[str]:
+    """The labels, and in the place of each that is missing one that no other pair has."""
+    for row, label in enumerate(labels):
+        yield f"\0{row}" if label is None else label  # no name of a file holds a NUL
 
 
 def find_label(asked: str, known: Mapping[str, Any]) -> str | None:

@@ -108,7 +108,7 @@ def _text(value: Any) -> str | None:
         return str(int(value))
     if isinstance(value, Real | Decimal):
         number = float(value)
-        return str(int(value)) if math.isfinite(number) and value == int(value) else str(value)
+        return f"{value:.0f}" if math.isfinite(number) and value == value // 1 else str(value)
     return " ".join(str(value).split()) or None
 
 
