@@ -109,6 +109,46 @@ def read_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Bl
     return block
 
 
+def stored_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Block | None:
+    """Rows ``start`` to ``stop`` as they are stored: dense in half or single precision, or CSR in canonical form.
+
+    None for others, which :func:`read_rows` widens. Values of dense rows are not looked at, and may be NaN or infinite.
+
+    Raises
+    ------
+    ModalensError
+        If a sparse matrix names columns that it does not have.
+    """
+    rows = matrix[start:stop]
+    if sp.issparse(rows):
+        if rows.format != "csr" or rows.dtype not in (np.float32, np.float64):
+            return None
+        _require_columns(rows, name)
+        rows = sp.csr_array(rows)
+        return rows if rows.has_canonical_format and np.isfinite(rows.data).all() else None
+    if hasattr(rows, "detach"):
+        if not rows.is_floating_point() or rows.element_size() > 4:
+            return None
+        rows = rows.detach().cpu()
+        rows = (
+            rows if rows.element_size() == 4 or str(rows.dtype) == "torch.float16" else rows.float()
+        ).numpy()
+    rows = np.asarray(rows)
+    native = rows.dtype.newbyteorder("=")
+    return np.ascontiguousarray(rows, dtype=native) if native in (np.float16, np.float32) else None
+
+
+def widened(block: Block) -> Block:
+    """A block in float64: dense, or CSR without stored zeros."""
+    if not sp.issparse(block):
+        return np.asarray(block, dtype=np.float64)
+    if block.dtype == np.float64 and block.data.all():
+        return block
+    wide = sp.csr_array(block, dtype=np.float64, copy=True)
+    wide.eliminate_zeros()
+    return wide
+
+
 def iter_blocks(matrix: Matrix, rows: int = BLOCK_ROWS, name: str = "matrix") -> Iterator[tuple[int, Block]]:
     """Walk over a matrix in blocks of ``rows`` rows, as (first row, block) in order."""
     total, _ = matrix_shape(matrix, f"The {name} matrix")

@@ -17,11 +17,17 @@ def test_many_groups_fall_into_buckets_evenly_and_always_alike():
     assert (buckets.n, buckets.n_cells) == (1024, 2048)
     cells = buckets.cells(np.arange(300_000))
     np.testing.assert_array_equal(buckets.cells(np.array([250_000, 3])), cells[[250_000, 3]])
-    counts = np.bincount(cells, minlength=2048)
-    expected = 300_000 / 2048
-    chi_square = ((counts - expected) ** 2 / expected).sum()
-    assert abs(chi_square - 2047) < 5 * np.sqrt(2 * 2047)
-    np.testing.assert_array_equal(buckets.sizes(), counts[0::2] + counts[1::2])
+    np.testing.assert_array_equal(buckets.sizes(), np.bincount(cells // 2, minlength=1024))
+    assert buckets.run == 9
+    runs = (cells // 2)[: 9 * 33_333].reshape(-1, 9)
+    assert (runs == runs[:, :1]).all()
+    _assert_uniform(np.bincount(runs[:, 0], minlength=1024))
+    _assert_uniform(np.bincount(np.arange(300_000) % 9 * 2 + cells % 2))
+
+
+def _assert_uniform(counts):
+    chi_square = ((counts - counts.mean()) ** 2 / counts.mean()).sum()
+    assert abs(chi_square - len(counts) + 1) < 5 * np.sqrt(2 * len(counts))
 
 
 def test_wide_codes_get_fewer_buckets():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modalens.dominance.kernels import add_energy, add_ratio
 from modalens.errors import ModalensError
 
 Parts = tuple[np.ndarray, np.ndarray]
@@ -28,6 +29,11 @@ class Estimator:
         Whether features must not be negative.
     same_as
         The estimator that it agrees with wherever both are defined; None for none.
+    compiled
+        A compiled pass that adds u and c to sums by cell, see :func:`modalens.dominance.kernels.add_ratio`; without one
+        ``parts`` is used.
+    counts_pairs
+        Whether c is 0 or 1.
     """
 
     about: str
@@ -35,6 +41,8 @@ class Estimator:
     degree: int = 0
     non_negative: bool = False
     same_as: str | None = None
+    compiled: Callable[..., np.ndarray] | None = None
+    counts_pairs: bool = False
 
 
 def _mean_ratio(a: np.ndarray, b: np.ndarray) -> Parts:
@@ -57,15 +65,22 @@ ESTIMATORS: dict[str, Estimator] = {
         "mean over pairs of abs(A) / (abs(A) + abs(B)), A the image side (Beyond Cross-Modal Alignment, text of "
         "section 3; Multi-Faceted Monosemanticity v2, Eq. 4)",
         _mean_ratio,
+        compiled=add_ratio,
+        counts_pairs=True,
     ),
     "energy_ratio": Estimator(
-        "sum A^2 / sum (A^2 + B^2) (Beyond Cross-Modal Alignment, Eq. 1)", _energy_ratio, degree=2
+        "sum A^2 / sum (A^2 + B^2) (Beyond Cross-Modal Alignment, Eq. 1)",
+        _energy_ratio,
+        degree=2,
+        compiled=add_energy,
     ),
     "signed_ratio": Estimator(
         "mean of A / (A + B), for non-negative features only (Multi-Faceted Monosemanticity v1)",
         _mean_ratio,
         non_negative=True,
         same_as="mean_ratio",
+        compiled=add_ratio,
+        counts_pairs=True,
     ),
 }
 

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
-from modalens.arrays import Block, normalize_rows
+from modalens.arrays import Block, normalize_rows, widened
+from modalens.dominance.kernels import add_directions, suits
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import Buckets, add_by_cell, feature_blocks, sum_blocks
 from modalens.statistics.intervals import jackknife_interval
@@ -40,7 +41,7 @@ class GapSums:
 
     def update(
         self, start: int, image: Block, text: Block, keys: Int[np.ndarray, " n"] | None = None
-    ) -> tuple[Block, Block]:
+    ) -> None:
         """Add a block of pairs.
 
         Parameters
@@ -48,30 +49,34 @@ class GapSums:
         start
             Row of the first pair, counted over all blocks.
         image, text
-            Float64 blocks (n, d), dense or CSR in canonical form.
+            Blocks (n, d), dense or CSR in canonical form, in float64 or as they are stored; what is not finite leaves
+            sums that are not :meth:`finite`.
         keys
             Group of each pair; by default the number of its row.
-
-        Returns
-        -------
-        image, text
-            The pairs' directions, both dense or both CSR.
 
         Raises
         ------
         ModalensError
             If a row is all zeros.
         """
-        image, text = _unit(image, start, self.modalities[0]), _unit(text, start, self.modalities[1])
-        if sp.issparse(image) != sp.issparse(text):
-            image, text = sp.csr_array(image), sp.csr_array(text)
         cells = self.buckets.cells(np.arange(start, start + image.shape[0]) if keys is None else keys)
+        if not sp.issparse(image) and suits(image, text):
+            without = add_directions(
+                image, text, cells, self.buckets.shift, self._image, self._text, self._pairs
+            )
+            if without is not None:
+                raise _no_direction(start + without // 2, self.modalities[without % 2])
+            return
+        image, text = directions(start, image, text, self.modalities)
         difference = image - text
         squares = (difference.multiply(difference) if sp.issparse(difference) else difference**2).sum(axis=1)
         add_by_cell(self._image, cells, image)
         add_by_cell(self._text, cells, text)
         add_by_cell(self._pairs, cells, np.stack([np.ones(len(squares)), np.sqrt(squares), squares], axis=1))
-        return image, text
+
+    def finite(self) -> bool:
+        """Whether all values so far were finite."""
+        return bool(np.isfinite(self._image.sum() + self._text.sum()))
 
     def merge(self, other: Self) -> None:
         """Add the sums of another part of the pairs."""
@@ -193,11 +198,28 @@ def _clipped(interval: tuple[float, float], most: float) -> tuple[float, float]:
     return low, high
 
 
-def _unit(block: Block, start: int, modality: str) -> Block:
-    unit, peaks = normalize_rows(block)
-    if not peaks.all():
-        raise ModalensError(
-            f"Row {start + int(np.argmin(peaks))} of the {modality} matrix is all zeros and has no direction; "
-            "remove that pair."
-        )
-    return unit
+def directions(
+    start: int, image: Block, text: Block, modalities: tuple[str, str] = ("image", "text")
+) -> tuple[Block, Block]:
+    """Pairs of unit length in float64, both dense or both CSR.
+
+    Raises
+    ------
+    ModalensError
+        If a row is all zeros; ``start`` is the number of the first one.
+    """
+    sides = []
+    for block, modality in zip((image, text), modalities, strict=True):
+        unit, peaks = normalize_rows(widened(block))
+        if not peaks.all():
+            raise _no_direction(start + int(np.argmin(peaks)), modality)
+        sides.append(unit)
+    if sp.issparse(sides[0]) != sp.issparse(sides[1]):
+        sides = [sp.csr_array(side) for side in sides]
+    return sides[0], sides[1]
+
+
+def _no_direction(row: int, modality: str) -> ModalensError:
+    return ModalensError(
+        f"Row {row} of the {modality} matrix is all zeros and has no direction; remove that pair."
+    )

@@ -4,19 +4,21 @@ A part can be summed anywhere; parts are merged in order. They are of one size, 
 so that the sums are the same bits whoever made them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Int
 from threadpoolctl import ThreadpoolController
 
-from modalens.arrays import Matrix, default_block_rows, read_rows, sliceable
+from modalens.arrays import Block, Matrix, default_block_rows, read_rows, sliceable, stored_rows
 from modalens.dominance.classes import check_modalities
-from modalens.dominance.estimators import check_estimator
+from modalens.dominance.estimators import ESTIMATORS, check_estimator
 from modalens.dominance.gap_sums import GapSums
+from modalens.dominance.kernels import alike
 from modalens.dominance.separability import PairSample
 from modalens.dominance.sums import DominanceSums
 from modalens.errors import ModalensError
@@ -24,6 +26,8 @@ from modalens.statistics.buckets import Buckets
 from modalens.statistics.checks import check_resampling
 
 PART_ROWS = 65_536
+# Blocks that are not widened may be so many times as long.
+_COPIED = 8
 _MIN_PAIRS = 4
 
 
@@ -161,6 +165,11 @@ class Sums:
             self.gap.merge(other.gap)
             self.sample.merge(other.sample)
 
+    def finite(self) -> bool:
+        """Whether all values so far were finite."""
+        scores = (each.finite() for each in self.dominance.values() if not isinstance(each, str))
+        return all(scores) and (self.gap is None or self.gap.finite())
+
     def of(self, estimator: str) -> DominanceSums:
         """The sums of one estimator.
 
@@ -190,15 +199,20 @@ def sum_part(image: Matrix, text: Matrix, plan: Plan, part: Part) -> Sums:
     ModalensError
         If a value is NaN or infinite or, where the gap is measured, a row is all zeros.
     """
+    sums = _sum_rows(image, text, plan, part, as_stored=True)
+    # What is not finite is found in the sums; the slower walk then says where it stands.
+    return sums if sums.finite() else _sum_rows(image, text, plan, part, as_stored=False)
+
+
+def _sum_rows(image: Matrix, text: Matrix, plan: Plan, part: Part, *, as_stored: bool) -> Sums:
     sums = Sums.empty(plan)
-    block_rows = default_block_rows(image) if plan.block_rows is None else plan.block_rows
+    as_stored &= all(ESTIMATORS[name].compiled is not None for name in plan.estimators)
+    block_rows = plan.block_rows or (_stored_rows(image, text) if as_stored else default_block_rows(image))
     sides = [side if part.rows is None else _Rows(side, part) for side in (image, text)]
     with _blas().limit(limits=1, user_api="blas"):
         for start in range(part.start, part.stop, block_rows):
             stop = min(start + block_rows, part.stop)
-            a, b = (
-                read_rows(side, start, stop, name) for side, name in zip(sides, plan.modalities, strict=True)
-            )
+            a, b = _read(sides, start, stop, plan.modalities, as_stored)
             keys = (
                 np.arange(start, stop)
                 if part.keys is None
@@ -212,8 +226,28 @@ def sum_part(image: Matrix, text: Matrix, plan: Plan, part: Part) -> Sums:
                 except ModalensError as error:  # not every estimator is defined for features that change sign
                     sums.dominance[name] = str(error)
             if sums.gap and sums.sample:
-                sums.sample.collect(start, *sums.gap.update(start, a, b, keys))
+                sums.gap.update(start, a, b, keys)
+                sums.sample.collect(start, a, b)
     return sums
+
+
+def _read(
+    sides: Sequence[Matrix], start: int, stop: int, names: tuple[str, str], as_stored: bool
+) -> list[Block]:
+    """Rows of both sides: as they are stored where compiled passes take them so, else in float64."""
+    if as_stored:
+        stored = [stored_rows(side, start, stop, name) for side, name in zip(sides, names, strict=True)]
+        if all(each is not None for each in stored) and alike(*stored):
+            return stored
+    return [read_rows(side, start, stop, name) for side, name in zip(sides, names, strict=True)]
+
+
+def _stored_rows(image: Matrix, text: Matrix) -> int:
+    """Rows to read at a time as they are stored: a part of what lies in memory, some megabytes of what is copied."""
+    if all(isinstance(side, np.ndarray) and side.dtype in (np.float16, np.float32) for side in (image, text)):
+        return PART_ROWS
+    rows = default_block_rows(image)
+    return rows if sp.issparse(image[:1]) else _COPIED * rows
 
 
 def sum_all(image: Matrix, text: Matrix, plan: Plan, keys: Int[np.ndarray, " n"] | None = None) -> Sums:

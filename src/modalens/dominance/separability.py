@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from modalens.arrays import Block
+from modalens.dominance.gap_sums import directions
 from modalens.errors import ModalensError
 from modalens.statistics.intervals import Estimate, share_interval
 
@@ -31,10 +32,11 @@ class PairSample:
         self._blocks: list[tuple[Block, Block]] = []
 
     def collect(self, start: int, image: Block, text: Block) -> None:
-        """Keep the picked pairs of a block."""
+        """Keep the directions of the picked pairs of a block."""
         first, last = np.searchsorted(self._rows, [start, start + image.shape[0]])
-        here = self._rows[first:last] - start
-        self._blocks.append((image[here], text[here]))
+        if last > first:
+            here = self._rows[first:last] - start
+            self._blocks.append(directions(start, image[here], text[here]))
 
     def merge(self, other: Self) -> None:
         """Take what was collected from the blocks that follow."""

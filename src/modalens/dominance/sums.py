@@ -7,8 +7,9 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
-from modalens.arrays import Block, normalize_rows
+from modalens.arrays import Block, normalize_rows, widened
 from modalens.dominance.estimators import ESTIMATORS, check_estimator
+from modalens.dominance.kernels import suits
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import Buckets, add_by_cell, feature_blocks
 
@@ -16,6 +17,9 @@ from modalens.statistics.buckets import Buckets, add_by_cell, feature_blocks
 # overflow and underflow, and since the scale is a power of two no bit is lost. Ordinary values have j = 0.
 _STEP = 256
 _UNSEEN = -5 * _STEP
+
+# Where nothing is resampled, blocks of so many rows go to so many cells in turn, so that cores can share a pass.
+_LANE_ROWS, _LANES = 1024, 8
 
 # So many groups of all features stand beside a feature's own when its spread is told.
 _POOLED_GROUPS = 6
@@ -58,8 +62,12 @@ class DominanceSums:
         self.n_pairs = 0
         self.pairs: Int[np.ndarray, " d"] = np.zeros(n_features, dtype=np.int64)
         self._exponent = np.full(n_features, _UNSEEN)
-        cells = 1 if buckets is None else buckets.n_cells
-        self._share, self._count = np.zeros((2, cells, n_features))
+        cells = _LANES if buckets is None else buckets.n_cells
+        self._share = np.zeros((cells, n_features))
+        # Of c, beside the pairs that count in full for every feature: mostly all of a dense matrix's.
+        self._count = np.zeros((cells, n_features), dtype=np.int32 if self._estimator.counts_pairs else float)
+        self._full: Int[np.ndarray, " c"] = np.zeros(cells, dtype=np.int64)
+        self._uneven = False
 
     def update(
         self, start: int, image: Block, text: Block, keys: Int[np.ndarray, " n"] | None = None
@@ -71,7 +79,8 @@ class DominanceSums:
         start
             Row of the first pair, counted over all shards.
         image, text
-            Float64 blocks (n, d), dense or CSR in canonical form.
+            Blocks (n, d), dense or CSR in canonical form, in float64 or as they are stored; what is not finite leaves
+            sums that are not :meth:`finite`.
         keys
             Group of each pair; by default the number of its row.
 
@@ -80,12 +89,32 @@ class DominanceSums:
         ModalensError
             If the estimator is for non-negative features and a value is negative.
         """
-        rows = image.shape[0]
+        rows = np.arange(start, start + image.shape[0])
         if self.normalize:
-            image, text = normalize_rows(image)[0], normalize_rows(text)[0]
+            image, text = (normalize_rows(widened(side))[0] for side in (image, text))
         if self._estimator.non_negative:
             for block, modality in ((image, self.modalities[0]), (text, self.modalities[1])):
                 _refuse_negative(block, start, modality, self.estimator)
+        self.n_pairs += len(rows)
+        if self.buckets is None:
+            cells, shift = rows // _LANE_ROWS % _LANES, 0
+        else:
+            cells, shift = self.buckets.cells(rows if keys is None else keys), self.buckets.shift
+        if self._estimator.compiled is None or (self._exponent > 0).any() or not suits(image, text):
+            self._add_plainly(widened(image), widened(text), cells)
+            return
+        if self._estimator.degree:  # blocks that suit need no other scale than this
+            self._rescale(np.zeros(self.n_features, dtype=np.int64))
+        pairs = self._estimator.compiled(image, text, cells, shift, self._share, self._count)
+        self.pairs += pairs
+        if self._estimator.counts_pairs and not sp.issparse(image):
+            self._full += np.bincount(cells, minlength=len(self._full))
+            self._uneven |= bool((pairs != len(rows)).any())
+        else:
+            self._uneven = True
+
+    def _add_plainly(self, image: Block, text: Block, cells: Int[np.ndarray, " n"]) -> None:
+        """Add a block of any numbers, by the estimator's own terms."""
         a, b, columns, wrap = _aligned(image, text)
         counted = (a > 0) | (b > 0)
         if self._estimator.degree:
@@ -94,14 +123,10 @@ class DominanceSums:
             if shift.any():
                 a, b = (np.ldexp(side, shift[columns]) for side in (a, b))
         share, count = self._estimator.parts(a, b)
-        self.n_pairs += rows
         self.pairs += wrap(counted.astype(np.int64)).sum(axis=0)
-        if self.buckets is None:
-            cells = np.zeros(rows, dtype=np.int64)
-        else:
-            cells = self.buckets.cells(np.arange(start, start + rows) if keys is None else keys)
         add_by_cell(self._share, cells, wrap(share))
         add_by_cell(self._count, cells, wrap(count))
+        self._uneven = True
 
     def merge(self, other: Self) -> None:
         """Add the sums of another part of the pairs, made with the same settings."""
@@ -111,14 +136,30 @@ class DominanceSums:
         gap = np.where(
             other._exponent == _UNSEEN, 0, self._estimator.degree * (other._exponent - self._exponent)
         )
-        for mine, theirs in ((self._share, other._share), (self._count, other._count)):
-            mine += np.ldexp(theirs, gap) if gap.any() else theirs
+        self._share += np.ldexp(other._share, gap) if gap.any() else other._share
+        if other._uneven:
+            self._count += np.ldexp(other._count, gap) if gap.any() else other._count
+            self._uneven = True
+        self._full += other._full
         self.pairs += other.pairs
         self.n_pairs += other.n_pairs
 
+    def finite(self) -> bool:
+        """Whether all values so far were finite."""
+        return bool(np.isfinite(self._share.sum()))
+
     def scores(self) -> Float[np.ndarray, " d"]:
         """R in [0, 1]; 1 where the first modality drives the feature, NaN where no pair counted."""
-        return _ratio(self._share.sum(axis=0), self._count.sum(axis=0))
+        return _ratio(self._share.sum(axis=0), self._counted())
+
+    def _counts(self) -> Float[np.ndarray, "c d"]:
+        """Sum of c over the pairs of each cell."""
+        return self._full[:, None] + self._count.astype(np.float64, copy=False)
+
+    def _counted(self) -> Float[np.ndarray, " d"]:
+        """Sum of c over all pairs."""
+        counted: np.ndarray = self._full.sum() + self._count.sum(axis=0, dtype=np.float64)
+        return counted
 
     def resampled_scores(self, resamples: int, seed: int) -> Float[np.ndarray, "d r"]:
         """R in each bootstrap resample; NaN where no pair counted.
@@ -129,7 +170,7 @@ class DominanceSums:
         Jeffreys' prior. Its weight s vanishes where every group counts alike; see :func:`_prior_weight`.
         """
         buckets = self._drawn_over()
-        share, count = buckets.totals(self._share), buckets.totals(self._count)
+        share, count = buckets.totals(self._share), buckets.totals(self._counts())
         weights = buckets.weights(resamples, seed)
         prior = _prior_weight(share, count, buckets)
         scores = np.empty((self.n_features, resamples))
@@ -139,7 +180,8 @@ class DominanceSums:
             # half the square of a normal number is Gamma(1/2), and ten times as fast to draw
             normal = (generator.standard_normal(size, dtype=np.float32) for _ in range(2))
             of_first, of_second = (each**2 * (prior[here, None] / 2) for each in normal)
-            drawn = [sums[:, here].T @ weights for sums in (share, count)]
+            # One feature's counts stand for all where every pair counts for each.
+            drawn = [share[:, here].T @ weights, count[:, here if self._uneven else slice(1)].T @ weights]
             scores[here] = _ratio(drawn[0] + of_first, drawn[1] + of_first + of_second)
         scores[count.sum(axis=0) == 0] = np.nan
         return scores
@@ -150,8 +192,8 @@ class DominanceSums:
         Swapping the labels of a pair turns u into c - u, so R = 1/2 + sum s (u - c/2) / sum c with signs s.
         """
         buckets = self._drawn_over()
-        tilt: np.ndarray = buckets.tilts(self._share - self._count / 2).T @ buckets.signs(draws, seed)
-        count = self._count.sum(axis=0)[:, None]
+        tilt: np.ndarray = buckets.tilts(self._share - self._counts() / 2).T @ buckets.signs(draws, seed)
+        count = self._counted()[:, None]
         for here in feature_blocks(self.n_features, draws):  # in place: draws of many features take gigabytes
             tilt[here] = _ratio(count[here] / 2 + tilt[here], count[here])
         return tilt
@@ -166,7 +208,7 @@ class DominanceSums:
         grown = np.flatnonzero((exponent > self._exponent) & (self._exponent != _UNSEEN))
         if grown.size:
             shift = self._estimator.degree * (self._exponent[grown] - exponent[grown])
-            for sums in (self._share, self._count):
+            for sums in (self._share, self._count):  # what counts in full has degree 0
                 sums[:, grown] = np.ldexp(sums[:, grown], shift)
         np.maximum(self._exponent, exponent, out=self._exponent)
 

@@ -11,6 +11,8 @@ MOST_BUCKETS = 1024
 # Sums by bucket are bounded to so many numbers, so that wide codes get fewer buckets.
 _MOST_SUMS = 2**23
 _FEWEST_BUCKETS = 128
+# So many runs of consecutive groups fall into each bucket where groups are many.
+_RUNS = 32
 
 # Constants of SplitMix64, a generator whose mixing step is a good hash of consecutive numbers.
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -23,7 +25,9 @@ class Buckets:
 
     Up to ``most`` groups have a bucket each: this is the ordinary bootstrap over groups. More fall into ``most``
     buckets by a hash of their key. Sums over a bucket vary by chance as those over its groups do, so a resample of
-    buckets has the variance of one of groups up to a factor near 1.
+    buckets has the variance of one of groups up to a factor near 1. Where there are more than 64 groups a bucket,
+    groups that follow each other go to one bucket, a run of them at a time: a pass over the data then writes to one
+    place for a while, and neighbours that are alike are not taken for independent evidence.
 
     A label swap draws a sign for each group. Where groups share a bucket, each has a fixed sign of its own by a second
     hash, and a draw turns the whole bucket: sums are therefore kept by cell, which is a bucket and a fixed sign.
@@ -66,13 +70,23 @@ class Buckets:
         """Number of cells that sums are kept by."""
         return 2 * self.n if self.hashed else self.n
 
+    @property
+    def shift(self) -> int:
+        """Cells whose numbers differ only in so many low bits are of one bucket."""
+        return int(self.hashed)
+
+    @property
+    def run(self) -> int:
+        """How many groups that follow each other go to one bucket."""
+        return max(1, self.n_groups // (self.n * _RUNS))
+
     def cells(self, keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """Cell of each key."""
         if not self.hashed:
             return keys
-        mixed = _hash(keys)
-        bucket = (mixed >> np.uint64(1)) % np.uint64(self.n)
-        return (2 * bucket + (mixed & np.uint64(1))).astype(np.int64)
+        sign = _hash(keys) & np.uint64(1)
+        bucket = (_hash(keys // self.run) >> np.uint64(1)) % np.uint64(self.n)
+        return (2 * bucket + sign).astype(np.int64)
 
     def numbers(self, keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """Bucket of each key."""
@@ -144,9 +158,9 @@ def add_by_cell(
     added = membership @ rows
     if sp.issparse(added):
         entries = added.tocoo()
-        sums[present[entries.row], entries.col] += entries.data
+        sums[present[entries.row], entries.col] += entries.data.astype(sums.dtype)
     else:
-        sums[present] += added
+        sums[present] += added.astype(sums.dtype)
 
 
 def feature_blocks(n_features: int, resamples: int, entries: int = 2**22) -> Iterator[slice]:
