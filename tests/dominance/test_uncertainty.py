@@ -28,7 +28,8 @@ def test_uncertainty_equals_scoring_every_resample_anew(rule, estimator, codes):
     weights, signs = buckets.weights(60, 5), buckets.signs(60, 5)
     prior = naive_prior_weight(image, text, estimator)
     generator = np.random.default_rng(np.random.SeedSequence(5, spawn_key=(2, 0)))
-    first, second = (generator.standard_normal((10, 60), dtype=np.float32) ** 2 / 2 for _ in range(2))
+    normal = (generator.standard_normal((10, 60), dtype=np.float32).astype(float) for _ in range(2))
+    first, second = (each**2 / 2 for each in normal)
     resampled, swapped = np.full((10, 60), np.nan), []
     for draw, (weight, sign) in enumerate(zip(weights.T, signs.T, strict=True)):
         for feature in (0, 1, 3, 4, 5, 6, 7, 8, 9):
@@ -130,7 +131,7 @@ def test_swapped_labels_give_scores_about_a_half(rng):
     image, text = rng.exponential(size=(2, 300, 500))
     image *= np.geomspace(0.1, 10, 500)  # truly one-sided features, as many on either side
     result = modality_dominance(image, text)
-    assert result.std > 5 * result.null.stds.max()
+    assert result.std > 4 * result.null.stds.max()
     assert result.null.scores.mean() == pytest.approx(0.5, abs=0.005)
     share = image / (image + text)
     variance = ((share - 0.5) ** 2).sum(axis=0) / 300**2  # of a mean of random signs

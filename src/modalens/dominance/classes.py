@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+from modalens.dominance.draw_kernels import column_moments
 from modalens.errors import ModalensError
-from modalens.statistics.buckets import feature_blocks, sum_blocks
 
 TEXT, CROSS, IMAGE, DEAD = range(4)
 
@@ -38,13 +38,5 @@ def moments(scores: Float[np.ndarray, "d ..."]) -> tuple[Float[np.ndarray, "..."
 
     Returns NaN for a column without any.
     """
-    blocks = list(feature_blocks(len(scores), max(1, scores[:1].size)))
-    with np.errstate(invalid="ignore"):
-        count = sum((~np.isnan(scores[here])).sum(axis=0) for here in blocks)
-        mean = sum_blocks(_live(scores[here]) for here in blocks) / count
-        variance = sum_blocks(_live((scores[here] - mean) ** 2) for here in blocks) / count
-    return mean, np.sqrt(variance)
-
-
-def _live(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(values), 0.0, values)
+    mean, std = column_moments(scores.reshape(len(scores), -1))
+    return mean.reshape(scores.shape[1:]), std.reshape(scores.shape[1:])

@@ -98,7 +98,7 @@ def add_directions(
 
 def alike(image: Block, text: Block) -> bool:
     """Whether two blocks are of one kind and type of numbers, as the compiled passes need them."""
-    return sp.issparse(image) == sp.issparse(text) and image.dtype == text.dtype
+    return bool(sp.issparse(image) == sp.issparse(text) and image.dtype == text.dtype)
 
 
 def suits(image: Block, text: Block) -> bool:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Int, Int8
 
 from modalens.dominance.classes import CROSS, DEAD, IMAGE, TEXT, moments
+from modalens.dominance.draw_kernels import tally_classes
 from modalens.errors import ModalensError
 
 Bounds = tuple[np.ndarray, np.ndarray]
@@ -66,6 +67,16 @@ def check_rule(rule: str) -> str:
     if rule not in RULES:
         raise ModalensError(f"There is no class rule {rule!r}; choose one of {', '.join(RULES)}.")
     return rule
+
+
+def class_tally(
+    scores: Float[np.ndarray, "d r"], rule: str
+) -> tuple[Int[np.ndarray, "d 3"], Int[np.ndarray, "3 r"]]:
+    """How often each class occurs, text, cross and image, by feature and by column; see :func:`class_codes`."""
+    lower, upper = (
+        np.broadcast_to(each, scores.shape[1:]) for each in RULES[check_rule(rule)].bounds(scores)
+    )
+    return tally_classes(scores, lower - _TOLERANCE, upper + _TOLERANCE)
 
 
 def class_codes(scores: Float[np.ndarray, "d ..."], rule: str) -> Int8[np.ndarray, "d ..."]:

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from modalens.arrays import Matrix, paired_shape
-from modalens.dominance.classes import CROSS, IMAGE, TEXT, check_modalities, class_names, moments
+from modalens.dominance.classes import check_modalities, class_names, moments
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
-from modalens.dominance.rules import RULES, check_rule, class_codes
+from modalens.dominance.rules import RULES, check_rule, class_tally
 from modalens.dominance.sums import DominanceSums
 from modalens.options import DEFAULT_ESTIMATOR, DEFAULT_RULE
 from modalens.statistics.buckets import Buckets, feature_blocks
@@ -145,28 +144,20 @@ def _uncertainty(
 
 def _class_uncertainty(score: np.ndarray, resampled: np.ndarray, rule: str) -> tuple[np.ndarray, np.ndarray]:
     """Share of resamples per class (d, 3), and intervals of the class counts (3, 2)."""
-    codes = class_codes(resampled, rule)
-    votes = np.stack([(codes == each).sum(axis=1) for each in (TEXT, CROSS, IMAGE)], axis=1)
+    votes, drawn = class_tally(resampled, rule)
     with np.errstate(invalid="ignore"):
         shares = votes / votes.sum(axis=1, keepdims=True)
-    own, drawn = (_counted(codes) for codes in (class_codes(score, rule)[:, None], codes))
-    low, high = hull_interval(own[:, 0], drawn)
+    _, own = class_tally(score[:, None], rule)
+    low, high = hull_interval(own[:, 0].astype(np.float64), drawn.astype(np.float64))
     live = (~np.isnan(score)).sum()
     return shares, np.clip(np.stack([low, high], axis=1), 0, live)
-
-
-def _counted(codes: np.ndarray) -> Float[np.ndarray, "3 r"]:
-    """Number of features in each class, text, cross and image, in each set of scores."""
-    return np.stack([(codes == each).sum(axis=0) for each in (TEXT, CROSS, IMAGE)]).astype(np.float64)
 
 
 def _label_swap_null(own: DominanceSums, plan: Plan) -> LabelSwapNull:
     swapped = own.swapped_scores(plan.resamples, plan.seed)
     class_counts = {}
     for rule in RULES:
-        codes = class_codes(swapped, rule)
-        class_counts[rule] = {
-            name: float((codes == code).sum(axis=0).mean())
-            for code, name in enumerate(class_names(plan.modalities))
-        }
+        by_draw = class_tally(swapped, rule)[1].mean(axis=1)
+        dead = float(np.isnan(swapped).sum(axis=0).mean())
+        class_counts[rule] = dict(zip(class_names(plan.modalities), [*by_draw.tolist(), dead], strict=True))
     return LabelSwapNull(scores=swapped[:, 0].copy(), stds=moments(swapped)[1], class_counts=class_counts)

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from modalens.arrays import Block, normalize_rows, widened
+from modalens.dominance.draw_kernels import resampled_ratios, swapped_ratios
 from modalens.dominance.estimators import ESTIMATORS, check_estimator
 from modalens.dominance.kernels import suits
 from modalens.errors import ModalensError
@@ -177,12 +178,11 @@ class DominanceSums:
         for number, here in enumerate(feature_blocks(self.n_features, resamples)):
             generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, number)))
             size = (here.stop - here.start, resamples)
-            # half the square of a normal number is Gamma(1/2), and ten times as fast to draw
-            normal = (generator.standard_normal(size, dtype=np.float32) for _ in range(2))
-            of_first, of_second = (each**2 * (prior[here, None] / 2) for each in normal)
+            first, second = (generator.standard_normal(size, dtype=np.float32) for _ in range(2))
+            np.matmul(share[:, here].T, weights, out=scores[here])
             # One feature's counts stand for all where every pair counts for each.
-            drawn = [share[:, here].T @ weights, count[:, here if self._uneven else slice(1)].T @ weights]
-            scores[here] = _ratio(drawn[0] + of_first, drawn[1] + of_first + of_second)
+            drawn = count[:, here if self._uneven else slice(1)].T @ weights
+            resampled_ratios(scores[here], drawn, (first, second), prior[here])
         scores[count.sum(axis=0) == 0] = np.nan
         return scores
 
@@ -193,9 +193,7 @@ class DominanceSums:
         """
         buckets = self._drawn_over()
         tilt: np.ndarray = buckets.tilts(self._share - self._counts() / 2).T @ buckets.signs(draws, seed)
-        count = self._counted()[:, None]
-        for here in feature_blocks(self.n_features, draws):  # in place: draws of many features take gigabytes
-            tilt[here] = _ratio(count[here] / 2 + tilt[here], count[here])
+        swapped_ratios(tilt, self._counted())  # in place: draws of many features take gigabytes
         return tilt
 
     def _drawn_over(self) -> Buckets:

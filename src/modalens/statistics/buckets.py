@@ -113,13 +113,15 @@ class Buckets:
     def weights(self, resamples: int, seed: int) -> Float[np.ndarray, "b r"]:
         """How often each resample takes each bucket; a resample takes as many as there are."""
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-        drawn = generator.multinomial(self.n, np.full(self.n, 1 / self.n), size=resamples)
-        return np.ascontiguousarray(drawn.T, dtype=np.float64)
+        taken = generator.integers(0, self.n, (resamples, self.n)) * resamples
+        taken += np.arange(resamples)[:, None]
+        weights: np.ndarray = np.bincount(taken.ravel(), minlength=self.n * resamples)
+        return weights.reshape(self.n, resamples).astype(np.float64)
 
     def signs(self, resamples: int, seed: int) -> Float[np.ndarray, "b r"]:
         """+1 where a swap draw leaves the labels of a bucket's pairs alone, -1 where it swaps them."""
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        return generator.choice([-1.0, 1.0], (self.n, resamples))
+        return 1.0 - 2.0 * generator.integers(0, 2, (self.n, resamples), dtype=np.uint8)
 
 
 def effective_number(sizes: np.ndarray) -> float:
