@@ -1,23 +1,19 @@
 """Time and memory of bridges, and how they compare with dense correlations.
 
-Run ``python benchmarks/bridges.py``; the ratio compares two runs of one process on the same data.
+Run ``python benchmarks/bridges.py``, with ``--pairs 20000 --n-features 65536 --shuffles 200`` for the full size; the
+ratio compares two runs of one process on the same data.
 """
 
 import argparse
-import resource
-import time
-from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 
+from measure import measured
 from modalens.dominance import modality_dominance
 from modalens.interpret.bridges import bridges
 
-Result = TypeVar("Result")
 _D = 512
-_SHUFFLES = 200
 _DENSE_SHUFFLES = 10
 
 
@@ -55,41 +51,38 @@ def dense_null(image: np.ndarray, text: np.ndarray, decoder: np.ndarray, shuffle
     return np.stack(best)
 
 
-def measured(name: str, work: Callable[[], Result]) -> tuple[Result, float]:
-    started = time.perf_counter()
-    result = work()
-    taken = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"  {name:<52} {taken:8.1f} s   peak so far {peak:5.2f} GiB", flush=True)
-    return result, taken
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--pairs", type=int, default=20_000)
-    options.add_argument("--n-features", type=int, default=65_536)
+    options.add_argument("--pairs", type=int, default=5_000)
+    options.add_argument("--n-features", type=int, default=8_192)
     options.add_argument("--k", type=int, default=32)
+    options.add_argument("--shuffles", type=int, default=100)
     options.add_argument("--dense-features", type=int, default=2048, help="features of the comparison")
     given = options.parse_args()
     generator = np.random.default_rng(0)
     for n_features in (given.dense_features, given.n_features):
-        print(f"{given.pairs:,} pairs, {n_features:,} features, {given.k} active, {_SHUFFLES} shuffles")
+        print(f"{given.pairs:,} pairs, {n_features:,} features, {given.k} active, {given.shuffles} shuffles")
         image, text = one_sided_codes(generator, given.pairs, n_features, given.k)
         decoder = generator.standard_normal((n_features, _D), dtype=np.float32)
         mds = modality_dominance(image, text, rule="twofold", resamples=0)
+        bridges(image[:50], text[:50], decoder, mds, shuffles=100)  # compiles
         links, ours = measured(
-            "bridges", lambda i=image, t=text, w=decoder, m=mds: bridges(i, t, w, m, shuffles=_SHUFFLES)
+            lambda i=image, t=text, w=decoder, m=mds: bridges(i, t, w, m, shuffles=given.shuffles)
         )
+        print(f"  bridges                    {ours}")
         print(f"  {links.counts()}")
         if n_features == given.dense_features:
             half = n_features // 2
             parts = [image[:, :half].toarray(), text[:, half:].toarray()]
             unit = decoder / np.linalg.norm(decoder, axis=1, keepdims=True)
-            _, dense = measured(
-                f"dense, {_DENSE_SHUFFLES} of {_SHUFFLES} shuffles",
-                lambda p=parts, w=unit: dense_null(*p, w, _DENSE_SHUFFLES),
+            _, dense = measured(lambda p=parts, w=unit: dense_null(*p, w, _DENSE_SHUFFLES))
+            times = given.shuffles / _DENSE_SHUFFLES
+            print(f"  dense, {_DENSE_SHUFFLES} shuffles         {dense}")
+            print(
+                f"  all its shuffles would take {dense.wall * times / ours.wall:.1f} times as long "
+                f"({dense.cpu * times / ours.cpu:.1f} by CPU time)",
+                flush=True,
             )
-            print(f"  bridges take {ours / (dense * _SHUFFLES / _DENSE_SHUFFLES):.2f} of the dense time")
 
 
 if __name__ == "__main__":

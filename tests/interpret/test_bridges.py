@@ -378,6 +378,28 @@ def test_bounds_equal_their_definition(convert, copies, rng, monkeypatch):
         assert links.correlation_bound[feature] == pytest.approx(min(max(found), 1))
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_sparse_codes_give_what_dense_ones_do_on_any_number_of_cores(signed, rng, monkeypatch):
+    """Features that fire from once to in every third pair: most pairs of them never fire together."""
+    codes = rng.exponential(size=(2, 240, 60)) * (rng.random((2, 240, 60)) < np.geomspace(0.003, 0.4, 60))
+    if signed:
+        codes *= rng.choice([-1, 1], codes.shape)
+    keys = np.repeat(np.arange(120), rng.permutation(np.repeat([1, 2, 4], [40, 60, 20])))
+    labels = rng.permutation(["image", "text"] * 30)
+    args = (rng.normal(size=(60, 8)), scores(labels), 2)
+    dense = bridges(*codes, *args, shuffles=100, groups=keys)
+    found = []
+    for cores in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", cores)
+        found.append(bridges(*map(sp.csr_array, codes), *args, shuffles=100, groups=keys))
+    pd.testing.assert_frame_equal(found[0].to_frame(), found[1].to_frame(), check_exact=True)
+    for name in ("correlation_bound", "private_q_value"):
+        np.testing.assert_allclose(getattr(found[0], name), getattr(dense, name), atol=1e-12)
+    if not signed:  # sparse sides pass over features that never fire together, whose product is then under 0
+        np.testing.assert_array_equal(found[0].partners, dense.partners)
+        np.testing.assert_allclose(found[0].p_value, dense.p_value, rtol=1e-9)
+
+
 def test_a_feature_that_fires_for_few_groups_is_never_private(rng):
     """Its pairs are many, but of eleven images."""
     image, text = np.zeros((2, 2000, 2))

@@ -1,5 +1,6 @@
 """How strong the best partner of a feature may be: an upper bound on its correlation, by group."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,8 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 from scipy import stats
 
+from modalens.compiled import cores, on_cores
+from modalens.interpret.bridge_kernels import bound_pairs
 from modalens.interpret.correlation import Side
 from modalens.statistics.buckets import add_by_cell
 from modalens.statistics.groups import random_blocks
@@ -45,6 +48,18 @@ class _Sums(NamedTuple):
     groups: Int[np.ndarray, " f"]
     extra: Float[np.ndarray, " f"]
 
+    @property
+    def freedom(self) -> Int[np.ndarray, " f"]:
+        """Degrees of freedom of the variance."""
+        freedom: np.ndarray = np.maximum(np.minimum(self.groups, len(self.total)) - 1, 1)
+        return freedom
+
+    @property
+    def reach(self) -> Float[np.ndarray, " f"]:
+        """Student's t of a one-sided 95 % bound."""
+        reach: np.ndarray = stats.t.ppf(0.95, self.freedom)
+        return reach
+
 
 def bound_partners(
     left: Side, right: Side, keys: Int[np.ndarray, " n"], limit: float, seed: int
@@ -75,26 +90,10 @@ def bound_partners(
     blocks = random_blocks(int(keys.max()) + 1, _BLOCKS, seed)[keys]
     n_blocks = int(blocks.max()) + 1
     sums = [_sums(side, keys, blocks, n_blocks) for side in (left, right)]
-    rows = [np.flatnonzero(blocks == block) for block in range(n_blocks)]
-    parts = [(left.values[chosen].T, right.values[chosen], len(chosen)) for chosen in rows]
-    parts = [(sp.csr_array(a) if sp.issparse(a) else a, b, size) for a, b, size in parts]
-    reach = [stats.t.ppf(0.95, _freedom(each.groups, n_blocks)) for each in sums]
-    upper = [np.full(len(each.mean), -1.0) for each in sums]
-    room = [np.full(len(each.mean), np.inf) for each in sums]
-    step = max(_ENTRIES // max(len(upper[1]), 1), 1)
-    for start in range(0, len(upper[0]) if len(upper[1]) else 0, step):
-        here = slice(start, min(start + step, len(upper[0])))
-        raised, error = _raised(parts, sums[0], sums[1], here)
-        hidden = ~(left.varies[here, None] & right.varies)
-        error = np.sqrt(np.maximum(error, 1e-12))
-        space = np.where(hidden, np.inf, (limit - raised) / error)
-        raised[hidden], error[hidden] = -1.0, 0.0
-        upper[0][here] = (raised + reach[0][here, None] * error).max(axis=1)
-        np.maximum(upper[1], (raised + reach[1] * error).max(axis=0), out=upper[1])
-        room[0][here] = space.min(axis=1)
-        np.minimum(room[1], space.min(axis=0), out=room[1])
+    bound = _bound_sparse if sp.issparse(left.values) and sp.issparse(right.values) else _bound_dense
+    upper, room = bound((left, right), sums, blocks, limit)
     image, text = (
-        Bound(np.minimum(high, 1.0), stats.t.sf(far, _freedom(each.groups, n_blocks)), each.groups)
+        Bound(np.minimum(high, 1.0), stats.t.sf(far, each.freedom), each.groups)
         for high, far, each in zip(upper, room, sums, strict=True)
     )
     return image, text
@@ -115,9 +114,58 @@ def _sums(side: Side, keys: Int[np.ndarray, " n"], blocks: Int[np.ndarray, " n"]
     return _Sums(mean, total, squares - 2 * mean * total + sizes * mean**2, groups, extra)
 
 
-def _freedom(groups: Int[np.ndarray, " f"], n_blocks: int) -> Int[np.ndarray, " f"]:
-    freedom: np.ndarray = np.maximum(np.minimum(groups, n_blocks) - 1, 1)
-    return freedom
+def _bound_sparse(
+    sides: tuple[Side, Side], sums: list[_Sums], blocks: Int[np.ndarray, " n"], limit: float
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The largest bound of each feature and its least distance from the limit in errors, both sides'."""
+    left, right = sides[0].values.T.tocsr(), sides[1].values
+    entries = tuple((each.indptr, each.indices, each.data) for each in (left, right))
+    spreads = tuple(
+        (
+            each.mean,
+            side.varies,
+            np.ascontiguousarray(each.total.T),
+            np.ascontiguousarray((each.energy / (1 + each.extra)).T),
+            each.extra,
+            each.reach,
+        )
+        for side, each in zip(sides, sums, strict=True)
+    )
+    ends = np.linspace(0, left.shape[0], cores() + 1).astype(int).tolist()
+    parts = []
+    for first, last in pairwise(ends):
+        upper, room = (tuple(np.full(len(each.mean), start) for each in sums) for start in (-1.0, np.inf))
+        parts.append((first, last, entries, spreads, blocks, limit, upper, room))
+    on_cores(bound_pairs, parts)
+    highest = [np.max([part[-2][side] for part in parts], axis=0) for side in (0, 1)]
+    least = [np.min([part[-1][side] for part in parts], axis=0) for side in (0, 1)]
+    return highest, least
+
+
+def _bound_dense(
+    sides: tuple[Side, Side], sums: list[_Sums], blocks: Int[np.ndarray, " n"], limit: float
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The same, some left features with all right ones at a time."""
+    left, right = sides
+    rows = [np.flatnonzero(blocks == block) for block in range(len(sums[0].total))]
+    parts = [(left.values[chosen].T, right.values[chosen], len(chosen)) for chosen in rows]
+    parts = [(sp.csr_array(a) if sp.issparse(a) else a, b, size) for a, b, size in parts]
+    reach = [each.reach for each in sums]
+    upper = [np.full(len(each.mean), -1.0) for each in sums]
+    room = [np.full(len(each.mean), np.inf) for each in sums]
+    step = max(_ENTRIES // max(len(upper[1]), 1), 1)
+    for start in range(0, len(upper[0]) if len(upper[1]) else 0, step):
+        here = slice(start, min(start + step, len(upper[0])))
+        raised, error = _raised(parts, sums[0], sums[1], here)
+        hidden = ~(left.varies[here, None] & right.varies)
+        error = np.sqrt(np.maximum(error, 1e-12))
+        space = np.where(hidden, np.inf, (limit - raised) / error)
+        raised[hidden], error[hidden] = -1.0, 0.0
+        upper[0][here] = (raised + reach[0][here, None] * error).max(axis=1)
+        np.maximum(upper[1], (raised + reach[1] * error).max(axis=0), out=upper[1])
+        room[0][here] = space.min(axis=1)
+        np.minimum(room[1], space.min(axis=0), out=room[1])
+    return upper, room
 
 
 def _raised(

@@ -13,7 +13,7 @@ from modalens.errors import ModalensError
 from modalens.interpret.bounds import bound_partners
 from modalens.interpret.bridge_null import ChanceOfBest, shuffled_orders
 from modalens.interpret.bridge_result import Bridges
-from modalens.interpret.partners import OneSided, Partners, best_bridges, strongest_partners
+from modalens.interpret.partners import OneSided, Partners, link_sides
 from modalens.statistics.checks import check_whole
 from modalens.statistics.groups import group_keys, warn_of_copies
 from modalens.store.base import PairStore
@@ -114,11 +114,14 @@ def bridges(
     image = OneSided.read(image_codes, W_dec, mds.indices(first), chosen, first)
     text = OneSided.read(text_codes, W_dec, mds.indices(second), chosen, second)
     orders = list(shuffled_orders(keys, shuffles + 1, seed))
-    chance = ChanceOfBest(np.concatenate(best_bridges(image, text, orders[1:]), axis=1))
+    judged = [np.arange(len(keys)), orders[0]]
+    links = link_sides(image, text, judged, orders[1:], partners)
+    chance = ChanceOfBest(links.by_chance)
     varies = np.concatenate([image.side.varies, text.side.varies])
 
-    def judge(order: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        of_image, of_text = strongest_partners(image, text, order, partners)
+    def judge(
+        order: np.ndarray, of_image: Partners, of_text: Partners
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         found = {name: np.concatenate([getattr(of_image, name), getattr(of_text, name)]) for name in _NUMBERS}
         found["partners"] = np.concatenate([_named(of_image, text), _named(of_text, image)])
         found["p_value"] = p = chance.p_values(np.nan_to_num(found["bridges"][:, 0]))
@@ -132,8 +135,9 @@ def bridges(
         split = (q <= fdr) & (found["correlations"][:, 0] > min_correlation)
         return found, np.where(split, "split", np.where(apart <= fdr, "private", "unclear"))
 
-    found, verdict = judge(np.arange(len(keys)))
-    _, shuffled_verdict = judge(orders[0])
+    (found, verdict), (_, shuffled_verdict) = (
+        judge(order, *each) for order, each in zip(judged, links.partners, strict=True)
+    )
     features = np.concatenate([image.features, text.features])
 
     def spread(values: np.ndarray, missing: Any) -> np.ndarray:

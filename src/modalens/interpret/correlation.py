@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 
 from modalens.arrays import Block, Matrix, default_block_rows, iter_blocks
+from modalens.interpret.bridge_kernels import best_of_pairing
 
 # Under this share of its own size, what a feature varies by is rounding.
 _ROUNDING = 1e-10
@@ -176,6 +177,31 @@ class Correlations:
         if pairing.scale is not None:
             values *= pairing.scale[columns]
         return Entries(rows, columns, values)
+
+    def raise_best(
+        self,
+        start: int,
+        stop: int,
+        geometry: Float[np.ndarray, "b f"] | None,
+        pairing: Pairing,
+        best_left: Float[np.ndarray, " f1"],
+        best_right: Float[np.ndarray, " f2"],
+    ) -> None:
+        """Raise the best bridges to those of the left features ``start`` to ``stop``: correlation times geometry."""
+        if sp.issparse(self._left) and sp.issparse(self._right):
+            left, right = ((side.indptr, side.indices, side.data) for side in (self._left, self._right))
+            scale = np.empty(0) if pairing.scale is None else pairing.scale
+            weights = np.empty((0, 0), dtype=np.float32) if geometry is None else geometry
+            offsets = self._offsets[0], pairing.offset
+            best_of_pairing(
+                left, right, start, stop, pairing.order, offsets, scale, weights, best_left, best_right
+            )
+            return
+        rows, columns, bridges = self.block(start, stop, pairing)
+        if geometry is not None:
+            bridges = bridges * geometry[rows, columns]
+        np.maximum.at(best_left, start + rows, bridges)
+        np.maximum.at(best_right, columns, bridges)
 
 
 def _positive(values: np.ndarray) -> np.ndarray:

@@ -1,14 +1,16 @@
 """Bridges from features of one side to features of the other: the strongest, for true and for shuffled pairs."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from modalens.arrays import Matrix, iter_blocks, normalize_rows
+from modalens.compiled import on_cores
+from modalens.interpret.bridge_kernels import keep_strongest
 from modalens.interpret.correlation import Correlations, Entries, Side, read_side
-from modalens.interpret.strongest import strongest_of_rows, taken
 from modalens.progress import progress_bar
 
 # Correlations in memory at a time.
@@ -63,68 +65,59 @@ class Partners:
 
     def add(self, entries: Entries, cosines: Float[np.ndarray, " nnz"] | None) -> None:
         """Merge correlations of these features (the rows) with features of the other side (the columns)."""
-        np.fmax.at(self.highest_correlation, entries.rows, entries.values)
-        bridges = _bridges(entries, cosines)
-        geometries = np.full(len(bridges), np.nan) if cosines is None else cosines
-        new, old = bridges > 0, self.features >= 0
-        rows = np.concatenate([np.nonzero(old)[0], entries.rows[new]])
-        features = np.concatenate([self.features[old], entries.columns[new]])
-        correlations = np.concatenate([self.correlations[old], entries.values[new]])
-        geometries = np.concatenate([self.geometries[old], geometries[new]])
-        bridges = np.concatenate([self.bridges[old], bridges[new]])
-        places = strongest_of_rows(rows, features, bridges, *self.features.shape)
-        self.features = taken(features, places, -1)
-        self.correlations = taken(correlations, places, np.nan)
-        self.geometries = taken(geometries, places, np.nan)
-        self.bridges = taken(bridges, places, np.nan)
+        lists = self.features, self.correlations, self.geometries, self.bridges
+        cosines = np.empty(0, dtype=np.float32) if cosines is None else cosines
+        keep_strongest(*entries, cosines, lists, self.highest_correlation)
 
 
-def strongest_partners(
-    image: OneSided, text: OneSided, pairing: Int[np.ndarray, " n"], k: int
-) -> tuple[Partners, Partners]:
-    """The partners of the features of either side, for one pairing of the rows."""
+class Links(NamedTuple):
+    """What links two sides: the partners of the features of either side, and the best bridges by chance.
+
+    Attributes
+    ----------
+    partners
+        Those of the features of both sides, for each pairing that they were asked for.
+    by_chance
+        The best bridge of every feature, first those of the first side, in each shuffled pairing, (b, f); 0 where none
+        is positive.
+    """
+
+    partners: list[tuple[Partners, Partners]]
+    by_chance: Float[np.ndarray, "b f"]
+
+
+def link_sides(
+    image: OneSided,
+    text: OneSided,
+    judged: Sequence[Int[np.ndarray, " n"]],
+    shuffled: Sequence[Int[np.ndarray, " n"]],
+    k: int,
+) -> Links:
+    """The k strongest partners of every feature in some pairings of the rows, and the best bridges in others."""
     correlations = Correlations(image.side, text.side)
-    of_image, of_text = (Partners(size, k) for size in correlations.shape)
-    prepared = correlations.pairing(pairing)
-    for start, stop in correlations.blocks(_BLOCK_ENTRIES):
-        rows, columns, values = correlations.block(start, stop, prepared)
-        geometry = _geometry(image, text, start, stop)
-        cosines = None if geometry is None else geometry[rows, columns].clip(None, 1.0)
-        rows, values = start + rows, values.clip(-1.0, 1.0)  # only rounding lies outside
-        of_image.add(Entries(rows, columns, values), cosines)
-        of_text.add(Entries(columns, rows, values), cosines)
-    return of_image, of_text
-
-
-def best_bridges(
-    image: OneSided, text: OneSided, orders: Iterable[Int[np.ndarray, " n"]]
-) -> tuple[Float[np.ndarray, "b f1"], Float[np.ndarray, "b f2"]]:
-    """The best bridge of every feature of either side in each pairing of the rows; 0 where none is positive."""
-    correlations = Correlations(image.side, text.side)
-    pairings = [correlations.pairing(order) for order in orders]
-    of_image, of_text = (np.zeros((len(pairings), size)) for size in correlations.shape)
-    with progress_bar("shuffling pairs", len(pairings) * correlations.shape[0]) as advance:
+    of_judged = [correlations.pairing(order) for order in judged]
+    of_shuffled = [correlations.pairing(order) for order in shuffled]
+    partners = [(Partners(correlations.shape[0], k), Partners(correlations.shape[1], k)) for _ in judged]
+    best = np.zeros((len(shuffled), sum(correlations.shape)))
+    of_image, of_text = best[:, : correlations.shape[0]], best[:, correlations.shape[0] :]
+    with progress_bar("shuffling pairs", correlations.shape[0]) as advance:
         for start, stop in correlations.blocks(_BLOCK_ENTRIES):
             geometry = _geometry(image, text, start, stop)
-            for draw, pairing in enumerate(pairings):
-                entries = correlations.block(start, stop, pairing)
-                cosines = None
-                if geometry is not None:  # by place in the flat block: twice as fast as by row and column
-                    cosines = geometry.ravel()[entries.rows * geometry.shape[1] + entries.columns]
-                bridges = _bridges(entries, cosines)
-                np.maximum.at(of_image[draw], start + entries.rows, bridges)
-                np.maximum.at(of_text[draw], entries.columns, bridges)
-                advance(stop - start)
-    return of_image, of_text
+            for pairing, found in zip(of_judged, partners, strict=True):
+                rows, columns, values = correlations.block(start, stop, pairing)
+                cosines = None if geometry is None else geometry[rows, columns]
+                rows, values = start + rows, values.clip(-1.0, 1.0)  # only rounding lies outside
+                found[0].add(Entries(rows, columns, values), cosines)
+                found[1].add(Entries(columns, rows, values), cosines)
+            raise_best = partial(correlations.raise_best, start, stop, geometry)
+            on_cores(raise_best, zip(of_shuffled, of_image, of_text, strict=True))
+            advance(stop - start)
+    return Links(partners, best)
 
 
 def _geometry(image: OneSided, text: OneSided, start: int, stop: int) -> Float[np.ndarray, "b f"] | None:
     """max(0, cosine) of the decoder rows of a block; None where there is no decoder."""
     if image.directions is None or text.directions is None:
         return None
-    cosines: np.ndarray = np.maximum(image.directions[start:stop] @ text.directions.T, 0.0)
-    return cosines
-
-
-def _bridges(entries: Entries, cosines: Float[np.ndarray, " nnz"] | None) -> Float[np.ndarray, " nnz"]:
-    return entries.values if cosines is None else entries.values * cosines
+    cosines: np.ndarray = image.directions[start:stop] @ text.directions.T
+    return cosines.clip(0.0, 1.0, out=cosines)  # over 1 by rounding alone
