@@ -13,7 +13,7 @@ from modalens.features.config import STANDARDISATIONS
 from modalens.features.learners import SAELearner
 from modalens.features.ncl import NCLLearner
 from modalens.features.registry import kinds
-from modalens.features.sae import Standardiser
+from modalens.features.sae import Standardiser, TopKSAE
 
 D, F, K = 6, 20, 3
 
@@ -217,3 +217,20 @@ def test_files_name_their_folder(tmp_path):
     sae.save(tmp_path)
     for where in (tmp_path, tmp_path / "config.json", tmp_path / "sae.safetensors"):
         assert ml.load_features(where).card() == sae.card()
+
+
+@pytest.mark.parametrize(("f", "k"), [(1, 1), (130, 5), (200, 64), (70, 70)])
+def test_the_strongest_activations_are_those_of_a_sort_on_any_number_of_cores(f, k, rng, monkeypatch):
+    x = rng.normal(size=(60, f)).round(1).astype(np.float32)  # ties
+    tensors = {"W_enc": torch.eye(f), "W_dec": torch.eye(f), "b_enc": torch.zeros(f), "b_pre": torch.zeros(f)}
+    tensors |= {"mean": torch.zeros(2, f), "scale": torch.ones(2, f)}
+    sae = TopKSAE(SAEConfig(d=f, n_features=f, k=k), tensors)
+    wanted = np.zeros_like(x)
+    best = np.argsort(-x, axis=1, kind="stable")[:, :k]
+    np.put_along_axis(wanted, best, np.maximum(np.take_along_axis(x, best, 1), 0), 1)
+    for cores in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", cores)
+        codes = sae.encode(x)
+        np.testing.assert_array_equal(codes.toarray(), wanted)
+        assert codes.has_canonical_format
+        assert (codes.data > 0).all()

@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
 from modalens.arrays import Matrix, iter_blocks, matrix_shape
+from modalens.compiled import cores, on_cores
 from modalens.errors import ModalensError
 from modalens.features.base import MODALITIES
 from modalens.features.config import SAEConfig
+from modalens.features.kernels import strongest_of_samples
 from modalens.features.step import Codes, Selection, encode, over_threshold, top_k_per_sample
 from modalens.features.trainable import Trainable
 
@@ -170,12 +173,26 @@ class SparseAutoencoder(Trainable):
         return (rows - mean) / scale - self.b_pre
 
     def _sparse_codes(self, rows: Float[Tensor, "n d"], modality: str | None) -> sp.csr_array:
-        codes, _ = encode(self._centred(rows, modality), self.W_enc, self.b_enc, self._select)
+        centred = self._centred(rows, modality)
+        if self.device.type == "cpu":
+            return self._active(torch.addmm(self.b_enc, centred, self.W_enc.T).numpy())
+        codes, _ = encode(centred, self.W_enc, self.b_enc, self._select)
         parts = tuple(part.cpu().numpy() for part in (codes.values, codes.features, codes.offsets))
         sparse = sp.csr_array(parts, shape=(len(rows), self.config.n_features))
         sparse.eliminate_zeros()  # fewer than k may be positive
         sparse.sort_indices()
         return sparse
+
+    def _active(self, activations: Float32[np.ndarray, "n f"]) -> sp.csr_array:
+        """The active features of samples, from what the encoder makes of them."""
+        n, k = len(activations), self.config.k
+        features, values = np.empty((n, k), dtype=np.int32), np.empty((n, k), dtype=np.float32)
+        numbers = np.empty(n, dtype=np.int64)
+        ends = pairwise(np.linspace(0, n, cores() + 1).astype(int).tolist())
+        on_cores(strongest_of_samples, ((activations, *part, features, values, numbers) for part in ends))
+        there = np.arange(k) < numbers[:, None]
+        offsets = np.append(0, np.cumsum(numbers))
+        return sp.csr_array((values[there], features[there], offsets), shape=activations.shape)
 
 
 class TopKSAE(SparseAutoencoder):
@@ -201,3 +218,6 @@ class BatchTopKSAE(SparseAutoencoder):
     @property
     def _select(self) -> Selection:
         return over_threshold(float(self.threshold))
+
+    def _active(self, activations: Float32[np.ndarray, "n f"]) -> sp.csr_array:
+        return sp.csr_array(np.where(activations > max(float(self.threshold), 0.0), activations, 0))
