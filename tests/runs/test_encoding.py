@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 import modalens as ml
+from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig, TrainConfig, train
 from modalens.hashing import sha256_of
@@ -64,6 +65,19 @@ def test_codes_come_back_as_they_were(store, sae, tmp_path):
     assert list(codes.metadata["caption"]) == list(store.metadata["caption"])
     assert codes.manifest.model["weights_sha256"] == sae.card()["weights_sha256"]
     assert len(CodeStore.open(tmp_path / "codes")) == 50
+
+
+def test_workers_make_the_same_files_and_go_on_after_a_stop(store, sae, tmp_path):
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    encode_store(sae, store, alone, **SMALL)
+    with LocalEngine(2) as engine:
+        encode_store(sae, store, shared, **SMALL, engine=engine)
+        assert contents(shared) == contents(alone)
+        damaged = next((shared / "text_values").iterdir())
+        damaged.unlink()
+        encode_store(sae, store, shared, **SMALL, engine=engine)
+    assert contents(shared) == contents(alone)
+    assert {path.name for path in tmp_path.iterdir()} == {"embeddings", "alone", "shared"}
 
 
 def test_scores_of_codes_need_no_dense_matrix(store, sae, tmp_path):

@@ -1,8 +1,11 @@
 """Encode a store's embeddings with learned features into a store of codes, shard by shard."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +13,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from modalens.arrays import Matrix
+from modalens.engine.workers import Engine, LocalEngine
 from modalens.options import Options, option
 from modalens.progress import progress_bar
 from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
@@ -25,6 +29,10 @@ class Encoder(Protocol):
 
     def encode(self, x: Matrix, modality: str | None = None) -> sp.csr_array:
         """Codes (n, f) of embeddings (n, d)."""
+        ...
+
+    def save(self, folder: str | Path) -> None:
+        """Write it to a folder, from which workers load it."""
         ...
 
     def card(self) -> dict[str, Any]:
@@ -45,6 +53,7 @@ def encode_store(
     out: str | Path,
     *,
     rows_per_shard: int = EncodeConfig.rows_per_shard,
+    engine: Engine | None = None,
 ) -> CodeStore:
     """Encode every pair of a store; run again after a stop, it goes on where it was.
 
@@ -58,6 +67,9 @@ def encode_store(
         Folder of the codes: new, empty, or holding an earlier run of the same model and store.
     rows_per_shard
         Pairs in one shard, the unit that a kill can cost.
+    engine
+        Who encodes: an open engine (see :func:`~modalens.engine.engines.open_engine`), whose workers must see the
+        store, and the folder that ``out`` is in, under the same paths; this process by default.
 
     Raises
     ------
@@ -65,6 +77,7 @@ def encode_store(
         If widths differ, a value is NaN, ``out`` holds another run, or the disk is full.
     """
     config = EncodeConfig(rows_per_shard)
+    engine = engine or LocalEngine()
     manifest = store.manifest
     source = (
         {"store": "of unknown origin"} if manifest is None else {"model": manifest.model, **manifest.source}
@@ -77,23 +90,88 @@ def encode_store(
         d=int(model.config.n_features),
         kind=CODES_KIND,
     )
-    metadata = store.metadata_shards.blocks(rows_per_shard)
-    shards = range(0, len(store), rows_per_shard)
-    with StoreWriter(out, plan) as writer, progress_bar("Encoding pairs", len(store)) as advance:
-        for index, start in enumerate(shards):
-            rows = slice(start, min(start + rows_per_shard, len(store)))
-            ids = [str(name) for name in store.ids[rows]]
-            block = next(metadata, [])
-            if index < len(writer.manifest.shards):
-                writer.check_items(index, ids)
-            if not writer.has_shard(index):
-                arrays: dict[str, np.ndarray] = {}
-                for side in SIDES:
-                    arrays |= csr_arrays(side, model.encode(getattr(store, side)[rows], side))
-                writer.write_shard(index, ids, ShardContent(arrays, _records(block, ids), []))
+    with (
+        StoreWriter(out, plan) as writer,
+        _task(model, store, Path(out), engine) as task,
+        progress_bar("Encoding pairs", len(store)) as advance,
+    ):
+        walk = _Walk(store, rows_per_shard, writer, advance)
+        for shard, arrays in engine.map(task, walk, str):
+            ids, block = walk.held.pop(shard.index)
+            writer.write_shard(shard.index, ids, ShardContent(arrays, _records(block, ids), []))
             advance(len(ids))
-        writer.finish(len(shards))
+        writer.finish(-(-len(store) // rows_per_shard))
     return CodeStore.open(out)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """The rows of one shard."""
+
+    index: int
+    start: int
+    stop: int
+
+    def __str__(self) -> str:
+        return f"shard {self.index}"
+
+
+class _Walk:
+    """The shards that are not made yet; those that are must have been made from the same pairs.
+
+    Ids and metadata of a shard stay in ``held`` until it is written.
+    """
+
+    def __init__(
+        self, store: EmbeddingStore, rows: int, writer: StoreWriter, advance: Callable[[int], None]
+    ) -> None:
+        self._store, self._rows, self._writer, self._advance = store, rows, writer, advance
+        self.held: dict[int, tuple[list[str], Sequence[pa.RecordBatch]]] = {}
+
+    def __iter__(self) -> Iterator[_Shard]:
+        metadata = self._store.metadata_shards.blocks(self._rows)
+        for index, start in enumerate(range(0, len(self._store), self._rows)):
+            shard = _Shard(index, start, min(start + self._rows, len(self._store)))
+            ids = [str(name) for name in self._store.ids[shard.start : shard.stop]]
+            block = next(metadata, [])
+            if index < len(self._writer.manifest.shards):
+                self._writer.check_items(index, ids)
+            if self._writer.has_shard(index):
+                self._advance(len(ids))
+                continue
+            self.held[index] = ids, block
+            yield shard
+
+
+@contextmanager
+def _task(
+    model: Encoder, store: EmbeddingStore, out: Path, engine: Engine
+) -> Iterator[Callable[[_Shard], dict[str, np.ndarray]]]:
+    """What an engine does with a shard; workers read the features from beside the codes, and the store where it is."""
+    if engine.in_process:
+        yield partial(_encode, model, store)
+        return
+    with TemporaryDirectory(prefix=".features-", dir=out.resolve().parent) as folder:
+        model.save(folder)
+        yield partial(_encode_stored, folder, store.folder.resolve())
+
+
+def _encode(model: Encoder, store: EmbeddingStore, shard: _Shard) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    for side in SIDES:
+        arrays |= csr_arrays(side, model.encode(getattr(store, side)[shard.start : shard.stop], side))
+    return arrays
+
+
+def _encode_stored(features: str, store: Path, shard: _Shard) -> dict[str, np.ndarray]:
+    return _encode(*_opened(features, store), shard)
+
+
+@lru_cache(maxsize=1)
+def _opened(features: str, store: Path) -> tuple[Encoder, EmbeddingStore]:
+    from modalens.features.loading import load_features  # brings PyTorch
+
+    return load_features(features), EmbeddingStore.open(store)
 
 
 def _records(block: Sequence[pa.RecordBatch], ids: Sequence[str]) -> list[dict[str, Any]]:
