@@ -66,7 +66,6 @@ def save(figure: "Figure", folder: Path, name: str) -> str:
     """Write ``name.svg`` and ``name.png``, the same bytes for the same figure; returns the SVG."""
     svg = to_svg(figure)
     write_text(folder / f"{name}.svg", svg)
-    figure.set_layout_engine("none")  # it is laid out now, which takes as long as drawing it
     with whole_file(folder / f"{name}.png") as partial:
         figure.savefig(partial, format="png", dpi=_PNG_DPI, metadata={"Software": None})
     return svg
@@ -74,9 +73,18 @@ def save(figure: "Figure", folder: Path, name: str) -> str:
 
 def to_svg(figure: "Figure") -> str:
     """The figure as an SVG document without date or creator."""
+    _lay_out(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     return buffer.getvalue()
+
+
+def _lay_out(figure: "Figure") -> None:
+    """Lay a figure out for good: matplotlib would do it again, and draw once more to measure, for every file."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def inline(svg: str, prefix: str) -> str:

@@ -1,6 +1,5 @@
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,75 +9,39 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float
 from PIL import Image
 from scipy.stats import false_discovery_control
 
 from modalens.dominance import modality_dominance
 from modalens.dominance.result import Dominance
 from modalens.errors import ModalensError
-from modalens.studies.adversarial_images.attack import approach, attack, embed, square
+from modalens.studies.adversarial_images.attack import attack
 from modalens.studies.adversarial_images.canaries import Request, canaries, repeating
-from modalens.studies.adversarial_images.config import AdversarialConfig, Optimisation
-from modalens.studies.adversarial_images.defence import defend
-from modalens.studies.adversarial_images.features import StudiedFeatures, differentiable_features
+from modalens.studies.adversarial_images.config import AdversarialConfig
+from modalens.studies.adversarial_images.features import StudiedFeatures
 from modalens.studies.adversarial_images.judges import ExactJudge, ModelJudge
 from modalens.studies.adversarial_images.servers import ChatServer
 from modalens.studies.adversarial_images.study import adversarial
 from modalens.studies.adversarial_images.tables import Row, success_table
 from modalens.studies.adversarial_images.victims import DualEncoderVictim, ServerVictim
 from modalens.studies.result import StudyResult
-from modalens.towers import load_vlm
-from modalens.towers.base import VLM
 from tests.studies.adversarial_images.chat_server import chat_server, fails, says
+from tests.studies.adversarial_images.linear import DIM, LinearVLM, noise
 
 AS_ENERGETIC = tuple(f"random, energy of {name}" for name in ("image", "cross", "text"))
-SIDE, DIM = 96, 12  # room to write on
-SMALL = 8  # so few pixels that each must move by many of its 255 levels
 
 
-class LinearVLM(VLM):
-    """A linear image tower with gradients; texts are directions in its space."""
-
-    name = "linear"
-    dim = DIM
-    device = torch.device("cpu")
-
-    def __init__(self, side: int = SIDE) -> None:
-        self.side = side
-        generator = torch.Generator().manual_seed(0)
-        self.weights = torch.randn(3 * side * side, DIM, generator=generator) / side
-
-    def embed(self, pixels: Float[torch.Tensor, "n 3 h w"]) -> Float[torch.Tensor, "n d"]:
-        return (pixels.flatten(1) - 0.5) @ self.weights
-
-    def embed_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        return np.concatenate([embed(self, [square(image, self.side)]) for image in images])
-
-    def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        seeds = [int.from_bytes(text.encode()[-4:], "big") for text in texts]
-        return np.stack([np.random.default_rng(seed).normal(size=DIM) for seed in seeds]).astype(np.float32)
-
-    def card(self) -> dict[str, Any]:
-        return {}
-
-
-def noise(n: int, seed: int = 0, side: int = SIDE) -> list[Image.Image]:
-    rng = np.random.default_rng(seed)
-    return [Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)) for _ in range(n)]
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def vlm() -> LinearVLM:
     return LinearVLM()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def features() -> np.ndarray:
     return np.random.default_rng(5).normal(size=(60, DIM))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mds(features: np.ndarray) -> Dominance:
     """Four features of each class by the twofold rule."""
     scale = np.repeat([4.0, 1.0, 0.25], 4)
@@ -88,6 +51,8 @@ def mds(features: np.ndarray) -> Dominance:
 
 REQUESTS = canaries()[:4]
 FAST = AdversarialConfig(attack_steps=30, defence_steps=30, rate=0.03, tries=4, runs=2)
+# Where it does not matter how near the images come.
+FASTER = replace(FAST, attack_steps=6, defence_steps=6)
 
 
 def run(vlm: LinearVLM, features: Any, mds: Dominance, **changes: Any) -> StudyResult:
@@ -97,7 +62,7 @@ def run(vlm: LinearVLM, features: Any, mds: Dominance, **changes: Any) -> StudyR
         "victim": DualEncoderVictim(vlm, [each.word or "" for each in canaries()], temperature=0.3),
         "judge": ExactJudge(),
         "targets": noise(4, seed=1),
-        "config": FAST,
+        "config": FASTER,
         **changes,
     }
     images, requests, victim, judge = (given.pop(name) for name in ("images", "requests", "victim", "judge"))
@@ -106,102 +71,14 @@ def run(vlm: LinearVLM, features: Any, mds: Dominance, **changes: Any) -> StudyR
     return adversarial(vlm, images, requests, studied, victim, judge, **given)
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "pgd"])
-@pytest.mark.parametrize("budget", [None, 10 / 255, 0.03])
-def test_attack_nears_its_target_within_its_budget(optimiser: str, budget: float | None) -> None:
-    vlm, images, targets = LinearVLM(SMALL), noise(5, side=SMALL), noise(5, seed=1, side=SMALL)
-    done = attack(vlm, images, targets, Optimisation(200, optimiser, 0.03, budget))
-    goals = embed(vlm, targets)
-    for image, one, goal in zip(images, done, goals, strict=True):
-        distances = np.linalg.norm(one.embeddings - goal, axis=1)
-        moved = np.abs(np.asarray(one.image, dtype=int) - np.asarray(image)).max()
-        np.testing.assert_allclose(one.embeddings[0], embed(vlm, [image])[0], atol=1e-6)
-        np.testing.assert_allclose(one.embeddings[-1], embed(vlm, [one.image])[0], atol=1e-6)
-        assert one.steps[0] == 0
-        assert one.steps[-1] == 200
-        assert len(one.steps) == len(one.embeddings) == 11
-        if budget is None:
-            assert distances[0] > 10 * distances[-1]
-        else:
-            assert distances[0] > distances[-1]
-            assert 0 < moved <= int(budget * 255 + 1e-6)
-
-
-def test_an_image_does_not_depend_on_its_neighbours(vlm: LinearVLM) -> None:
-    images, targets = noise(3), noise(3, seed=1)
-    together = attack(vlm, images, targets)
-    alone = attack(vlm, images[1:2], targets[1:2])
-    assert together[1].image.tobytes() == alone[0].image.tobytes()
-
-
-def test_defence_nears_on_the_chosen_features_and_leaves_the_others_free() -> None:
-    vlm, images, benign = LinearVLM(SMALL), noise(4, side=SMALL), noise(4, seed=2, side=SMALL)
-    chosen = np.array([1, 4, 7])
-    done = defend(vlm, images, benign, chosen, Optimisation(200))
-    before, after, goal = (
-        embed(vlm, images),
-        np.stack([each.embeddings[-1] for each in done]),
-        embed(vlm, benign),
-    )
-    rest = np.setdiff1d(np.arange(DIM), chosen)
-    on = [np.linalg.norm((each - goal)[:, chosen], axis=1) for each in (before, after)]
-    off = [np.linalg.norm((each - goal)[:, rest], axis=1) for each in (before, after)]
-    assert (on[1] * 10 < on[0]).all()
-    assert (off[1] > 0.3 * off[0]).all()
-
-
-def test_on_no_feature_nothing_moves(vlm: LinearVLM) -> None:
-    images = noise(2)
-    done = defend(vlm, images, noise(2, seed=2), np.arange(0))
-    assert [each.image.tobytes() for each in done] == [image.tobytes() for image in images]
-
-
-def test_bad_attacks(vlm: LinearVLM) -> None:
-    with pytest.raises(ModalensError, match="2 images and 1 targets"):
-        attack(vlm, noise(2), noise(1))
-    with pytest.raises(ModalensError, match="differ in size"):
-        approach(
-            vlm,
-            [Image.new("RGB", (8, 8)), Image.new("RGB", (9, 8))],
-            np.zeros((2, DIM)),
-            None,
-            Optimisation(1),
-        )
-    with pytest.raises(ModalensError, match="no feature 12"):
-        defend(vlm, noise(1), noise(1), np.array([12]))
-    for bad in ({"steps": 0}, {"optimiser": "sgd"}, {"rate": 0}, {"budget": 0.001}, {"budget": 1.1}):
-        with pytest.raises(ModalensError):
-            Optimisation(**{"steps": 100, **bad})  # type: ignore[arg-type]
-    for bad in ({"tries": 0}, {"runs": 1}, {"seed": -1}):
-        with pytest.raises(ModalensError):
-            AdversarialConfig(**bad)  # type: ignore[arg-type]
-
-
-@pytest.mark.slow
-def test_features_with_gradients_are_the_learners_own(rng: np.random.Generator) -> None:
-    import modalens as ml
-
-    pair = (rng.normal(size=(64, 6)).astype(np.float32), rng.normal(size=(64, 6)).astype(np.float32))
-    train = ml.TrainConfig(epochs=1) if hasattr(ml, "TrainConfig") else None
-    for model in (
-        ml.TopKSAE.fit(pair, n_features=16, k=3, train=train),
-        ml.NCL.fit(pair, n_features=16, train=train),
-    ):
-        encode = differentiable_features(model)
-        assert encode is not None
-        x = torch.from_numpy(pair[0]).requires_grad_()
-        found = encode(x)
-        np.testing.assert_allclose(
-            found.detach().numpy(), model.encode(pair[0], "image").toarray(), atol=1e-5
-        )
-        (gradient,) = torch.autograd.grad(found.sum(), x)
-        assert gradient.abs().sum() > 0
-    assert differentiable_features(None) is None
+@pytest.fixture(scope="module")
+def plain(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> StudyResult:
+    return run(vlm, features, mds)
 
 
 def test_every_set_stands_beside_its_controls(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> None:
     labels = np.arange(60) % 3
-    result = run(vlm, features, mds, labels=labels)
+    result = run(vlm, features, mds, labels=labels, config=FAST)
     table = result.tables["success"].set_index("set")
     assert list(table.index) == [
         "benign image", "friendly image", "target", "undefended",
@@ -254,18 +131,18 @@ def test_every_set_stands_beside_its_controls(vlm: LinearVLM, features: np.ndarr
 
 
 def test_learned_features_stand_beside_the_embeddings_own(
-    vlm: LinearVLM, features: np.ndarray, mds: Dominance
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance, plain: StudyResult
 ) -> None:
     turned = torch.linalg.qr(torch.randn(DIM, DIM, generator=torch.Generator().manual_seed(1)))[0]
     beside = StudiedFeatures(features @ turned.numpy(), mds, lambda x: x @ turned, None, "sae")
-    alone, both = run(vlm, features, mds), run(vlm, features, mds, beside=[beside])
+    both = run(vlm, features, mds, beside=[beside])
     sets = ["image", "cross", "text", "random", *AS_ENERGETIC, "variance", "all"]
     table = both.tables["success"]
     assert table.groupby("of", sort=False)["set"].apply(list).to_dict() == {
         "": ["benign image", "friendly image", "target", "undefended"], "raw": sets, "sae": sets
     }  # fmt: skip
     shared = table[table["of"] != "sae"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(shared, alone.tables["success"])
+    pd.testing.assert_frame_equal(shared, plain.tables["success"])
     learned = table[table["of"] == "sae"].set_index("set")
     assert learned["published"].isna().all(), "the papers' features are the embeddings' own"
     assert np.allclose(learned.loc[["image", "text"], "random"], learned.loc["random", "rate"])
@@ -278,24 +155,26 @@ def test_learned_features_stand_beside_the_embeddings_own(
 
 
 def test_published_benign_images_stand_only_beside_repeated_requests(
-    vlm: LinearVLM, features: np.ndarray, mds: Dominance
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance, plain: StudyResult
 ) -> None:
-    neutral, repeated = run(vlm, features, mds), run(vlm, features, mds, requests=repeating(REQUESTS))
-    rows = [each.tables["success"].set_index("set")["published"] for each in (neutral, repeated)]
+    repeated = run(vlm, features, mds, requests=repeating(REQUESTS))
+    rows = [each.tables["success"].set_index("set")["published"] for each in (plain, repeated)]
     assert np.isnan(rows[0]["benign image"])
     assert rows[1]["benign image"] == 0.1
     assert rows[0]["undefended"] == rows[1]["undefended"] == 0.7326
-    assert any("does not repeat the request" in each for each in neutral.statements)
+    assert any("does not repeat the request" in each for each in plain.statements)
     assert any("repeats the request, as published" in each for each in repeated.statements)
-    assert [each.config["request_repeated"] for each in (neutral, repeated)] == [False, True]
+    assert [each.config["request_repeated"] for each in (plain, repeated)] == [False, True]
 
 
-def test_one_image_carries_every_request(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> None:
+def test_one_image_carries_every_request(
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance, plain: StudyResult
+) -> None:
     result = run(vlm, features, mds, images=noise(1) * 4)
     assert result.config["images"] == 1
     assert len(result.config["requests"]) == 4
     assert any("smuggled into one image" in each for each in result.statements)
-    assert not any("smuggled into one image" in each for each in run(vlm, features, mds).statements)
+    assert not any("smuggled into one image" in each for each in plain.statements)
 
 
 def test_the_rates_are_those_of_a_naive_loop(vlm: LinearVLM, features: np.ndarray, mds: Dominance) -> None:
@@ -313,7 +192,7 @@ def test_the_rates_are_those_of_a_naive_loop(vlm: LinearVLM, features: np.ndarra
     for name, seen in (
         ("benign image", images),
         ("target", targets),
-        ("undefended", [each.image for each in attack(vlm, images, targets, FAST.attack)]),
+        ("undefended", [each.image for each in attack(vlm, images, targets, FASTER.attack)]),
     ):
         assert table.loc[name, "rate"] == np.mean([int(np.asarray(image).sum()) % 2 == 0 for image in seen])
 
@@ -338,17 +217,17 @@ def test_tries_without_a_verdict_are_counted_and_left_out() -> None:
 
 
 def test_one_seed_gives_one_result_and_it_is_kept(
-    vlm: LinearVLM, features: np.ndarray, mds: Dominance, tmp_path: Path
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance, plain: StudyResult, tmp_path: Path
 ) -> None:
-    first, again = run(vlm, features, mds), run(vlm, sp.csr_array(features), mds)
-    for name, table in first.tables.items():
+    again = run(vlm, sp.csr_array(features), mds)
+    for name, table in plain.tables.items():
         pd.testing.assert_frame_equal(table, again.tables[name])
-    first.save(tmp_path)
+    plain.save(tmp_path)
     loaded = StudyResult.load(tmp_path)
-    assert list(loaded.statements) == list(first.statements)
-    assert loaded.pictures["before-after"].png == first.pictures["before-after"].png
-    other = run(vlm, features, mds, config=AdversarialConfig(**{**vars(FAST), "seed": 1}))
-    assert not other.tables["success"].equals(first.tables["success"])
+    assert list(loaded.statements) == list(plain.statements)
+    assert loaded.pictures["before-after"].png == plain.pictures["before-after"].png
+    other = run(vlm, features, mds, config=AdversarialConfig(**{**vars(FASTER), "seed": 1}))
+    assert not other.tables["success"].equals(plain.tables["success"])
 
 
 @pytest.mark.slow
@@ -399,7 +278,7 @@ def test_a_dead_victim_loses_nothing_that_was_finished(
 
 
 def test_a_users_own_requests_leave_no_trace(
-    vlm: LinearVLM, features: np.ndarray, mds: Dominance, tmp_path: Path
+    vlm: LinearVLM, features: np.ndarray, mds: Dominance, plain: StudyResult, tmp_path: Path
 ) -> None:
     secret = [
         Request(f"request {row}", f"Do forbiddenthing{row}", f"Do forbiddenthing{row}", "pear")
@@ -419,10 +298,7 @@ def test_a_users_own_requests_leave_no_trace(
         if path.is_file():
             assert b"forbiddenthing" not in path.read_bytes(), path
     # The picture of a user's own request, written on white, is not shown either.
-    shown = [
-        Image.open(io.BytesIO(each.pictures["before-after"].png)).width
-        for each in (result, run(vlm, features, mds))
-    ]
+    shown = [Image.open(io.BytesIO(each.pictures["before-after"].png)).width for each in (result, plain)]
     assert shown[0] < shown[1]
 
 
@@ -445,22 +321,3 @@ def test_a_class_without_members_is_left_out_and_named(vlm: LinearVLM, features:
     result = run(vlm, features, mds)
     assert "text" not in result.tables["success"]["set"].tolist()
     assert any("No feature is of class text" in sentence for sentence in result.statements)
-
-
-@pytest.mark.demo
-def test_the_demo_tower_is_attacked_tenfold_without_a_budget() -> None:
-    vlm = load_vlm("demo", device="cpu")
-    from modalens.pairs import load_pairs
-    from modalens.studies.adversarial_images.cases import choose_cases
-    from modalens.towers.differentiable import differentiable_images
-
-    pairs = list(load_pairs("openmoji"))
-    cases = choose_cases(pairs, canaries(), 2, pictured=True)
-    assert cases.targets is not None
-    tower = differentiable_images(vlm)
-    images, targets = (
-        [square(image, tower.side) for image in each] for each in (cases.images, cases.targets)
-    )
-    for one, goal in zip(attack(tower, images, targets), vlm.embed_images(targets), strict=True):
-        seen = vlm.embed_images([one.image])[0]  # as it is shown, with 8 bits, through the tower's own code
-        assert np.linalg.norm(one.embeddings[0] - goal) > 10 * np.linalg.norm(seen - goal)
