@@ -110,14 +110,24 @@ def test_a_folder_is_trained_into_by_one_run_at_a_time(pairs, tmp_path):
     train([CONFIG], pairs, TRAIN, out=tmp_path)
 
 
+LONG = dataclasses.replace(TRAIN, steps=300, log_every=100, checkpoint_every=50)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Folder of a training that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    train([CONFIG], tuple(np.random.default_rng(0).standard_normal((2, 200, 8))), LONG, out=folder)
+    return folder
+
+
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_a_stopped_process_goes_on_to_the_same_bits(pairs, tmp_path, sign, code):
-    config = dataclasses.replace(TRAIN, steps=600, log_every=200, checkpoint_every=100)
+def test_a_stopped_process_goes_on_to_the_same_bits(pairs, whole, tmp_path, sign, code):
     np.save(tmp_path / "x.npy", pairs)
     script = (
         "import sys, numpy as np, torch; torch.set_num_threads(1)\n"
         "from modalens.features import SAEConfig, TrainConfig, train\n"
-        f"train([{CONFIG!r}], tuple(np.load(sys.argv[1])), {config!r}, out=sys.argv[2])\n"
+        f"train([{CONFIG!r}], tuple(np.load(sys.argv[1])), {LONG!r}, out=sys.argv[2])\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "x.npy"), str(tmp_path / "broken")]
     process = subprocess.Popen(command)
@@ -126,11 +136,10 @@ def test_a_stopped_process_goes_on_to_the_same_bits(pairs, tmp_path, sign, code)
         time.sleep(0.01)
     process.send_signal(sign)
     assert process.wait(20) == code
-    assert latest_step(tmp_path / "broken") < 600
-    train([CONFIG], pairs, config, out=tmp_path / "broken")
-    train([CONFIG], pairs, config, out=tmp_path / "whole")
-    for name in ("sae.safetensors", "log.jsonl", "checkpoint-000000600.safetensors"):
-        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert latest_step(tmp_path / "broken") < LONG.steps
+    train([CONFIG], pairs, LONG, out=tmp_path / "broken")
+    for name in ("sae.safetensors", "log.jsonl", "checkpoint-000000300.safetensors"):
+        assert (tmp_path / "broken" / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_of_a_finished_training_a_few_checkpoints_stay(tmp_path):

@@ -9,7 +9,7 @@ import modalens as ml
 from modalens.features import TrainConfig
 from tests.features.planted import plant, plant_offset
 
-TRAIN = TrainConfig(steps=1000, batch_size=512, log_every=1000)
+TRAIN = TrainConfig(steps=500, batch_size=512, log_every=500)
 
 
 @pytest.fixture(scope="module")
