@@ -114,11 +114,53 @@ def test_a_stop_in_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_a_failing_step_is_named_and_finished_ones_are_kept(tmp_path: Path) -> None:
-    path = write(tmp_path, sae={**SMALL["steps"]["sae"], "split": "nowhere"})
-    with pytest.raises(ModalensError, match=r"The step sae: .*split"):
-        did(path, tmp_path / "out")
+def test_a_failing_step_is_named_and_finished_ones_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ModalensError("No luck.")
+
+    steps = recipe_run.STEPS  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        patch.setitem(steps, "train", replace(steps["train"], do=fail))
+        with pytest.raises(ModalensError, match=r"The step sae: No luck\."):
+            did(write(tmp_path), tmp_path / "out")
     assert did(write(tmp_path), tmp_path / "out") == ["sae", "again"]
+
+
+def test_what_the_pairs_lack_is_told_once_they_are_embedded(tmp_path: Path) -> None:
+    """A split or a column that a later step names, before any other step is done."""
+    changes: list[tuple[dict[str, object], str]] = [
+        ({"sae": {**SMALL["steps"]["sae"], "split": "nowhere"}}, r"sae: No pair of .* has split 'nowhere'"),
+        (
+            {"again": {"do": "score", "run": "a", "groups": "none"}},
+            "again: The metadata of .* has no column 'none'",
+        ),
+        (
+            {"again": {"do": "study", "run": "a", "study": "removal", "label": "none"}},
+            "again: .* no column 'none'",
+        ),
+        (
+            {"again": {"do": "study", "run": "a", "study": "gender", "attribute": "none"}},
+            "again: .* column 'none'",
+        ),
+        (
+            {
+                "again": {
+                    "do": "interpret",
+                    "run": "a",
+                    "image_embedder": "labels:none",
+                    "text_embedder": "own",
+                }
+            },
+            "again: .* no column 'none'",
+        ),
+    ]
+    out = tmp_path / "out"
+    for change, sentence in changes:
+        with pytest.raises(ModalensError, match=f"^The step {sentence}"):
+            did(write(tmp_path, **change), out)
+        assert [path.stem for path in (out / "steps").glob("*.json")] == ["embed"]
 
 
 @pytest.mark.parametrize(

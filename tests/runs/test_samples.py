@@ -94,6 +94,16 @@ def test_every_pair_has_its_image_and_each_image_is_embedded_once(store, tmp_pat
         found[0] = 0
 
 
+def test_texts_that_were_cut_are_told_once(store, tmp_path, caplog):
+    class Cutting(Embedder):
+        def cut_sentence(self, total: int) -> str | None:
+            return f"2 of {total} texts are longer."
+
+    for _ in range(2):  # the second time all is there
+        embed_samples(store, Cutting("text"), tmp_path / "out")
+    assert [record.message for record in caplog.records].count("2 of 90 texts are longer.") == 1
+
+
 def test_every_pair_has_its_text_and_no_source_is_needed(store, tmp_path, table):
     table.unlink()
     embedder = Embedder("text")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from modalens.errors import ModalensError
 from modalens.towers.samples import load_sample_embedder
-from modalens.towers.samples.base import BATCH
+from modalens.towers.samples.base import BATCH, CutsTexts
 
 WORDS = ["a", "photo", "of", "the", "red", "green", "blue", "cat", "dog", "on", "mat", "sun", "and", "sea"]
 TEXTS = ["a photo of the cat", "sun and sea", "", "the red dog on a mat " * 9, "cat"]
@@ -163,6 +163,18 @@ def test_texts_are_embedded_as_sentence_transformers_does(tiny_sentences: Path, 
     assert card["normalised"] is True
     assert card["preprocessing"] == {"tokens": 24}
     assert list(card["weights_sha256"]) == ["model.safetensors"]
+
+
+def test_texts_that_are_cut_are_counted(tiny_sentences: Path, no_network: None) -> None:
+    embedder = load_sample_embedder(str(tiny_sentences), "text", device="cpu")
+    assert isinstance(embedder, CutsTexts)
+    embedder.embed(["a", "a " * 10, "aaaa"])
+    assert embedder.cut_sentence(3) is None
+    embedder.embed(["a " * 100, "b", "ab " * 30])
+    assert embedder.cut_sentence(6) == (
+        f"{embedder.name} reads the first 24 tokens of a text: 2 of 6 texts are longer and are compared by their "
+        "beginning."
+    )
 
 
 def test_minilm_from_its_package_is_the_model_of_the_hub(no_network: None) -> None:

@@ -14,7 +14,9 @@ from modalens.recipes.recipe import Step
 from modalens.runs.choice import all_of, one_of
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import check_judges
+from modalens.runs.label_judge import label_columns
 from modalens.runs.layout import RunFolder
+from modalens.store import EmbeddingStore
 from modalens.studies.registry import find_study
 from modalens.towers.abilities import Abilities
 from modalens.towers.compute import pick_device
@@ -96,6 +98,30 @@ class Foreseen:
     def _encoder(self, run: str) -> Abilities | None:
         """What the model of a run can do; None for embeddings that no step makes."""
         return abilities_of(*self._models[run]) if run in self._models else None
+
+
+def check_columns(step: Step, run: str, store: EmbeddingStore) -> None:
+    """Refuse a step that needs a column, or a split, that the pairs of a run lack, as soon as these are embedded.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such column, or no pair of such a split.
+    """
+    settings = step.all_settings()
+    if run == (settings.get("pairs_of") or step.run) and settings.get("split") is not None:
+        store.rows_of_split(settings["split"])
+    if run != step.run:
+        return
+    columns = [settings["groups"]] if step.do == "score" and settings["groups"] is not None else []
+    if step.do == "interpret":
+        judges = (settings["image_embedder"], settings["text_embedder"])
+        columns += [name for judge in judges for name in label_columns(judge or "")]
+    elif step.do == "study":
+        study = find_study(settings["study"])
+        columns += study.columns(_config(study.config, settings))
+    for name in columns:
+        store.require_column(name)
 
 
 def _config(kind: type[Config], settings: Mapping[str, Any]) -> Config:

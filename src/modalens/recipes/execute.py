@@ -3,14 +3,14 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modalens.errors import ModalensError
-from modalens.recipes.checks import Foreseen
+from modalens.recipes.checks import Foreseen, check_columns
 from modalens.recipes.recipe import Recipe, Step
 from modalens.recipes.stand_ins import with_stand_ins
 from modalens.recipes.steps import STEPS
@@ -52,15 +52,19 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
     Raises
     ------
     ModalensError
-        If a step fails, or is bound to, with its name: data, a model or a package that is not there, and a model that
+        If a step fails, or is bound to, with its name: a metadata column or a split that is not there is told as soon
+        as the pairs are embedded; data, a model or a package that is not there, and a model that
         cannot do what a step asks of it, are told before the first step runs. Or if another process works in
         ``out``. Finished steps are kept.
     """
     out = Path(out)
     with alone_in(out, "running a recipe in"):
-        for step, key in _keyed(recipe, out):
+        keyed = _keyed(recipe, out)
+        for number, (step, key) in enumerate(keyed):
+            later = keyed[number + 1 :]
             before = _record(out, step)
-            if before.get("key") == key and before.get("done"):
+            if _is_done(before, key):
+                _check_columns(step, later, out)
                 yield Done(step, None)
                 continue
             run = RunFolder(out / step.run)
@@ -75,6 +79,7 @@ def run_recipe(recipe: Recipe, out: str | Path) -> Iterator[Done]:
                 STEPS[step.do].do(out, run, *step.configs())
             seconds = time.monotonic() - started
             _write(out, step, {"key": key, "done": True, "seconds": round(seconds, 3)})
+            _check_columns(step, later, out)
             yield Done(step, seconds)
 
 
@@ -89,10 +94,25 @@ def _keyed(recipe: Recipe, out: Path) -> list[tuple[Step, str]]:
         keyed.append((step, key))
         before = _record(out, step)
         with _named(step):
-            if before.get("key") != key or not before.get("done"):
+            if not _is_done(before, key):
                 foreseen.check(step)
             foreseen.take(step)
     return keyed
+
+
+def _is_done(before: Mapping[str, Any], key: str) -> bool:
+    return before.get("key") == key and bool(before.get("done"))
+
+
+def _check_columns(step: Step, later: Sequence[tuple[Step, str]], out: Path) -> None:
+    """Once pairs are embedded, hold what later steps that are still to be done ask of their metadata against it."""
+    if step.do != "embed":
+        return
+    store = RunFolder(out / step.run).store()
+    for each, key in later:
+        if not _is_done(_record(out, each), key):
+            with _named(each):
+                check_columns(each, step.run, store)
 
 
 def _with_stand_ins(step: Step, out: Path) -> Step:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ from modalens.store.kept import stable
 from modalens.store.metadata import each_its_own
 from modalens.store.texts import Texts
 from modalens.towers.samples import SampleEmbedder
+from modalens.towers.samples.base import CutsTexts
 from modalens.version import __version__
+
+logger = logging.getLogger(__name__)
 
 # Distinct samples embedded before they are written: few images, since these are held decoded.
 _CHUNK = {"image": 32, "text": 1024}
@@ -227,6 +231,8 @@ def _fill(
             for code, row in zip(codes, found, strict=True):
                 matrix[samples.pairs_of(code)] = row
             advance(len(chunk))
+    if isinstance(embedder, CutsTexts) and (sentence := embedder.cut_sentence(total)) is not None:
+        logger.warning("%s", sentence)
 
 
 def _decoded(items: Iterator[tuple[int, Any]], most: int) -> Iterator[tuple[int, Any]]:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from modalens.errors import StoreError
+from modalens.files import rows_at_a_time
 from modalens.statistics.groups import digest_of, equal_digests
 from modalens.store.texts import Texts
 
@@ -23,6 +24,8 @@ PARQUET_DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, O
 
 # Values of one column held at a time.
 _BATCH_ROWS = 4096
+# What a shard's columns may take that are read as a whole.
+_MAX_TABLE_BYTES = 2**33
 
 
 class MetadataShards:
@@ -198,9 +201,16 @@ def find_label(asked: str, known: Mapping[str, Any]) -> str | None:
 
 
 def _table(path: Path, columns: Sequence[str]) -> pa.Table:
+    batches, size = [], 0
+    for batch in _batches(path, _BATCH_ROWS, columns):
+        batches.append(batch)
+        size += batch.nbytes
+        if size > _MAX_TABLE_BYTES:
+            raise StoreError(f"The metadata shard {path} unpacks to more than {_MAX_TABLE_BYTES:,} bytes.")
+    if batches:
+        return pa.Table.from_batches(batches)
     try:
-        # As a file of its own: a dataset would look for partitions in the names of folders.
-        return pq.ParquetFile(path).read(columns=list(columns))
+        return pq.read_schema(path).empty_table().select(list(columns))
     except PARQUET_DAMAGE as error:
         raise _unreadable(path, error) from error
 
@@ -215,7 +225,9 @@ def _is_text(path: Path, column: str) -> bool:
 
 def _batches(path: Path, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     try:
+        # As a file of its own: a dataset would look for partitions in the names of folders.
         with pq.ParquetFile(path) as file:
+            rows = rows_at_a_time(file.metadata, columns, most=rows)
             yield from file.iter_batches(batch_size=rows, columns=columns)
     except PARQUET_DAMAGE as error:
         raise _unreadable(path, error) from error

@@ -53,6 +53,8 @@ class Study:
     check_early
         Refuses a configuration that is bound to fail, before any work is done: takes it and what the encoder can do
         (None where that is not known yet).
+    columns
+        Metadata columns without which it cannot be run with a configuration.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Study:
     one_representation: bool = False
     called: Callable[[Any], str] | None = None
     check_early: Callable[[Any, Abilities | None], None] | None = None
+    columns: Callable[[Any], Sequence[str]] = lambda _: ()
 
     def folder(self, config: Any) -> str:
         """The name of its folder of results for a configuration."""

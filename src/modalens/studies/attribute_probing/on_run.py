@@ -133,4 +133,5 @@ STUDY = Study(
     inputs=_inputs,
     check_early=_check_early,
     called=lambda config: str(config.attribute),
+    columns=lambda config: [config.attribute] if config.classifier is None else [],
 )

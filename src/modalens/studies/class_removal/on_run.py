@@ -36,4 +36,5 @@ STUDY = Study(
     config=RemovalOnRun,
     on_run=_run,
     inputs=_inputs,
+    columns=lambda config: [config.label],
 )

@@ -1,7 +1,7 @@
 """What a model that embeds samples of one modality promises."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +28,15 @@ class SampleEmbedder(Protocol):
 
     def card(self) -> dict[str, Any]:
         """What is kept beside the embeddings: model, revision or weights hash, pooling, preprocessing, dim."""
+        ...
+
+
+@runtime_checkable
+class CutsTexts(Protocol):
+    """An embedder that counts the texts of which it read the beginning alone."""
+
+    def cut_sentence(self, total: int) -> str | None:
+        """What is to be known of texts that were cut, of so many; None where none was."""
         ...
 
 

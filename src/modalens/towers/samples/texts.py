@@ -39,6 +39,11 @@ class SentenceTransformerTexts:
         As sentence-transformers loads it.
     origin
         What the card says about where the weights come from.
+
+    Attributes
+    ----------
+    cut
+        How many texts were longer than the model's context so far.
     """
 
     modality = "text"
@@ -47,13 +52,36 @@ class SentenceTransformerTexts:
         self.name = name
         self._model = model
         self._origin = dict(origin)
+        self.cut = 0
         self.dim = int(self._encode(["a"]).shape[1])
 
     def embed(self, samples: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """Embed texts; what is longer than the model's context is cut."""
         if not samples:
             return np.empty((0, self.dim), dtype=np.float32)
+        self.cut += self._count_longer(samples)
         return self._encode(samples)
+
+    def cut_sentence(self, total: int) -> str | None:
+        """What is to be known of texts that were cut, of so many; None where none was."""
+        if not self.cut:
+            return None
+        most = self._model.max_seq_length
+        return (
+            f"{self.name} reads the first {most} tokens of a text: {self.cut:,} of {total:,} texts are longer and are "
+            "compared by their beginning."
+        )
+
+    def _count_longer(self, texts: Sequence[str]) -> int:
+        most = self._model.max_seq_length
+        # A token stands for a byte at least, beside one that begins and one that ends a text.
+        long = [
+            text for text in texts if most is not None and len(text.encode("utf-8", "replace")) + 2 > most
+        ]
+        if not long:
+            return 0
+        tokens = self._model.tokenizer(long, truncation=False, padding=False, verbose=False)["input_ids"]
+        return sum(len(each) > most for each in tokens)
 
     def card(self) -> dict[str, Any]:
         """Where the weights come from, the parts of the model and the versions."""
