@@ -159,7 +159,7 @@ def variance_set(x: Matrix, size: int, features: Int[np.ndarray, " k"] | None = 
     ModalensError
         If there are fewer features than ``size``, or ``x`` is empty or has a NaN or infinite value.
     """
-    return _strongest(VARIANCE, _variance(x), size, features)
+    return strongest_set(VARIANCE, feature_variance(x), size, features)
 
 
 def f_score_set(
@@ -184,6 +184,11 @@ def f_score_set(
     ModalensError
         If there are fewer features than ``size``, not one label for each sample, or a single label value.
     """
+    return strongest_set(F_SCORE, f_scores(x, labels), size, features)
+
+
+def f_scores(x: Matrix, labels: Sequence[Any] | np.ndarray) -> Float[np.ndarray, " f"]:
+    """F statistic of every feature, by which :func:`f_score_set` chooses; see there."""
     rows, _ = matrix_shape(x)
     labels = np.asarray(labels)
     if len(labels) != rows:
@@ -192,21 +197,30 @@ def f_score_set(
         raise ModalensError("All samples have one label; the F-score needs at least two different labels.")
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", UserWarning)  # a constant feature has no F-score, and comes last
-        score = np.asarray(f_classif(x, labels)[0])
-    return _strongest(F_SCORE, score, size, features)
+        return np.asarray(f_classif(x, labels)[0])
 
 
-def _strongest(
+def strongest_set(
     kind: str, score: Float[np.ndarray, " f"], size: int, features: Int[np.ndarray, " k"] | None
 ) -> IndexSet:
-    """The features with the highest scores; of equals the first, and those without a score last."""
+    """The features with the highest scores; of equals the first, and those without a score last.
+
+    Parameters
+    ----------
+    kind
+        Name and kind of the set.
+    score
+        One number a feature.
+    size, features
+        As for :func:`variance_set`.
+    """
     features = np.arange(len(score)) if features is None else np.sort(features)
     _check_size(size, len(features), kind)
     order = np.argsort(-np.nan_to_num(score[features], nan=-np.inf), kind="stable")
     return IndexSet(kind, kind, np.sort(features[order[:size]]))
 
 
-def _variance(x: Matrix) -> Float[np.ndarray, " f"]:
+def feature_variance(x: Matrix) -> Float[np.ndarray, " f"]:
     """Population variance of every feature, in one pass over blocks (source: Chan et al. 1983)."""
     count = 0
     mean = np.zeros(matrix_shape(x)[1])

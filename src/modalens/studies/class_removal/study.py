@@ -13,20 +13,18 @@ from modalens.edit import (
     IndexSet,
     class_sets,
     equal_energy_sets,
-    f_score_set,
     feature_energy,
     live_features,
     random_sets,
-    variance_set,
 )
+from modalens.edit.index_sets import F_SCORE, VARIANCE, f_scores, feature_variance, strongest_set
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.studies.class_removal.config import RemovalConfig
 from modalens.studies.class_removal.table import RESAMPLES, Removed, removal_table, statements
 from modalens.studies.result import StudyResult
+from modalens.studies.stats.fold_classifier import CLASSIFIER, FoldClassifier
 from modalens.studies.stats.heldout import (
-    CLASSIFIER,
-    FoldClassifier,
     LabelledPairs,
     Split,
     cross_validation,
@@ -185,20 +183,17 @@ def _removed(
     found = {each.name: Removed.empty(modality, each, controls[each.name], energy, whole, n) for each in sets}
     for train, test in splits:
         fold = FoldClassifier(x, pairs.labels, (train, test))
-        whole[test] = fold.predict(np.arange(0))
+        whole[test] = fold.predict([np.arange(0)])[0]
         advance(1)
+        variance, f_score = feature_variance(x[train]), f_scores(x[train], pairs.labels[train])
         for each in sets:
             predicted, size = found[each.name], len(each)
-            by_variance = variance_set(x[train], size, live)
-            by_f_score = f_score_set(x[train], pairs.labels[train], size, live)
-            predicted.own[test] = fold.predict(each.indices)
-            predicted.variance[test] = fold.predict(by_variance.indices)
-            predicted.f_score[test] = fold.predict(by_f_score.indices)
-            advance(3)
-            for of_kind, answers in zip(
-                controls[each.name], (predicted.random, predicted.equal_energy), strict=True
-            ):
-                for draw, control in enumerate(of_kind):
-                    answers[draw, test] = fold.predict(control.indices)
-                    advance(1)
+            by_variance = strongest_set(VARIANCE, variance, size, live)
+            by_f_score = strongest_set(F_SCORE, f_score, size, live)
+            random, equal_energy = controls[each.name]
+            removed = [each, by_variance, by_f_score, *random, *equal_energy]
+            answers = fold.predict([one.indices for one in removed])
+            predicted.own[test], predicted.variance[test], predicted.f_score[test] = answers[:3]
+            predicted.random[:, test], predicted.equal_energy[:, test] = np.split(answers[3:], [len(random)])
+            advance(len(removed))
     return list(found.values())

@@ -1,4 +1,4 @@
-"""Whether a linear classifier reads a label from features, told on samples that it was not fitted on."""
+"""Pairs with a label that can be learned, and folds that hold some of them out."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,21 +9,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Float, Int
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.preprocessing import StandardScaler
 
 from modalens.arrays import Block, Matrix, iter_blocks
 from modalens.errors import ModalensError
 from modalens.statistics.groups import group_keys
 from modalens.studies.stats.labels import read_labels
-
-# Measured on dense and on sparse features, 500 to 4,000 pairs and 9 or 10 labels: the penalty that predicts best of
-# 1, 0.1, 0.01 and 0.001. A fit that starts where the one with all features ended is at this tolerance within 0.002 of
-# the accuracy at full convergence, and takes half the steps of one that starts at nothing.
-CLASSIFIER = {"C": 0.01, "tol": 1e-3, "max_iter": 1_000}
-_TOL_OF_WHOLE = 1e-4
 
 Split = tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"]]
 
@@ -146,41 +137,6 @@ def read_pairs(x: Matrix, pairs: LabelledPairs, name: str) -> Block:
     return sp.vstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.concatenate(blocks)
 
 
-class FoldClassifier:
-    """Fits and tests logistic regressions on one fold, with different features removed.
-
-    Features are standardised by the training samples; sparse ones are scaled and not centred, so that they stay
-    sparse, which the intercept makes up for. Each fit starts from the one with all features.
-    """
-
-    def __init__(self, x: Block, labels: Int[np.ndarray, " n"], split: Split) -> None:
-        train, _ = split
-        scaler = StandardScaler(with_mean=not sp.issparse(x)).fit(x[train])
-        self._train, self._test = (scaler.transform(x[rows]).astype(np.float32) for rows in split)
-        self._labels = labels[train]
-        self._only = len(np.unique(self._labels)) == 1
-        if not self._only:
-            self._whole = _fitted(
-                LogisticRegression(**CLASSIFIER | {"tol": _TOL_OF_WHOLE}), self._train, self._labels
-            )
-
-    def predict(self, removed: Int[np.ndarray, " k"]) -> Int[np.ndarray, " b"]:
-        """Predicted label of each test sample by a classifier fitted without some features."""
-        if self._only:
-            return np.full(self._test.shape[0], self._labels[0])
-        if not len(removed):
-            whole: np.ndarray = self._whole.predict(self._test)
-            return whole
-        kept = np.delete(np.arange(self._train.shape[1]), removed)
-        # Dropping features leaves a classifier what zeroing them does and costs less; of none one is kept, as zeros.
-        train, test = (side[:, kept] if kept.size else side[:, :1] * 0 for side in (self._train, self._test))
-        model = LogisticRegression(**CLASSIFIER, warm_start=True)
-        model.classes_, model.intercept_ = self._whole.classes_, self._whole.intercept_.copy()
-        model.coef_ = self._whole.coef_[:, kept] if kept.size else self._whole.coef_[:, :1] * 0
-        predicted: np.ndarray = _fitted(model, train, self._labels).predict(test)
-        return predicted
-
-
 def beyond_chance(
     predicted: Int[np.ndarray, "*s n"], labels: Int[np.ndarray, " n"]
 ) -> Float[np.ndarray, "*s n"]:
@@ -192,12 +148,6 @@ def beyond_chance(
     shares = np.bincount(labels) / len(labels)
     above: np.ndarray = (predicted == labels) - shares[predicted]
     return above
-
-
-def _fitted(model: LogisticRegression, x: Block, labels: Int[np.ndarray, " a"]) -> LogisticRegression:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(x, labels)
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:
