@@ -2,6 +2,7 @@
 
 import errno
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -70,18 +71,34 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or named or told
 
 
-def out_of_memory_sentence(error: BaseException) -> str:
-    """What to do about memory that ran out."""
-    on_gpu = not isinstance(error, MemoryError) and "allocate memory" not in str(error)
-    if on_gpu:
+def is_of_gpu(error: BaseException) -> bool:
+    """Whether memory that ran out was a GPU's."""
+    return not isinstance(error, MemoryError) and "allocate memory" not in str(error)
+
+
+def out_of_memory_sentence(
+    error: BaseException,
+    lower: Sequence[str] = ("--batch-size", "--workers"),
+    on_cpu: str = "take --device cpu",
+) -> str:
+    """What to do about memory that ran out.
+
+    Parameters
+    ----------
+    error
+        One of those that :func:`is_out_of_memory` knows.
+    lower
+        Options to lower, those of most effect first.
+    on_cpu
+        How to leave the GPU.
+    """
+    first = f"lower {' or '.join(lower)}, " if lower else ""
+    kept = "What was finished is kept, run the same command again to go on."
+    if is_of_gpu(error):
         return (
-            "The memory of the GPU ran out; lower --batch-size, leave the GPU to this process alone, or take "
-            "--device cpu. What was finished is kept, run the same command again to go on."
+            f"The memory of the GPU ran out; {first}leave the GPU to this process alone, or {on_cpu}. {kept}"
         )
-    return (
-        "Memory ran out; lower --batch-size or --workers, take fewer pairs or features, or a machine with more. What "
-        "was finished is kept, run the same command again to go on."
-    )
+    return f"Memory ran out; {first}take fewer pairs or features, or a machine with more. {kept}"
 
 
 # The system's numbers for a full disk, and whether a limit on the size of a file may be meant.

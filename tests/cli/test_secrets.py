@@ -100,9 +100,27 @@ def test_no_secret_of_another_library(main: Main, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
+    ("words", "lower", "on_cpu"),
+    [
+        ("embed x", "lower --batch-size or --workers,", "--device cpu"),
+        ("train sae x", "lower --batch-size or --n-features,", "--device cpu"),
+        ("score x", "lower --workers or --resamples,", "CUDA_VISIBLE_DEVICES="),
+        ("interpret x", "lower --m or --draws,", "CUDA_VISIBLE_DEVICES="),
+        ("study removal x", "lower --max-pairs or --draws,", "CUDA_VISIBLE_DEVICES="),
+        ("report x", "lower --max-features or --top,", "CUDA_VISIBLE_DEVICES="),
+        ("run x", "lower batch_size, workers or n_features of the step,", "CUDA_VISIBLE_DEVICES="),
+    ],
+)
+def test_memory_names_options_that_the_command_has(words: str, lower: str, on_cpu: str) -> None:
+    for error in (MemoryError(), RuntimeError("CUDA error: out of memory")):
+        assert lower in cli._of_memory(error, words.split())
+    assert on_cpu in cli._of_memory(RuntimeError("CUDA error: out of memory"), words.split())
+
+
+@pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), "Memory ran out; lower --batch-size"),
+        (MemoryError(), "Memory ran out; "),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
             "Memory ran out",

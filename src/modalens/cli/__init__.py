@@ -7,13 +7,28 @@ from typing import Any, NoReturn
 
 from typer import Abort, BadParameter
 
-from modalens.errors import ModalensError, system_sentence
+from modalens.errors import ModalensError, is_out_of_memory, out_of_memory_sentence, system_sentence
 from modalens.redaction import redacted, redacted_trace
 
 # Typer names no more of the exceptions of click, and has a copy of click since 0.20.
 _UsageError: Any = BadParameter.__bases__[0]
 _ClickException: Any = _UsageError.__bases__[0]
 _STOPPED = 130
+# What takes memory, those options of most effect first.
+_TAKES_MEMORY = (
+    *(
+        "--batch-size",
+        "--workers",
+        "--n-features",
+        "--max-pairs",
+        "--max-features",
+        "--images",
+        "--m",
+        "--draws",
+    ),
+    *("--resamples", "--tries", "--top"),
+)
+_NAMED = 2
 
 
 def main() -> None:
@@ -40,6 +55,8 @@ def main() -> None:
     except (KeyboardInterrupt, Abort):
         code = _STOPPED
     except Exception as error:
+        if is_out_of_memory(error):
+            _end(_of_memory(error, sys.argv[1:]), 2)
         if (sentence := system_sentence(error)) is not None:
             _end(sentence, 2)
         if os.environ.get("MODALENS_DEBUG"):
@@ -64,6 +81,27 @@ def _refuse_empty(words: list[str]) -> None:
             raise ModalensError(
                 f"{option or 'An argument'} is empty; give a value{' or leave it out' if option else ''}."
             )
+
+
+def _of_memory(error: BaseException, words: list[str]) -> str:
+    """What to do about memory that ran out, by the options that the command has."""
+    from modalens.cli.app import app
+
+    command: Any = app
+    for word in words:
+        within = getattr(command, "commands", {}).get(word)
+        if within is not None:
+            command = within.whole() if hasattr(within, "whole") else within
+    options = {name for each in getattr(command, "params", ()) for name in each.opts}
+    lower = [name for name in _TAKES_MEMORY if name in options][:_NAMED]
+    if "--set" in options:  # of a recipe
+        lower = ["batch_size, workers or n_features of the step"]
+    on_cpu = (
+        "take --device cpu"
+        if "--device" in options
+        else "hide it with CUDA_VISIBLE_DEVICES= before the command"
+    )
+    return out_of_memory_sentence(error, lower, on_cpu)
 
 
 def _of_usage(error: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 from threadpoolctl import threadpool_limits
 
 from modalens.engine.parents import end_with_parent
-from modalens.errors import InputError, ModalensError, system_sentence
+from modalens.errors import InputError, ModalensError, is_of_gpu, is_out_of_memory, system_sentence
 from modalens.redaction import redact_what_is_logged, redacted_trace
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,13 @@ class _Job:
     index: int
     item: Any
     tries: int = 0
+
+
+@dataclass(frozen=True)
+class _Exhausted:
+    """Memory that ran out in a worker."""
+
+    of_gpu: bool
 
 
 @dataclass(frozen=True)
@@ -267,11 +274,15 @@ def outcome(task: Callable[[Any], Any], item: Any) -> Any:
     except ModalensError as error:
         return _Refusal(str(error))
     except Exception as error:
+        if is_out_of_memory(error):
+            return _Exhausted(is_of_gpu(error))
         sentence = system_sentence(error)
         return _Fault(redacted_trace(error)) if sentence is None else _Refusal(sentence)
 
 
 def _result(found: Any) -> Any:
+    if isinstance(found, _Exhausted):
+        raise RuntimeError("out of memory in a worker") if found.of_gpu else MemoryError("in a worker")
     if isinstance(found, _Refusal):
         raise InputError(found.sentence)
     if isinstance(found, _Fault):
