@@ -28,6 +28,7 @@ from modalens.runs.representations import representations
 from modalens.store import EmbeddingStore
 from modalens.towers import load_vlm
 from tests.fakes import FakeVLM
+from tests.figures import leave_out_figures
 
 pytestmark = pytest.mark.usefixtures("no_network")
 
@@ -155,7 +156,9 @@ def run(store: EmbeddingStore) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def page(run: RunFolder) -> str:
-    return report_run(run).read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_figures(patch)
+        return report_run(run).read_text(encoding="utf-8")
 
 
 def test_the_report_speaks_of_sounds(page: str, clap: Path) -> None:

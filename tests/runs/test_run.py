@@ -67,6 +67,7 @@ def test_studies_take_their_own_options(run: ml.Run) -> None:
         run.study("stability", prompt="a dog")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_report_and_the_interpretation(run: ml.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[Embedder] = []
     monkeypatch.setattr(interpreting, "load_sample_embedder", loader(models))

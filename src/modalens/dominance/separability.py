@@ -7,9 +7,6 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Int
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from modalens.arrays import Block
 from modalens.dominance.gap_sums import directions
@@ -62,6 +59,8 @@ class PairSample:
         null
             The same with labels swapped at random within pairs, a few draws.
         """
+        from sklearn.preprocessing import StandardScaler
+
         keys = self._rows if keys is None else keys[self._rows]
         held_out = self._split(keys)
         image, text = (_stack([pair[side] for pair in self._blocks]) for side in (0, 1))
@@ -95,6 +94,10 @@ class PairSample:
 
 def _correct(samples: Block, labels: np.ndarray, held_out: np.ndarray, max_iter: int) -> np.ndarray:
     """Whether each held-out sample is classified right, as 0 or 1."""
+    # Imported here, since it takes two seconds and every worker imports this module.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(max_iter=max_iter)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Real
-from scipy import stats
+from scipy import special  # scipy.stats takes a second to import
 
 # A share of which fewer groups than this are on the rarer side is judged by its number of groups alone.
 _FEWEST = 5
@@ -81,7 +81,7 @@ def jackknife_interval(
         joint = joint[~np.isnan(joint)]
         twice = float((joint**2).mean()) * (g - 2) ** 2 / (2 * g**2) if len(joint) else 0.0
         variance = max(variance - twice, variance / _MOST_COUNTED)
-    reach = float(stats.t.ppf(0.975, g - 1) * np.sqrt(variance))
+    reach = float(special.stdtrit(g - 1, 0.975) * np.sqrt(variance))
     return value - reach, value + reach
 
 
@@ -114,7 +114,7 @@ def share_interval(right: Real[np.ndarray, " n"], keys: Int[np.ndarray, " n"] | 
         number = share * (1 - share) / variance if variance else number
     if groups < 2:
         return Estimate(share, 0.0, 1.0)
-    z = stats.t.ppf(0.975, groups - 1) if rarer >= _FEWEST else stats.norm.ppf(0.975)
+    z = special.stdtrit(groups - 1, 0.975) if rarer >= _FEWEST else special.ndtri(0.975)
     widened = 1 + z**2 / number
     middle = (share + z**2 / (2 * number)) / widened
     reach = z * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / widened
