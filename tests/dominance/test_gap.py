@@ -214,6 +214,7 @@ def test_files_that_hold_no_gap_are_refused(rng, tmp_path):
         ({**document, "kind": "modalens.Dominance"}, r"does not hold what modalens\.ModalityGap saves"),
         ({name: value for name, value in document.items() if name != "rmg"}, "is damaged"),
         ({**document, "intervals": 3}, "is damaged"),
+        ({**document, "rmg": "0.5"}, "is damaged"),
     ):
         path.write_text(json.dumps(broken))
         with pytest.raises(ModalensError, match=sentence):

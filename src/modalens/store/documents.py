@@ -66,5 +66,13 @@ def nan_to_null(value: Any) -> Any:
 
 
 def null_to_nan(value: float | None) -> float:
-    """The other way round, for one number."""
+    """The other way round, for one number.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
     return math.nan if value is None else value
