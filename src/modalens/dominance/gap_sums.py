@@ -60,7 +60,7 @@ class GapSums:
             If a row is all zeros.
         """
         cells = self.buckets.cells(np.arange(start, start + image.shape[0]) if keys is None else keys)
-        if not sp.issparse(image) and suits(image, text):
+        if suits(image, text):
             without = add_directions(
                 image, text, cells, self.buckets.shift, self._image, self._text, self._pairs
             )

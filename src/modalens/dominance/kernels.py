@@ -64,15 +64,15 @@ def add_energy(
 
 
 def add_directions(
-    image: Float[np.ndarray, "n d"],
-    text: Float[np.ndarray, "n d"],
+    image: Block,
+    text: Block,
     cells: Int[np.ndarray, " n"],
     shift: int,
     of_image: Float[np.ndarray, "c d"],
     of_text: Float[np.ndarray, "c d"],
     of_pairs: Float[np.ndarray, "c 3"],
 ) -> int | None:
-    """Add the unit rows of dense pairs to the sums of their cells.
+    """Add the unit rows of pairs to the sums of their cells.
 
     Parameters
     ----------
@@ -87,12 +87,10 @@ def add_directions(
         A number that tells the first row without direction: 2 r for the image of row r, 2 r + 1 for its text; None
         where every row has one.
     """
-    image, text = _numbers(image), _numbers(text)
-    threads = cores()
-    pieces = [
-        (image, text, cells, shift, each, threads, of_image, of_text, of_pairs) for each in range(threads)
-    ]
-    without = [row for row in on_cores(_dense_directions, pieces) if row >= 0]
+    run = _csr_directions if sp.issparse(image) else _dense_directions
+    sides, threads = _arrays(image, text), cores()
+    pieces = [(*sides, cells, shift, each, threads, of_image, of_text, of_pairs) for each in range(threads)]
+    without = [row for row in on_cores(run, pieces) if row >= 0]
     return min(without) if without else None
 
 
@@ -116,11 +114,7 @@ def suits(image: Block, text: Block) -> bool:
 def _spread(
     run: Any, image: Block, text: Block, cells: np.ndarray, shift: int, share: np.ndarray, count: np.ndarray
 ) -> np.ndarray:
-    sides: tuple = (
-        (image.indptr, image.indices, image.data, text.indptr, text.indices, text.data)
-        if sp.issparse(image)
-        else (_numbers(image), _numbers(text))
-    )
+    sides = _arrays(image, text)
     threads = cores()
     pairs = np.zeros((threads, share.shape[1]), dtype=np.int64)
     on_cores(
@@ -128,6 +122,13 @@ def _spread(
     )
     total: np.ndarray = pairs.sum(axis=0)
     return total if sp.issparse(image) else len(cells) + total
+
+
+def _arrays(image: Block, text: Block) -> tuple[np.ndarray, ...]:
+    """What two blocks are made of."""
+    if sp.issparse(image):
+        return tuple(array for side in (image, text) for array in (side.indptr, side.indices, side.data))
+    return _numbers(image), _numbers(text)
 
 
 def _values(block: Block) -> np.ndarray:
@@ -330,6 +331,55 @@ def _dense_directions(
             of_x[j] += _number(x[j]) * scale
             of_y[j] += _number(y[j]) * other_scale
         apart = _squares_apart(x, scale, y, other_scale)
+        of_pairs[cell, 0] += 1.0
+        of_pairs[cell, 1] += np.sqrt(apart)
+        of_pairs[cell, 2] += apart
+    return without
+
+
+@compiled
+def _csr_directions(
+    starts: Any,
+    columns: Any,
+    values: Any,
+    other_starts: Any,
+    other_columns: Any,
+    other_values: Any,
+    cells: Any,
+    shift: int,
+    mine: int,
+    threads: int,
+    of_image: Any,
+    of_text: Any,
+    of_pairs: Any,
+) -> int:
+    without = -1
+    for row in range(len(cells)):
+        cell = cells[row]
+        if (cell >> shift) % threads != mine:
+            continue
+        i, k = starts[row], other_starts[row]
+        end, other_end = starts[row + 1], other_starts[row + 1]
+        squares, other_squares = _squares(values[i:end]), _squares(other_values[k:other_end])
+        if without < 0 and (squares == 0.0 or other_squares == 0.0):
+            without = 2 * row if squares == 0.0 else 2 * row + 1
+        scale, other_scale = 1.0 / np.sqrt(squares), 1.0 / np.sqrt(other_squares)
+        apart = 0.0
+        while i < end or k < other_end:
+            a = b = 0.0
+            if k == other_end or (i < end and columns[i] <= other_columns[k]):
+                j = columns[i]
+            else:
+                j = other_columns[k]
+            if i < end and columns[i] == j:
+                a = np.float64(values[i]) * scale
+                of_image[cell, j] += a
+                i += 1
+            if k < other_end and other_columns[k] == j:
+                b = np.float64(other_values[k]) * other_scale
+                of_text[cell, j] += b
+                k += 1
+            apart += (a - b) * (a - b)
         of_pairs[cell, 0] += 1.0
         of_pairs[cell, 1] += np.sqrt(apart)
         of_pairs[cell, 2] += apart
