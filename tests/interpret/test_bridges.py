@@ -570,3 +570,29 @@ def test_bad_input_is_said_in_one_sentence(options, sentence):
              "mds": scores(["image", "text", "cross"]), **options}  # fmt: skip
     with pytest.raises(ModalensError, match=sentence):
         bridges(**given)
+
+
+@pytest.mark.parametrize("per_row", [1, 12])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_best_of_shuffled_pairs_equals_the_blocks_of_correlations(per_row, repeats, rng):
+    """Whether few of the other side's features are met, or most."""
+    n, f = 60, 900
+    codes = [np.zeros((n, f)) for _ in range(2)]
+    for side in codes:
+        for row in range(n):
+            side[row, rng.choice(f if per_row == 1 else 40, per_row, replace=False)] = rng.exponential(
+                size=per_row
+            )
+    features, chosen = np.arange(f), np.ones(n, dtype=bool)
+    product = Correlations(*(read_side(sp.csr_array(side), features, chosen, "image") for side in codes))
+    pairing = product.pairing(rng.integers(0, n, n) if repeats else rng.permutation(n))
+    geometry = rng.random((f, f), dtype=np.float32)
+    for weights in (None, geometry):
+        rows, columns, values = product.block(0, f, pairing)
+        bridges_found = values if weights is None else values * weights[rows, columns]
+        wanted, best = np.zeros((2, f)), np.zeros((2, f))
+        np.maximum.at(wanted[0], rows, bridges_found)
+        np.maximum.at(wanted[1], columns, bridges_found)
+        product.raise_best(0, 500, None if weights is None else weights[:500], pairing, *best)
+        product.raise_best(500, f, None if weights is None else weights[500:], pairing, *best)
+        np.testing.assert_array_equal(best, wanted)

@@ -7,6 +7,9 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from modalens.compiled import compiled
 
+# With more products than a 16th of the right features, a walk over all of these is faster than a list of those met.
+_FEW = 16
+
 # A sparse matrix in CSR form: where rows end, and the columns and values of entries. It is a plain tuple, as what Numba
 # keeps on disk would name another class.
 Compressed: TypeAlias = tuple[Int[np.ndarray, " r1"], Int[np.ndarray, " nnz"], Float[np.ndarray, " nnz"]]
@@ -55,27 +58,67 @@ def best_of_pairing(
     n_right = len(best_right)
     sums, seen, met = np.zeros(n_right), np.full(n_right, -1), np.empty(n_right + 1, dtype=np.int64)
     for feature in range(first, last):
-        number = 0
+        number = products = 0
+        for place in range(left_ends[feature], left_ends[feature + 1]):
+            row = order[left_rows[place]]
+            products += right_ends[row + 1] - right_ends[row]
+        many = products > n_right // _FEW  # then a walk over all right features is the faster one
+        if many:
+            sums[:] = 0.0
         for place in range(left_ends[feature], left_ends[feature + 1]):
             row, value = order[left_rows[place]], left_values[place]
-            for entry in range(right_ends[row], right_ends[row + 1]):
-                other = right_columns[entry]
-                new = seen[other] != feature  # without a branch, since none could tell what comes
-                met[number] = other
-                number += new
-                seen[other] = feature
-                sums[other] = (0.0 if new else sums[other]) + value * right_values[entry]
-        best, offset = best_left[feature], offsets[0][feature]
+            if many:
+                for entry in range(right_ends[row], right_ends[row + 1]):
+                    other = right_columns[entry]
+                    seen[other] = feature
+                    sums[other] += value * right_values[entry]
+            else:
+                for entry in range(right_ends[row], right_ends[row + 1]):
+                    other = right_columns[entry]
+                    new = seen[other] != feature  # without a branch, since none could tell what comes
+                    met[number] = other
+                    number += new
+                    seen[other] = feature
+                    sums[other] = (0.0 if new else sums[other]) + value * right_values[entry]
+        offset, there = offsets[0][feature], feature - first
+        if many:
+            _bridge(sums, offset, offsets[1], scale, geometry[there : there + 1])
+            for other in range(n_right):
+                sums[other] = sums[other] if seen[other] == feature else 0.0
+                best_right[other] = max(best_right[other], sums[other])
+            best_left[feature] = max(best_left[feature], sums.max())
+            continue
+        best = best_left[feature]
         for other in met[:number]:
             bridge = sums[other] - offset * offsets[1][other]
             if len(scale):
                 bridge *= scale[other]
             if bridge > best or bridge > best_right[other]:  # a cosine makes it no larger
                 if len(geometry):
-                    bridge *= geometry[feature - first, other]
+                    bridge *= geometry[there, other]
                 best = max(best, bridge)
                 best_right[other] = max(best_right[other], bridge)
         best_left[feature] = best
+
+
+@compiled
+def _bridge(
+    sums: Float[np.ndarray, " f2"],
+    offset: float,
+    offsets: Float[np.ndarray, " f2"],
+    scale: Float[np.ndarray, " f2"],
+    geometry: Float32[np.ndarray, "g f2"],
+) -> None:
+    """Turn sums of products into bridges, in place; ``geometry`` has one row or none."""
+    for other in range(len(sums)):
+        sums[other] -= offset * offsets[other]
+    if len(scale):
+        for other in range(len(sums)):
+            sums[other] *= scale[other]
+    if len(geometry):
+        weights = geometry[0]
+        for other in range(len(sums)):
+            sums[other] *= weights[other]
 
 
 @compiled
