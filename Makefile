@@ -16,9 +16,10 @@ $(READY): pyproject.toml constraints.txt
 demo: env
 	$(BIN)/modalens demo
 
-# one thread a process: the tests' arrays are small, and two processes keep two cores busy
+# one thread a process: the tests' arrays are small, and two processes keep two cores busy; who is done first takes
+# tests from the other
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 # what takes long: the demo's models and runs, the papers' recipe, full disks, Ray, README.md's commands on stand-ins
 test-slow: env
