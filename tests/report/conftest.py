@@ -1,5 +1,6 @@
 """Small but real results to report on."""
 
+import dataclasses
 import io
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from modalens.dominance import ESTIMATORS, modality_dominance, modality_gap
 from modalens.dominance.retrieval import measure_retrieval
 from modalens.errors import ModalensError
 from modalens.report import EncoderResult, ReportData, Sample
+from tests.interpreted import make_interpreted
 
 
 def make_encoder(
@@ -84,3 +86,20 @@ def data() -> ReportData:
         caveats=["Near chance on photos."],
         samples=[Sample("a", thumbnail(), "a square"), Sample("b", thumbnail("JPEG"), "another")],
     )
+
+
+@pytest.fixture(scope="session")
+def meant(data: ReportData) -> ReportData:
+    """Two representations of the main encoder, one of the first baseline, none of the second."""
+    untrained, closed = data.baselines
+    main = dataclasses.replace(
+        data.main,
+        interpreted=[
+            make_interpreted("Raw", meaningful=False),
+            make_interpreted("SAE", seed=1, steps=(1, 2, 3)),
+        ],
+    )
+    untrained = dataclasses.replace(
+        untrained, interpreted=[make_interpreted("SAE", meaningful=False, seed=2, steps=(1, 2))]
+    )
+    return dataclasses.replace(data, main=main, baselines=[untrained, closed])
