@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, TypeVar
 
 import numba
+from threadpoolctl import ThreadpoolController
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,6 +58,16 @@ def on_cores(work: Callable[..., Any], pieces: Iterable[tuple]) -> list[Any]:
     if len(pieces) < 2 or cores() < 2:
         return [work(*piece) for piece in pieces]
     return list(_pool(cores(), os.getpid()).map(lambda piece: work(*piece), pieces))
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Within it a product of matrices runs on one core: where several run side by side, or many are small."""
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # looking for the libraries takes a tenth of a second
 
 
 @cache

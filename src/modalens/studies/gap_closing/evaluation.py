@@ -10,9 +10,9 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 
 from modalens.arrays import BLOCK_ROWS, Block, Matrix, read_rows
-from modalens.edit import IndexSet, equal_energy_sets, feature_energy, random_sets, variance_set, zero
+from modalens.edit import IndexSet, equal_energy_sets, feature_energy, random_sets, zero
 from modalens.edit.energy_sets import EQUAL_ENERGY
-from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
+from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE, feature_variance, strongest_set
 from modalens.statistics.controls import AgainstRandom, t_test
 from modalens.studies.gap_closing.measures import GapMeasures, Measured, cells, over_draws, without_means
 
@@ -65,10 +65,12 @@ class Evaluation:
         return np.stack([feature_energy(self.image), feature_energy(self.text)])
 
     @cached_property
-    def _samples(self) -> Block:
-        """The samples of both sides."""
+    def _variance(self) -> Float[np.ndarray, " f"]:
+        """Variance of every feature over the samples of both sides."""
         both = (self.image, self.text)
-        return sp.vstack(both, format="csr") if sp.issparse(self.image) else np.concatenate(both)
+        return feature_variance(
+            sp.vstack(both, format="csr") if sp.issparse(self.image) else np.concatenate(both)
+        )
 
     def without(self, removed: Int[np.ndarray, " k"]) -> tuple[Block, Block]:
         """Both sides with some features zeroed, decoded; with none, what was there."""
@@ -125,7 +127,7 @@ class Evaluation:
                 self._tested(name, KINDS[sets[0].kind], own[name][0], [one[name][0] for one in measured])
                 for name in self.measures.tested
             ]
-        important = variance_set(self._samples, size, self.live)
+        important = strongest_set(VARIANCE, self._variance, size, self.live)
         found = self.measures.measure(*self.without(important.indices), RESAMPLES)
         advance(1)
         rows.append(self._row(KINDS[VARIANCE], size, self._share(important), found))

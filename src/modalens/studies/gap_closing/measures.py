@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -11,12 +12,13 @@ from jaxtyping import Bool, Float, Int
 from modalens.arrays import Block, normalize_rows
 from modalens.dominance import modality_gap
 from modalens.dominance.gap import MEASURES as GAPS
-from modalens.dominance.retrieval import RANKS, measure_retrieval
+from modalens.dominance.retrieval import RANKS
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import resampled_means
 from modalens.statistics.controls import one_more_draw
 from modalens.statistics.groups import group_keys
 from modalens.statistics.intervals import interval
+from modalens.studies.gap_closing.recall import Recall
 from modalens.studies.stats.heldout import (
     LabelledPairs,
     Split,
@@ -101,6 +103,11 @@ class GapMeasures:
         """Share of the commonest label; None without labels."""
         return float(np.bincount(self.labelled.labels).max() / len(self.labelled)) if self.labelled else None
 
+    @cached_property
+    def _recall(self) -> Recall:
+        # Images are told by label: an edit can make the embeddings of two alike.
+        return Recall.of(self.image_ids, self.keys if self.grouped else None)
+
     def recall(self, side: int, rank: int) -> str:
         """Name of the measure "recall at ``rank``" that starts from a side, 0 for the first."""
         return recall_name(self.modalities, side, rank)
@@ -125,17 +132,10 @@ class GapMeasures:
             texts are the prompts; a tie counts as wrong. ``pairs_left`` is the share of pairs in which both
             sides have a direction.
         """
-        directed = _directed(image) & _directed(text)
+        (image, of_image), (text, of_text) = normalize_rows(image), normalize_rows(text)
+        directed = (of_image > 0) & (of_text > 0)
         measured = self._gap(image, text, directed, resamples)
-        # Images are told by label: an edit can make the embeddings of two alike.
-        found = measure_retrieval(
-            image,
-            text,
-            image_ids=self.image_ids,
-            groups=self.keys if self.grouped else None,
-            max_pairs=len(self.keys),
-        )
-        for side, recalls in enumerate((found.image_to_text, found.text_to_image)):
+        for side, recalls in enumerate(self._recall.measure(image, text)):
             measured |= {self.recall(side, rank): recalls[rank] for rank in RANKS}
         if self.labelled is not None:
             right = self.read_labels(image, text)
@@ -144,11 +144,11 @@ class GapMeasures:
         return {**measured, DIRECTED: (float(directed.mean()), np.nan, np.nan)}
 
     def read_labels(self, image: Block, text: Block) -> Bool[np.ndarray, " l"]:
-        """Whether the nearest class mean of texts gives each labelled image its label."""
+        """Whether the nearest class mean of texts gives each labelled image its label; of unit rows."""
         if self.labelled is None:
             raise ModalensError("No pair has a label; give labels to read.")
         rows, labels = self.labelled.rows, self.labelled.labels
-        images, texts = (normalize_rows(side[rows])[0] for side in (image, text))
+        images, texts = image[rows], text[rows]
         right = np.zeros(len(rows), dtype=bool)
         for train, test in self.splits:
             members = sp.csr_array(
@@ -168,9 +168,9 @@ class GapMeasures:
         keys = self.keys[directed]
         if len(keys) < _LEAST_PAIRS or len(np.unique(keys)) < _LEAST_GROUPS:
             return dict.fromkeys(GAPS, _NOTHING)
-        found = modality_gap(
-            image[directed], text[directed], resamples=resamples, seed=self.seed, groups=keys
-        )
+        if not directed.all():
+            image, text = image[directed], text[directed]
+        found = modality_gap(image, text, resamples=resamples, seed=self.seed, groups=keys)
         return {name: (getattr(found, name), *found.intervals[name]) for name in GAPS}
 
 

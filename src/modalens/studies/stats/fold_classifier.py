@@ -7,10 +7,9 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Int
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from modalens.arrays import Block
-from modalens.compiled import on_cores
+from modalens.compiled import on_cores, one_blas_thread
 from modalens.studies.stats.heldout import Split
 from modalens.studies.stats.softmax import Curvature, Samples, minimised, probabilities
 
@@ -48,7 +47,7 @@ class FoldClassifier:
         self._ridge = (2 if len(self._labels) == 2 else 1) / (CLASSIFIER["C"] * len(number))
         self._tolerance = min(_FURTHEST, (_PER_SAMPLE * len(labels)) ** 2)
         if len(self._labels) > 1:
-            with threadpool_limits(1):
+            with one_blas_thread():
                 self._fit_whole()
 
     def _fit_whole(self) -> None:
@@ -69,7 +68,7 @@ class FoldClassifier:
         """
         if len(self._labels) == 1:
             return np.full((len(removed), self._test.shape[0]), self._labels[0])
-        with threadpool_limits(1):
+        with one_blas_thread():
             found = on_cores(self._predict, ((each,) for each in removed))
         predicted: np.ndarray = self._labels[np.stack(found)]
         return predicted
