@@ -62,7 +62,8 @@ def on_cores(work: Callable[..., Any], pieces: Iterable[tuple]) -> list[Any]:
 
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Within it a product of matrices runs on one core: where several run side by side, or many are small."""
-    return _blas().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return limited
 
 
 @cache
