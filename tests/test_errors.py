@@ -18,3 +18,10 @@ def test_a_missing_package_names_the_extra_also_after_a_trip_between_processes()
     error = pickle.loads(pickle.dumps(error))
     assert str(error) == "The engine ray needs the package ray; install it with pip install 'modalens[ray]'."
     assert error.extra == "ray"
+
+
+def test_a_sentence_that_quotes_thousands_of_letters_is_cut_in_the_middle() -> None:
+    said = str(InputError(f"There is no column {'x' * 100_000}; choose one of a, b."))
+    assert len(said) < 3_000
+    assert said.startswith("There is no column xxx")
+    assert said.endswith("; choose one of a, b.")

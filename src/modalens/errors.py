@@ -9,14 +9,23 @@ from typing import Self
 from modalens.redaction import redacted
 
 
+_LONGEST = 2_000  # letters of a sentence
+
+
+def _readable(sentence: str) -> str:
+    half = _LONGEST // 2
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[:half]} [...] {sentence[-half:]}"
+
+
 class ModalensError(ValueError):
     """Base of all errors that a user can do something about.
 
-    The command line prints the sentence and exits with code 2. Keys and what may be secret of a URL are left out of it.
+    The command line prints the sentence and exits with code 2. Keys and what may be secret of a URL are left out of it,
+    and the middle of what no one reads to the end, such as a file's name for a column of thousands of letters.
     """
 
     def __init__(self, *said: object) -> None:
-        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in said))
+        super().__init__(*(_readable(redacted(each)) if isinstance(each, str) else each for each in said))
 
 
 class InputError(ModalensError):

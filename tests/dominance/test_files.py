@@ -116,6 +116,7 @@ def test_a_damaged_file_is_refused(result, tmp_path):
     document = json.loads(path.read_text())
     for broken in (
         {**document, "columns": {**document["columns"], "pairs": None}},
+        {**document, "columns": {**document["columns"], "pairs": [10**30] * 9}},
         {**document, "columns": {"score": []}},
         {**document, "columns": 3},
         {name: value for name, value in document.items() if name != "seed"},

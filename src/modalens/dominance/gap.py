@@ -107,7 +107,7 @@ class ModalityGap:
             for kept in ("intervals", "null"):
                 values[kept] = {name: tuple(map(null_to_nan, row)) for name, row in values[kept].items()}
             return cls(**{**values, "modalities": tuple(values["modalities"])})
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ModalensError(f"{path} is damaged ({error!r}); measure the gap again.") from error
 
 

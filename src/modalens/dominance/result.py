@@ -223,7 +223,7 @@ class Dominance:
         header, columns = read_result(Path(path), _KIND, _SCHEMA_VERSION)
         try:
             return _assemble(header, columns)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModalensError(f"{path} is damaged ({error!r}); score the embeddings again.") from error
 
     def _header(self) -> dict[str, Any]:

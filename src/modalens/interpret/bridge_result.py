@@ -181,7 +181,7 @@ class Bridges:
             values: dict[str, Any] = {name: header[name] for name in _SETTINGS}
             values["modalities"] = tuple(values["modalities"])
             values |= {name: columns[name] for name in _COLUMNS}
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ModalensError(f"{path} is damaged ({error!r}); compute the bridges again.") from error
         return cls(**values)
 

@@ -306,7 +306,7 @@ def find_interpretation(representation: Representation) -> Interpretation | str 
         if (problem := kept.problem()) is not None:
             return problem
         return Interpretation.load(folder, representation.mds.with_rule(config.rule), config)
-    except (KeyError, TypeError, ModalensError) as error:
+    except (KeyError, TypeError, ModalensError, OverflowError) as error:
         return f"The interpretation in {folder} cannot be read ({error}); run modalens interpret again."
 
 

@@ -132,7 +132,7 @@ class Scores:
                 config=ScoreConfig(**summary["config"]),
                 source=summary["source"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ModalensError(f"The scores {path} are damaged ({error!r}); score again.") from error
 
 

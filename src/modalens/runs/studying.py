@@ -204,7 +204,7 @@ def _problem(subject: StudySubject, folder: Path) -> str | None:
         study = find_study(str(recorded["study"]))
         config = study.config(**read_notes(folder)["asked"])
         return _kept(study, subject, config, folder).problem()
-    except (KeyError, TypeError, ModalensError) as error:
+    except (KeyError, TypeError, ModalensError, OverflowError) as error:
         return f"The record of the study in {folder} cannot be read ({error}); run the study again."
 
 

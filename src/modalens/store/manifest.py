@@ -111,5 +111,5 @@ class Manifest:
             if not found._is_sound():
                 raise TypeError("a field of another kind")
             return found
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise StoreError(f"The manifest {path} is damaged ({error!r}); {_AGAIN}.") from error

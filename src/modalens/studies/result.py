@@ -115,7 +115,7 @@ class StudyResult:
             captions = dict(document["pictures"])
             named = {name: Picture(b"", caption) for name, caption in captions.items()}
             result = cls(tables=dict.fromkeys(document["tables"], pd.DataFrame()), pictures=named, **header)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ModalensError(
                 f"{folder / RESULT_NAME} is damaged ({error!r}); run the study again."
             ) from error

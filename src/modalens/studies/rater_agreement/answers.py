@@ -110,7 +110,7 @@ def load_key(path: Path, sheets: Sequence[AnswerSheet]) -> AnnotationKey:
         for name in key.classes.values():
             if key.answer_of_class.get(name) not in key.choices:
                 raise ValueError(f"nothing answers class {name!r}")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModalensError(
             f"The key {path} is damaged ({_said(error)}); give the key.json that was written beside the page."
         ) from error
@@ -136,7 +136,7 @@ def _load_sheet(path: Path) -> AnswerSheet:
         rater, page = _text(document["rater"]).strip(), _text(document["page"])
         choices = _choices(document["choices"])
         answers = {_number(item): _text(answer) for item, answer in document["answers"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModalensError(
             f"The answers {path} are damaged ({_said(error)}); save them again from the page."
         ) from error
