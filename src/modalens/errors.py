@@ -8,7 +8,6 @@ from typing import Self
 
 from modalens.redaction import redacted
 
-
 _LONGEST = 2_000  # letters of a sentence
 
 
