@@ -2,6 +2,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -131,3 +132,12 @@ def test_errors_of_memory_are_known() -> None:
         assert is_out_of_memory(error)
     assert "GPU" in out_of_memory_sentence(torch.OutOfMemoryError("CUDA out of memory."))
     assert not is_out_of_memory(RuntimeError("shapes differ"))
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 500_000, "a.b-" * 100_000, "http://a:b@" * 50_000, "&token" * 100_000]
+)
+def test_long_texts_take_time_in_proportion_to_their_length(text: str) -> None:
+    started = time.process_time()
+    redacted(text)
+    assert time.process_time() - started < 2

@@ -41,7 +41,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_file_of_the_package_is_there(installed: Path) -> None:
     source = ROOT / "src" / "modalens"
     files = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
-    files = {path for path in files if path.suffix != ".pyc"}
+    files = {path for path in files if "__pycache__" not in path.parts}
     assert len(files) > 200
     package = installed / "modalens"
     assert {str(path) for path in files if not (package / path).is_file()} == set()

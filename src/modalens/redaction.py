@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>|]+", re.IGNORECASE)
+_URL = re.compile(r"(?<![a-z0-9+.-])[a-z0-9+.-]+://[^\s'\"<>|]+", re.IGNORECASE)
 # Endings of the names of environment variables that hold secrets.
 _SECRET_NAMES = ("_KEY", "APIKEY", "TOKEN", "_SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "_PASS", "_PAT")
 _SHORTEST = 8  # letters of a secret; shorter values stand in innocent words too

@@ -101,12 +101,14 @@ class DominanceSums:
             cells, shift = rows // _LANE_ROWS % _LANES, 0
         else:
             cells, shift = self.buckets.cells(rows if keys is None else keys), self.buckets.shift
-        if self._estimator.compiled is None or (self._exponent > 0).any() or not suits(image, text):
+        # Blocks that suit need no other scale than 2**0.
+        plain_scale = np.isin(self._exponent, (_UNSEEN, 0)).all()
+        if self._estimator.compiled is None or not plain_scale or not suits(image, text):
             self._add_plainly(widened(image), widened(text), cells)
             return
-        if self._estimator.degree:  # blocks that suit need no other scale than this
-            self._rescale(np.zeros(self.n_features, dtype=np.int64))
         pairs = self._estimator.compiled(image, text, cells, shift, self._share, self._count)
+        if self._estimator.degree:
+            self._exponent[pairs > 0] = 0
         self.pairs += pairs
         if self._estimator.counts_pairs and not sp.issparse(image):
             self._full += np.bincount(cells, minlength=len(self._full))

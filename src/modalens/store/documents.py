@@ -27,7 +27,7 @@ def checked(document: Any, kind: str, version: int, path: Path) -> dict[str, Any
     found = document.get("schema_version")
     if not isinstance(found, int) or found > version:
         raise ModalensError(
-            f"{path} has schema version {found} and this modalens reads up to {version}; upgrade modalens to open it."
+            f"{path} has schema version {found!r} and this modalens reads up to {version}; upgrade modalens to open it."
         )
     return document
 
