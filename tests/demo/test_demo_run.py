@@ -35,7 +35,9 @@ def test_every_named_emoji_is_embedded_by_every_encoder(demo):
         store = EmbeddingStore.open(part.embeddings)
         assert 3900 < len(store) < 4100
         assert store.manifest.skipped == []
-        assert {"id", "caption", "concept", "category", "gender", "skin_tone", "split"} <= set(store.columns)
+        assert {"id", "caption", "concept", "category", "subgroup", "gender", "skin_tone", "split"} <= set(
+            store.columns
+        )
         assert np.allclose(np.linalg.norm(store.image[:], axis=1), 1, atol=1e-5)
     assert run.store().manifest.source["attribution"].startswith("All emojis designed by OpenMoji")
 

@@ -11,6 +11,7 @@ from modalens.demo.emoji_names import EmojiName, parse_emoji_name
 from modalens.demo.openmoji import rasterise_svg
 from modalens.errors import ModalensError
 from modalens.pairs import load_pairs
+from modalens.studies.text_to_image_control.references import of_the_kind
 
 TONES = ["light", "medium-light", "medium", "medium-dark", "dark"]
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 10 10"><path d="M0 0H5V10H0z"/></svg>'
@@ -134,6 +135,7 @@ def test_labels_of_one_pair(pairs):
     assert pair.label == {
         "emoji": "\U0001f469\U0001f3fd‍\U0001f680",
         "category": "People & Body",
+        "subgroup": "person-role",
         "tags": "space,rocket,moon,planets,stars",
         "concept": "astronaut",
         "gender": "woman",
@@ -176,13 +178,22 @@ def test_a_concept_is_one_thing_in_several_genders_and_tones(pairs):
         assert gendered >= len(names) - 1, (concept, names)
 
 
-def test_variants_have_their_base_category(pairs):
+@pytest.mark.parametrize("label", ["category", "subgroup"])
+def test_variants_have_their_base_category(label, pairs):
     categories = defaultdict(set)
     for pair in pairs:
-        categories[pair.label["concept"]].add(pair.label["category"])
+        categories[pair.label["concept"]].add(pair.label[label])
     mixed = {concept: found for concept, found in categories.items() if len(found) > 1}
     assert mixed == {}
-    assert sum(not pair.label["category"] for pair in pairs) < 40
+    assert sum(not pair.label[label] for pair in pairs) < 40
+
+
+def test_the_kind_that_a_prompt_names_is_a_subgroup(pairs):
+    by, found = of_the_kind("an animal", {"subgroup": [pair.label["subgroup"] for pair in pairs]})
+    names = {pairs[place].text for place in found}
+    assert by == "subgroup"
+    assert {"horse", "cat", "bird"} <= names
+    assert not {"mushroom", "tulip", "woman"} & names
 
 
 def test_drawings_are_rgb_and_not_blank(pairs):

@@ -86,7 +86,8 @@ def rasterise_svg(markup: str, size: int, name: str) -> Image.Image:
 class OpenMoji(Pairs):
     """Every OpenMoji drawing that has an English name, in the order of its code points.
 
-    Labels: ``emoji`` (the character), ``category`` (Unicode's, empty for the newest emoji), ``tags`` (keywords of
+    Labels: ``emoji`` (the character), ``category`` and ``subgroup`` (Unicode's, such as Animals & Nature and
+    animal-mammal, empty for the newest emoji), ``tags`` (keywords of
     emojilib, joined by commas; where a variant has none, those that all of its concept have), and what the name
     says of ``concept``, ``gender`` and ``skin_tone`` (see :class:`~modalens.demo.emoji_names.EmojiName`). Drawings
     without a Unicode name, such as OpenMoji's own additions, are no pairs; the card counts them.
@@ -122,9 +123,11 @@ class OpenMoji(Pairs):
     def scan(self) -> Iterator[Pair]:
         """Walk over the named drawings."""
         for hexcode, (character, name) in self._named.items():
+            category, subgroup = self._group(character, name)
             label = {
                 "emoji": character,
-                "category": self._category(character, name),
+                "category": category,
+                "subgroup": subgroup,
                 "tags": self._tags(character, name),
                 "concept": name.concept,
                 "gender": name.gender,
@@ -173,13 +176,21 @@ class OpenMoji(Pairs):
         }
 
     @cached_property
-    def _categories(self) -> tuple[dict[str, str], dict[str, str]]:
-        by_character = {_bare(entry.char): entry.category for entry in self._emoji_data.emoji_data}
-        by_concept: dict[str, str] = {}
+    def _groups(self) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
+        """Unicode's category and subgroup by character and by concept."""
+        table = json.loads((files(self._emoji_data) / "data/emoji.json").read_text(encoding="utf-8"))
+        by_character = {
+            _bare("".join(chr(int(code, 16)) for code in entry["unified"].split("-"))): (
+                entry["category"],
+                entry["subcategory"],
+            )
+            for entry in table
+        }
+        by_concept: dict[str, tuple[str, str]] = {}
         for character, name in self._named.values():
             # Skin tone variants and some couples are in no table of categories, but their concept is.
-            if category := by_character.get(_bare(character)):
-                by_concept.setdefault(name.concept, category)
+            if group := by_character.get(_bare(character)):
+                by_concept.setdefault(name.concept, group)
         return by_character, by_concept
 
     @cached_property
@@ -200,9 +211,9 @@ class OpenMoji(Pairs):
         words = by_character.get(_bare(character)) or by_concept.get(name.concept, [])
         return ",".join(word.replace("_", " ") for word in words if "," not in word)
 
-    def _category(self, character: str, name: EmojiName) -> str:
-        by_character, by_concept = self._categories
-        return by_character.get(_bare(character)) or by_concept.get(name.concept, "")
+    def _group(self, character: str, name: EmojiName) -> tuple[str, str]:
+        by_character, by_concept = self._groups
+        return by_character.get(_bare(character)) or by_concept.get(name.concept, ("", ""))
 
 
 def _bare(character: str) -> str:
