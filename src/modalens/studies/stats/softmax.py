@@ -12,7 +12,8 @@ from scipy.linalg.lapack import spotrf, spotrs
 
 from modalens.arrays import Block
 
-# Features whose products with each other are held: more get a diagonal guess, which costs steps and no memory.
+# Features whose products with each other are held. More, and more than there are samples, get a diagonal guess: it costs
+# more steps, but factors of so large a matrix cost more than these (496 samples of 1,024 sparse features: 4 times).
 _MOST_CORRELATED = 2_048
 # Eigenvalues of labels that lie within such a ratio share a factor.
 _LEVEL_RATIO, _MOST_LEVELS = 3, 4
@@ -76,8 +77,8 @@ class Samples:
         return probability
 
     def covariance(self) -> Float[np.ndarray, "f f"] | None:
-        """Mean products of the features; None where they are too many."""
-        if self.values.shape[1] > _MOST_CORRELATED:
+        """Mean products of the features; None where they are too many for this to pay."""
+        if self.values.shape[1] > min(_MOST_CORRELATED, len(self)):
             return None
         products = self.values.T @ self.values
         if self.means is None:
