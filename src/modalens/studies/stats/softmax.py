@@ -12,8 +12,8 @@ from scipy.linalg.lapack import spotrf, spotrs
 
 from modalens.arrays import Block
 
-# Features whose products with each other are held. More, and more than there are samples, get a diagonal guess: it costs
-# more steps, but factors of so large a matrix cost more than these (496 samples of 1,024 sparse features: 4 times).
+# Features whose products with each other are held. More, and more than there are samples, get a diagonal guess, which
+# costs more steps, but less than factors of so large a matrix (4 times less for 496 samples of 1,024 sparse features).
 _MOST_CORRELATED = 2_048
 # Eigenvalues of labels that lie within such a ratio share a factor.
 _LEVEL_RATIO, _MOST_LEVELS = 3, 4
