@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from threadpoolctl import ThreadpoolController
@@ -32,12 +32,11 @@ def compiled_in_any_order(function: F) -> F:
 
 def _compiled(function: F, **options: Any) -> F:
     options |= {"nogil": True, "error_model": "numpy"}
-    made: Any
     try:
         made = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder where the code could be kept
         made = numba.njit(**options)(function)
-    return made  # type: ignore[no-any-return]
+    return cast(F, made)
 
 
 def cores() -> int:

@@ -13,13 +13,12 @@ import pytest
 import yaml
 
 from modalens.errors import ModalensError
-from modalens.recipes import execute as recipe_run
 from modalens.recipes import stand_ins
 from modalens.recipes.comparison import COLUMNS, as_markdown, compare
 from modalens.recipes.execute import run_recipe
 from modalens.recipes.recipe import load_recipe
 from modalens.recipes.stand_ins import with_stand_ins
-from modalens.recipes.steps import shuffled_pairs
+from modalens.recipes.steps import STEPS, shuffled_pairs
 from modalens.runs.layout import RunFolder
 from modalens.store.fingerprints import fingerprint
 from tests.torture.rounds import contents
@@ -94,14 +93,14 @@ def test_a_stop_in_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     out = tmp_path / "broken"
     recipe = load_recipe(path, smoke=True)
     for name in ("embed", "train", "score"):
-        real = recipe_run.STEPS[name]  # type: ignore[attr-defined]
+        real = STEPS[name]
 
         def stop_after(*words: object, real=real) -> None:
             real.do(*words)
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setitem(recipe_run.STEPS, name, replace(real, do=stop_after))  # type: ignore[attr-defined]
+            patch.setitem(STEPS, name, replace(real, do=stop_after))
             with pytest.raises(KeyboardInterrupt):
                 list(run_recipe(recipe, out))
     assert did(path, out)[-1] == "again"
@@ -120,7 +119,7 @@ def test_a_failing_step_is_named_and_finished_ones_are_kept(
     def fail(*_: object) -> None:
         raise ModalensError("No luck.")
 
-    steps = recipe_run.STEPS  # type: ignore[attr-defined]
+    steps = STEPS
     with monkeypatch.context() as patch:
         patch.setitem(steps, "train", replace(steps["train"], do=fail))
         with pytest.raises(ModalensError, match=r"The step sae: No luck\."):

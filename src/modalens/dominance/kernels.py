@@ -46,8 +46,7 @@ def add_ratio(
     pairs
         Number of pairs with a defined ratio, by feature.
     """
-    run = _csr_ratio if sp.issparse(image) else _dense_ratio
-    return _spread(run, image, text, cells, shift, share, count)
+    return _spread(False, image, text, cells, shift, share, count)
 
 
 def add_energy(
@@ -59,8 +58,7 @@ def add_energy(
     count: Float[np.ndarray, "c d"],
 ) -> Int[np.ndarray, " d"]:
     """Add A^2 to the share and A^2 + B^2 to the count of each pair's cell; see :func:`add_ratio`."""
-    run = _csr_energy if sp.issparse(image) else _dense_energy
-    return _spread(run, image, text, cells, shift, share, count)
+    return _spread(True, image, text, cells, shift, share, count)
 
 
 def add_directions(
@@ -112,16 +110,28 @@ def suits(image: Block, text: Block) -> bool:
 
 
 def _spread(
-    run: Any, image: Block, text: Block, cells: np.ndarray, shift: int, share: np.ndarray, count: np.ndarray
+    energy: bool,
+    image: Block,
+    text: Block,
+    cells: np.ndarray,
+    shift: int,
+    share: np.ndarray,
+    count: np.ndarray,
 ) -> np.ndarray:
-    sides = _arrays(image, text)
     threads = cores()
     pairs = np.zeros((threads, share.shape[1]), dtype=np.int64)
-    on_cores(
-        run, [(*sides, cells, shift, each, threads, share, count, pairs[each]) for each in range(threads)]
-    )
-    total: np.ndarray = pairs.sum(axis=0)
-    return total if sp.issparse(image) else len(cells) + total
+    pieces = [
+        (*_arrays(image, text), cells, shift, each, threads, share, count, pairs[each])
+        for each in range(threads)
+    ]
+    total: np.ndarray
+    if sp.issparse(image):
+        on_cores(_csr_sums, [(*piece, energy) for piece in pieces])
+        total = pairs.sum(axis=0)
+    else:
+        on_cores(_dense_energy if energy else _dense_ratio, pieces)
+        total = len(cells) + pairs.sum(axis=0)
+    return total
 
 
 def _arrays(image: Block, text: Block) -> tuple[np.ndarray, ...]:
@@ -224,7 +234,7 @@ def _dense_energy(
 
 
 @compiled
-def _csr_ratio(
+def _csr_sums(
     starts: Any,
     columns: Any,
     values: Any,
@@ -238,6 +248,7 @@ def _csr_ratio(
     share: Any,
     count: Any,
     pairs: Any,
+    energy: bool,
 ) -> None:
     for row in range(len(cells)):
         cell = cells[row]
@@ -259,48 +270,8 @@ def _csr_ratio(
                 k += 1
             whole = a + b
             if whole != 0.0:
-                share[cell, j] += a / whole + (whole - whole)
-                count[cell, j] += 1
-                pairs[j] += 1
-
-
-@compiled
-def _csr_energy(
-    starts: Any,
-    columns: Any,
-    values: Any,
-    other_starts: Any,
-    other_columns: Any,
-    other_values: Any,
-    cells: Any,
-    shift: int,
-    mine: int,
-    threads: int,
-    share: Any,
-    count: Any,
-    pairs: Any,
-) -> None:
-    for row in range(len(cells)):
-        cell = cells[row]
-        if (cell >> shift) % threads != mine:
-            continue
-        i, k = starts[row], other_starts[row]
-        end, other_end = starts[row + 1], other_starts[row + 1]
-        while i < end or k < other_end:
-            a = b = 0.0
-            if k == other_end or (i < end and columns[i] <= other_columns[k]):
-                j = columns[i]
-            else:
-                j = other_columns[k]
-            if i < end and columns[i] == j:
-                a = np.float64(values[i])
-                i += 1
-            if k < other_end and other_columns[k] == j:
-                b = np.float64(other_values[k])
-                k += 1
-            if a != 0.0 or b != 0.0:
-                share[cell, j] += a * a
-                count[cell, j] += a * a + b * b
+                share[cell, j] += a * a if energy else a / whole + (whole - whole)
+                count[cell, j] += a * a + b * b if energy else 1.0
                 pairs[j] += 1
 
 

@@ -87,10 +87,10 @@ def test_bad_attacks(vlm: LinearVLM) -> None:
         defend(vlm, noise(1), noise(1), np.array([12]))
     for bad in ({"steps": 0}, {"optimiser": "sgd"}, {"rate": 0}, {"budget": 0.001}, {"budget": 1.1}):
         with pytest.raises(ModalensError):
-            Optimisation(**{"steps": 100, **bad})  # type: ignore[arg-type]
+            Optimisation(**{"steps": 100, **bad})
     for bad in ({"tries": 0}, {"runs": 1}, {"seed": -1}):
         with pytest.raises(ModalensError):
-            AdversarialConfig(**bad)  # type: ignore[arg-type]
+            AdversarialConfig(**bad)
 
 
 @pytest.mark.slow

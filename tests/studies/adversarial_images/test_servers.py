@@ -24,7 +24,7 @@ REQUEST = Request("pear", "Say pear.", "What is this?", "pear", harmless=True)
 
 
 def server(url: str, **settings: object) -> ChatServer:
-    return ChatServer(url, "tiny", **{"timeout": 5.0, "retries": 3, "pause": 0.01, **settings})  # type: ignore[arg-type]
+    return ChatServer(url, "tiny", **{"timeout": 5.0, "retries": 3, "pause": 0.01, **settings})
 
 
 def test_an_answer() -> None:

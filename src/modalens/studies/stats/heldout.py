@@ -76,7 +76,7 @@ def labelled_pairs(
     keys = np.arange(n_pairs) if groups is None else group_keys(groups, n_pairs)
     unit = "pair" if groups is None else "group"
     found = read_labels(labels)
-    there = found.texts != None  # noqa: E711 (of each)
+    there = pd.notna(found.texts)
     rows = np.flatnonzero(there)
     if not rows.size:
         raise ModalensError("No pair has a label; name a metadata column that holds labels.")
