@@ -1,11 +1,13 @@
 """The fuzzer of ``python -m tests.fuzz``, in a bounded form."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from modalens.errors import InputError
+from tests.fuzz import rounds
 from tests.fuzz.rounds import fuzz
 from tests.fuzz.target import Target
 from tests.fuzz.targets import all_targets
@@ -49,3 +51,24 @@ def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
         tally = fuzz({name: targets[name]}, 3, 0, tmp_path / name)
         assert tally.failures
         assert words in tally.failures[0]
+
+
+def test_the_fuzzer_sees_what_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that works for too long is stopped, and so is one that only waits."""
+
+    def make(folder: Path) -> None:
+        (folder / "a").write_bytes(b"good" * 20)
+
+    def work(folder: Path) -> None:
+        while (folder / "a").read_bytes() != b"good" * 20:
+            pass
+
+    def wait(folder: Path) -> None:
+        if (folder / "a").read_bytes() != b"good" * 20:
+            time.sleep(60)
+
+    for limit, read in {"SECONDS": work, "WAITING": wait}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(rounds, limit, 0.2)
+            tally = fuzz({limit: Target(make, read)}, 1, 0, tmp_path / limit)
+        assert "more than" in tally.failures[0]
