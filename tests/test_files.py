@@ -3,13 +3,10 @@
 import json
 import os
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from modalens.errors import InputError, StoreError
-from modalens.files import read_bytes, read_json, read_json_lines, rows_at_a_time
+from modalens.files import read_bytes, read_json, read_json_lines
 
 
 def _read(tmp_path, data, *arguments, **options):
@@ -91,40 +88,3 @@ def test_the_last_line_cut_short_is_named(tmp_path):
     assert next(lines) == (1, {"a": 1})
     with pytest.raises(InputError, match="line 2"):
         next(lines)
-
-
-def parquet(path, table, **how):
-    pq.write_table(table, path, **how)
-    return pq.read_metadata(path)
-
-
-def test_rows_at_a_time_fit_the_largest_value(tmp_path, monkeypatch):
-    monkeypatch.setattr("modalens.files.MAX_DECODED_BYTES", 2**20)
-    # A text of 100 kB in each of 10,000 rows, once in the file: 1 GB unpacked.
-    texts = pa.array(["a" * 100_000]).take(pa.array(np.zeros(10_000, dtype=np.int32)))
-    footer = parquet(tmp_path / "a.parquet", pa.table({"text": texts, "n": np.arange(10_000)}))
-    assert (tmp_path / "a.parquet").stat().st_size < 200_000
-    assert 1 <= rows_at_a_time(footer, ["text"], most=1024) <= 10
-    assert rows_at_a_time(footer, ["n"], most=8) == 8
-    assert rows_at_a_time(footer, most=1024) <= 10
-
-
-def test_columns_that_unpack_to_gigabytes_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("modalens.files.MAX_DECODED_BYTES", 2**20)
-    monkeypatch.setattr("modalens.files._MAX_LISTED", 1000)
-    zeros = pa.table({"a.b": ["0" * 2**22], "n": [1]})
-    footer = parquet(tmp_path / "a.parquet", zeros, compression="zstd", use_dictionary=False)
-    with pytest.raises(ValueError, match=r"the column 'a\.b' unpacks from [\d,]+ to 4,194,\d+ bytes"):
-        rows_at_a_time(footer, ["a.b"], most=10)
-    assert rows_at_a_time(footer, ["n"], most=10) == 10
-    lists = pa.table({"tags": [["x"] * 5000]})
-    with pytest.raises(ValueError, match=r"the lists of 'tags\..*' hold 5,000 values"):
-        rows_at_a_time(parquet(tmp_path / "b.parquet", lists), most=10)
-
-
-def test_real_columns_are_read_as_before(tmp_path):
-    random = np.random.default_rng(0).bytes(2**21)
-    footer = parquet(
-        tmp_path / "a.parquet", pa.table({"image": [random] * 3, "tags": [["x", "y"], [], None]})
-    )
-    assert rows_at_a_time(footer, most=16) == 16

@@ -8,7 +8,7 @@ import json
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,11 +20,6 @@ MAX_JSON_BYTES = 2**28
 """How much JSON is read at once unless a caller allows more, in bytes."""
 MAX_JSON_DEPTH = 100
 """How deep JSON may be nested."""
-MAX_DECODED_BYTES = 2**30
-"""What the rows of a Parquet file that are decoded at a time may take, in bytes."""
-# No column of real data is this many times smaller in its file, beyond what its encoding saves.
-_MAX_COMPRESSION = 200
-_MAX_LISTED = 2**26  # values in the lists of one row group
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEP = 2**20
@@ -233,51 +228,3 @@ def _reason(wrong: Exception) -> str:
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def rows_at_a_time(footer: Any, columns: Sequence[str] | None = None, *, most: int) -> int:
-    """How many rows of a Parquet file may be decoded at a time, told from its footer before anything is decoded.
-
-    No value is larger than what its column takes in a row group, so that many rows of the largest fit the budget of
-    2**30 bytes.
-
-    Parameters
-    ----------
-    footer
-        The file's ``pyarrow.parquet.FileMetaData``.
-    columns
-        Those to read; all by default.
-    most
-        As many rows as are wanted.
-
-    Raises
-    ------
-    ValueError
-        If a column unpacks from next to nothing to more than that, or has lists of more than 2**26 values in a row
-        group; the message continues a sentence.
-    """
-    largest = 1
-    wanted = [
-        number
-        for number in range(footer.num_columns)
-        if columns is None or _is_of(footer.schema.column(number).path, columns)
-    ]
-    for group in map(footer.row_group, range(footer.num_row_groups)):
-        total = 0
-        for number in wanted:
-            column = group.column(number)
-            packed, size = column.total_compressed_size, column.total_uncompressed_size
-            if size > max(MAX_DECODED_BYTES, _MAX_COMPRESSION * packed):
-                raise ValueError(
-                    f"the column {column.path_in_schema!r} unpacks from {packed:,} to {size:,} bytes"
-                )
-            if footer.schema.column(number).max_repetition_level and column.num_values > _MAX_LISTED:
-                raise ValueError(f"the lists of {column.path_in_schema!r} hold {column.num_values:,} values")
-            total += size
-        largest = max(largest, total)
-    return max(1, min(most, MAX_DECODED_BYTES // largest))
-
-
-def _is_of(path: str, columns: Sequence[str]) -> bool:
-    """Whether a leaf of a Parquet schema belongs to one of some columns, whose names may have dots."""
-    return any(path == name or path.startswith(f"{name}.") for name in columns)

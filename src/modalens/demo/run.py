@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class DemoPlan:
     ncl: TrainConfig = _NCL
     interpretation: InterpretConfig = _INTERPRETATION
     studies: tuple[str, ...] = ("removal", "stability")
+    pairs: int | None = None  # the first so many; all by default
 
 
 _TITLE = "Which features of an emoji encoder belong to images, and which to texts?"
@@ -64,11 +66,12 @@ class _SplitOpenMoji(Pairs):
 
     name = "openmoji"
 
-    def __init__(self) -> None:
+    def __init__(self, first: int | None = None) -> None:
         self._pairs = load_pairs("openmoji")
+        self._first = first
 
     def scan(self) -> Iterator[Pair | Skipped]:
-        for item in self._pairs.scan():
+        for item in islice(self._pairs.scan(), self._first):
             if isinstance(item, Pair):
                 label = {**item.label, "split": split_of(item.label["concept"])}
                 yield Pair(item.id, item.ref, item.text, label)
@@ -76,7 +79,8 @@ class _SplitOpenMoji(Pairs):
                 yield item
 
     def count(self) -> int | None:
-        return self._pairs.count()
+        count = self._pairs.count()
+        return count if count is None or self._first is None else min(count, self._first)
 
     def card(self) -> dict[str, Any]:
         return self._pairs.card()
@@ -106,16 +110,16 @@ def run_demo(out: str | Path = "runs/demo", plan: DemoPlan | None = None) -> tup
     """
     plan = plan or DemoPlan()
     run = RunFolder(Path(out))
-    scores = _embed_and_score(run, "demo")
+    scores = _embed_and_score(run, "demo", plan)
     store = run.store()
     collect_samples(store, run.samples, store.rows_of_split("held-out"), plan.interpretation)
     _each_in_its_own_process(run, plan)
     return run, scores, report_run(run, ReportConfig(title=_TITLE))
 
 
-def _embed_and_score(run: RunFolder, name: str) -> Scores:
+def _embed_and_score(run: RunFolder, name: str, plan: DemoPlan) -> Scores:
     logger.info("Encoder %s", name)
-    store = embed(_SplitOpenMoji(), load_vlm(name), run.embeddings)
+    store = embed(_SplitOpenMoji(plan.pairs), load_vlm(name), run.embeddings)
     return score_into(run.scores, store, CONFIG)
 
 
@@ -150,7 +154,7 @@ def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None
         main = RunFolder(folder)
         run, parent = (main, None) if twin is None else (main.baseline(twin), main)
         if twin is not None:
-            _embed_and_score(run, f"demo:{twin}")
+            _embed_and_score(run, f"demo:{twin}", plan)
         store = run.store()
         d = int(store.image.shape[1])
         for name, config, training in (

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalens.errors import InputError
-from modalens.files import rows_at_a_time
 from modalens.pairs.text import spoken_name
+from modalens.parquet_footer import rows_at_a_time
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class _Columns:
 
     def cells(self, name: str, rows: int) -> Iterator[Any]:
         if self._parquet:
-            rows = rows_at_a_time(self._file.metadata, [name], most=rows)
+            rows = rows_at_a_time(self._path, [name], most=rows)
             batches = self._file.iter_batches(rows, columns=[name], use_threads=False)
         else:
             batches = _open_arrow(self._path, self.schema.get_field_index(name))[1]

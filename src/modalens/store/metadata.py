@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from modalens.errors import StoreError
-from modalens.files import rows_at_a_time
+from modalens.parquet_footer import rows_at_a_time
 from modalens.statistics.groups import digest_of, equal_digests
 from modalens.store.texts import Texts
 
@@ -227,7 +227,7 @@ def _batches(path: Path, rows: int, columns: Sequence[str] | None = None) -> Ite
     try:
         # As a file of its own: a dataset would look for partitions in the names of folders.
         with pq.ParquetFile(path) as file:
-            rows = rows_at_a_time(file.metadata, columns, most=rows)
+            rows = rows_at_a_time(path, columns, most=rows)
             yield from file.iter_batches(batch_size=rows, columns=columns)
     except PARQUET_DAMAGE as error:
         raise _unreadable(path, error) from error

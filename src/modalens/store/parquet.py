@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalens.errors import InputError, StoreError
-from modalens.files import NotPlainError, parse_json, rows_at_a_time
+from modalens.files import NotPlainError, parse_json
+from modalens.parquet_footer import rows_at_a_time
 from modalens.store.atomic import whole_file
 from modalens.store.documents import checked, nan_to_null, require_file, stamped
 from modalens.store.metadata import PARQUET_DAMAGE
@@ -46,9 +47,8 @@ def read_table(path: Path, kind: str, version: int) -> tuple[dict[str, Any], dic
     _require_suffix(path)
     require_file(path)
     try:
-        file = pq.ParquetFile(path)
-        rows_at_a_time(file.metadata, most=1)  # refuses what unpacks to gigabytes
-        table = file.read()
+        rows_at_a_time(path, most=1)  # refuses what unpacks to gigabytes
+        table = pq.ParquetFile(path).read()
         header = parse_json((table.schema.metadata or {}).get(_METADATA_KEY, b"null"))
         columns = {name: _values(table[name]) for name in table.column_names}
     except NotPlainError as error:
