@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalens.errors import InputError
+from modalens.pairs.arrow_budget import check_batches
 from modalens.pairs.text import spoken_name
 from modalens.parquet_footer import rows_at_a_time
 
@@ -106,6 +107,7 @@ class _Columns:
             self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
             self.schema = self._file.schema_arrow
         else:
+            check_batches(path)
             self.schema = _open_arrow(path, None)[0]
 
     def cells(self, name: str, rows: int) -> Iterator[Any]:
