@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test test-slow test-open-clip torture fuzz calibrate docs lint format clean
+.PHONY: env demo test test-slow test-open-clip test-gpu torture fuzz calibrate benchmark benchmark-gpu benchmark-peers docs lint \
+	format clean
 
 env: $(READY)
 
@@ -35,6 +36,10 @@ test-open-clip: .venv-open-clip/.ready
 		open_clip_torch==3.3.0 torchvision==0.28.0 hypothesis psutil pytest
 	touch $@
 
+# what needs a GPU; all of it is skipped where there is none
+test-gpu: env
+	$(BIN)/python -m pytest -m gpu
+
 # kill every command at random moments, rerun it, and compare what it made; some minutes
 torture: env
 	$(BIN)/python -m tests.torture --kills 150 --seed 0
@@ -46,6 +51,24 @@ fuzz: env
 # how often intervals hold the truth and tests err, in simulation
 calibrate: env
 	for part in scores interpret studies; do $(BIN)/python -m benchmarks.calibrate_$$part || exit; done
+
+# speed and memory beside the plain way of writing things down, and curves of cost: what docs/measured/benchmarks.md shows
+benchmark: env
+	$(BIN)/modalens benchmark --curves --out benchmarks/results
+
+# the same, of what can use a GPU
+benchmark-gpu: env
+	$(BIN)/modalens benchmark --full --curves --device cuda --out benchmarks/results
+
+# training and encoding beside other libraries, in an environment of their own
+benchmark-peers: .venv-peers/.ready
+	.venv-peers/bin/python -m benchmarks.peers --out benchmarks/results
+
+.venv-peers/.ready: pyproject.toml benchmarks/peers-requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers-requirements.txt
+	.venv-peers/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
 
 # the site in site/, its tutorials executed: on runs/demo if make demo made it, else on a smaller one
 docs: env
@@ -62,5 +85,5 @@ format: env
 	$(BIN)/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-open-clip runs build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-open-clip .venv-peers runs build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

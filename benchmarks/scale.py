@@ -2,7 +2,7 @@
 
 Run ``python benchmarks/scale.py pairs --out FOLDER`` and the same with ``features``; the numbers go to
 FOLDER/pairs.json and FOLDER/features.json, and once both are there the curves to FOLDER/scale.png.
-The embeddings are random (a shared direction a pair, an offset a modality), in half precision as people keep them.
+The embeddings are random, in half precision as people keep them.
 Memory is what a process holds for itself, without the pages of files that the system keeps for it.
 """
 
@@ -11,8 +11,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,32 +20,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from modalens.benchmarks.cases.data import write_store
+from modalens.benchmarks.measure import measured
 from modalens.features import SAEConfig, TopKSAE, TrainConfig, train
 from modalens.runs import ScoreConfig, encode_store, score_store
 from modalens.store import CodeStore, EmbeddingStore
 
-_ROWS_PER_SHARD = 65_536
 _STEPS = 100
-
-
-def write_store(folder: Path, pairs: int, width: int) -> None:
-    """Random embeddings in clip-retrieval's layout."""
-    generator = np.random.default_rng(0)
-    offset = {name: generator.standard_normal(width, dtype=np.float32) for name in ("img_emb", "text_emb")}
-    for name in (*offset, "metadata"):
-        (folder / name).mkdir(parents=True)
-    for index, start in enumerate(range(0, pairs, _ROWS_PER_SHARD)):
-        rows = min(_ROWS_PER_SHARD, pairs - start)
-        shared = generator.standard_normal((rows, width), dtype=np.float32)
-        for name in offset:
-            own = generator.standard_normal((rows, width), dtype=np.float32)
-            np.save(
-                folder / name / f"{name}_{index:04d}.npy", (shared + own + offset[name]).astype(np.float16)
-            )
-        ids = [f"pair{number}" for number in range(start, start + rows)]
-        pd.DataFrame({"id": ids, "caption": ids}).to_parquet(
-            folder / f"metadata/metadata_{index:04d}.parquet"
-        )
 
 
 @dataclass
@@ -102,30 +81,6 @@ _STEPS_OF_PAIRS: dict[str, Callable[[Path], None]] = {
     "encode": encode_pairs,
     "score codes": score_codes,
 }
-
-
-def measured(work: Callable[[], None]) -> dict[str, float]:
-    """Seconds, and the most memory this process held while it worked, in GiB, above what it held before."""
-    held: list[float] = [_held()]
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            held.append(_held())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    started = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - started
-    done.set()
-    watcher.join()
-    return {"seconds": seconds, "gib": max(held) - held[0]}
-
-
-def _held() -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 2**20
 
 
 def _in_a_process(step: str, folder: Path, *more: object) -> dict[str, float]:
@@ -197,7 +152,8 @@ def main() -> None:
     given = options.parse_args()
     if given.curve not in ("pairs", "features"):  # one step, in a process of its own
         work = _STEPS_OF_PAIRS.get(given.curve) or (lambda folder: many_features(folder, given.n_features))
-        print(json.dumps(measured(lambda: work(given.out))))
+        cost = measured(lambda: work(given.out))[1]
+        print(json.dumps({"seconds": cost.seconds, "gib": cost.gib}))
         return
     folder = given.out / "work"
     over = (

@@ -11,44 +11,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
-from PIL import Image
 
 from modalens import load_pairs, load_vlm
+from modalens.benchmarks.cases.data import write_photos, write_store
 from modalens.engine.engines import open_engine
 from modalens.engine.workers import Engine
 from modalens.runs import ScoreConfig, score_store
 from modalens.runs.embedding import embed_with
 from modalens.runs.shards import EmbedConfig
-from modalens.store import EmbeddingStore
 
 _PART = 65_536
-
-
-def write_photos(folder: Path, count: int) -> None:
-    """Photos of random blocks of colour, with captions."""
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    for number in range(count):
-        blocks = generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-        Image.fromarray(blocks).resize((640, 480)).save(folder / f"{number:05d}.jpg")
-        (folder / f"{number:05d}.txt").write_text(f"a photo of blocks, number {number}")
-
-
-def write_store(folder: Path, parts: int, width: int) -> EmbeddingStore:
-    """Random embeddings in clip-retrieval's layout."""
-    generator = np.random.default_rng(0)
-    for name in ("img_emb", "text_emb", "metadata"):
-        (folder / name).mkdir(parents=True)
-    for index in range(parts):
-        for name in ("img_emb", "text_emb"):
-            rows = generator.standard_normal((_PART, width), dtype=np.float32)
-            np.save(folder / name / f"{name}_{index:04d}.npy", rows)
-        ids = [f"{index}-{row}" for row in range(_PART)]
-        pd.DataFrame({"id": ids}).to_parquet(folder / f"metadata/metadata_{index:04d}.parquet")
-    return EmbeddingStore.open(folder)
 
 
 def contents(folder: Path) -> str:
@@ -109,8 +82,8 @@ def main() -> None:
 
         print(f"Embed {given.photos:,} photos with {given.vlm}")
         compare(embed_folder("photos", max(given.photos // 16, 1)), embed_folder("few", 2), folder / "stores")
-        store = write_store(folder / "store", given.parts, given.width)
-        few = write_store(folder / "small", 1, 8)
+        store = write_store(folder / "store", given.parts * _PART, given.width)
+        few = write_store(folder / "small", 1_000, 8)
         config = ScoreConfig(resamples=200)
         print(f"Score {len(store):,} pairs of {given.width} features")
         compare(

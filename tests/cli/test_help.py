@@ -9,7 +9,19 @@ import pytest
 
 from modalens.cli.app import app
 
-ORDER = ["demo", "embed", "train", "score", "interpret", "study", "report", "annotate", "agreement", "run"]
+ORDER = [
+    "demo",
+    "embed",
+    "train",
+    "score",
+    "interpret",
+    "study",
+    "report",
+    "annotate",
+    "agreement",
+    "run",
+    "benchmark",
+]
 
 
 def test_commands_are_listed_in_the_order_of_use(run):

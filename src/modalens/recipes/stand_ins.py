@@ -46,7 +46,7 @@ def with_stand_ins(value: str, folder: Path) -> str:
         if kind == "openclip" and open_clip_works():
             return f"open_clip:{_open_clip(folder / f'openclip{seed}', seed)}"
         if kind in ("clip", "openclip"):
-            return str(_clip(folder / f"clip{seed}", seed))
+            return str(random_clip(folder / f"clip{seed}", seed))
         raise ModalensError(f"There is no stand-in {kind!r}; there are pairs, image, clip and openclip.")
 
     return _STAND_IN.sub(put, value)
@@ -136,8 +136,22 @@ def _open_clip(folder: Path, seed: int) -> Path:
     return folder
 
 
-def _clip(folder: Path, seed: int) -> Path:
-    """A CLIP with projections and random weights that knows letters."""
+def random_clip(
+    folder: Path, seed: int = 0, *, width: int = 32, layers: int = 2, side: int = _SIDE, patch: int = 16
+) -> Path:
+    """Save a CLIP with projections and random weights that knows letters, unless it is there.
+
+    Parameters
+    ----------
+    folder
+        Where it is made.
+    seed
+        Of its weights.
+    width, layers
+        Of its image tower; its text tower has the same layers of width 32.
+    side, patch
+        Sides of an image and of a patch, in pixels.
+    """
     if (folder / "preprocessor_config.json").exists() or (folder / "processor_config.json").exists():
         return folder
     import torch
@@ -148,23 +162,31 @@ def _clip(folder: Path, seed: int) -> Path:
     tokenizer = transformers.CLIPTokenizer(
         vocab={piece: number for number, piece in enumerate(pieces)}, merges=[]
     )
-    body = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     text = transformers.CLIPTextConfig(
-        **body,
+        **_tower(32, layers),
         vocab_size=len(pieces),
         max_position_embeddings=64,
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
     )
-    vision = transformers.CLIPVisionConfig(**body, image_size=_SIDE, patch_size=16)
+    vision = transformers.CLIPVisionConfig(**_tower(width, layers), image_size=side, patch_size=patch)
     config = transformers.CLIPConfig(
         text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=48
     )
-    square = {"height": _SIDE, "width": _SIDE}
-    images = transformers.CLIPImageProcessorPil(size={"shortest_edge": _SIDE}, crop_size=square)
+    square = {"height": side, "width": side}
+    images = transformers.CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size=square)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         transformers.CLIPModel(config).save_pretrained(folder)
     transformers.CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
     return folder
+
+
+def _tower(width: int, layers: int) -> dict[str, int]:
+    return {
+        "hidden_size": width,
+        "intermediate_size": 3 * width // 2,
+        "num_hidden_layers": layers,
+        "num_attention_heads": max(4, width // 64),
+    }

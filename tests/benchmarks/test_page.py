@@ -1,0 +1,52 @@
+"""The page of the site shows what was measured."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.chdir(ROOT)
+    spec = importlib.util.spec_from_file_location("benchmark_tables", ROOT / "docs/hooks/benchmark_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_was_not_measured_is_told(
+    tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert tables.rows("speed-cuda-full") == tables.curves("speed-cpu") == "Not measured yet."
+
+
+def test_peers_stand_beside_the_fastest_of_them(
+    tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    from modalens.benchmarks.machine import circumstances
+    from modalens.store.documents import write_document
+
+    rates = {"modalens": (400.0, None), "overcomplete": (200.0, 80.0), "sae-lens": (100.0, 90.0)}
+    rows = [
+        {
+            "features": 64,
+            "library": name,
+            "trained_per_second": trained,
+            "encoded_per_second": encoded,
+            "unexplained": 0.5,
+        }
+        for name, (trained, encoded) in rates.items()
+    ]
+    path = tmp_path / "benchmarks/results/peers-cpu.json"
+    path.parent.mkdir(parents=True)
+    write_document(path, "modalens benchmark of peers", 1, {**circumstances("cpu"), "rows": rows})
+    assert "| 64 | modalens | 400 | 2.00 |  |  | 0.5000 |" in tables.rows("peers-cpu")
+    assert "| 64 | overcomplete | 200 | 1.00 | 80 | 0.889 | 0.5000 |" in tables.rows("peers-cpu")
