@@ -21,6 +21,8 @@ _HOMES = {
     "CodeStore": "modalens.store",
     "Dominance": "modalens.dominance",
     "EmbeddingStore": "modalens.store",
+    "GapMatrix": "modalens.dominance",
+    "JoinedStore": "modalens.store",
     "MatryoshkaSAE": "modalens.features",
     "ModalensError": "modalens.errors",
     "ModalityGap": "modalens.dominance",
@@ -29,10 +31,13 @@ _HOMES = {
     "Pair": "modalens.pairs",
     "Retrieval": "modalens.dominance.retrieval",
     "Run": "modalens.runs.run",
+    "SimplexDominance": "modalens.dominance",
     "TopKSAE": "modalens.features",
+    "benchmark_planted": "modalens.planted.benchmark",
     "bridges": "modalens.interpret",
     "embed": "modalens.runs",
     "encode_store": "modalens.runs",
+    "gap_matrix": "modalens.dominance",
     "load_features": "modalens.features",
     "load_pairs": "modalens.pairs",
     "load_vlm": "modalens.towers",
@@ -52,7 +57,10 @@ if TYPE_CHECKING:
     from modalens import edit as edit
     from modalens import studies as studies
     from modalens.dominance import Dominance as Dominance
+    from modalens.dominance import GapMatrix as GapMatrix
     from modalens.dominance import ModalityGap as ModalityGap
+    from modalens.dominance import SimplexDominance as SimplexDominance
+    from modalens.dominance import gap_matrix as gap_matrix
     from modalens.dominance import modality_dominance as modality_dominance
     from modalens.dominance import modality_gap as modality_gap
     from modalens.dominance.retrieval import Retrieval as Retrieval
@@ -71,11 +79,13 @@ if TYPE_CHECKING:
     from modalens.interpret.top import top_samples as top_samples
     from modalens.pairs import Pair as Pair
     from modalens.pairs import load_pairs as load_pairs
+    from modalens.planted.benchmark import benchmark_planted as benchmark_planted
     from modalens.runs import embed as embed
     from modalens.runs import encode_store as encode_store
     from modalens.runs.run import Run as Run
     from modalens.store import CodeStore as CodeStore
     from modalens.store import EmbeddingStore as EmbeddingStore
+    from modalens.store import JoinedStore as JoinedStore
     from modalens.towers import load_vlm as load_vlm
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from modalens.dominance import RULES
 from modalens.errors import InputError
+from modalens.runs.joined import JoinedScores
 from modalens.runs.scoring import Scores
 
 _GAP_NAMES = {
@@ -134,6 +136,51 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
         console.print(
             f"{found['ties']} queries have a wrong candidate as near as the right one; these count as missed."
         )
+
+
+def summarise_joined(scores: JoinedScores) -> dict[str, Any]:
+    """The numbers of one scoring of more than two modalities that people ask for first."""
+    found = scores.dominance
+    null = found.null
+    return {
+        "samples": found.n_samples,
+        "groups": found.groups,
+        "features": len(found.shares),
+        "estimator": found.estimator,
+        "rule": found.rule,
+        "modalities": list(found.modalities),
+        "missing": scores.missing,
+        "counts": found.counts(),
+        "count_intervals": found.count_intervals(),
+        "label_turn": None if null is None else dict(null.class_counts[found.rule]),
+        "spread": found.spread,
+        "spread_label_turn": None if null is None else float(null.spreads.mean()),
+        "gaps": scores.gaps.to_frame().to_dict("records"),
+    }
+
+
+def print_joined(summary: Mapping[str, Any], title: str) -> None:
+    """Print a summary of more than two modalities as tables."""
+    console = Console()
+    console.print(f"[bold]{title}[/bold]: {summary['samples']} samples, {summary['features']} features")
+    missing = ", ".join(f"{escape(name)} {number}" for name, number in summary["missing"].items())
+    console.print(f"Ids left out since another store lacks them: {missing}")
+    turned = summary["label_turn"]
+    classes = Table(
+        "carried by",
+        "features",
+        "95 % interval",
+        "labels turned at random",
+        title=f"By {summary['estimator']} and {summary['rule']}",
+    )
+    for label, number in summary["counts"].items():
+        beside = "" if turned is None else f"{turned[label]:.1f}"
+        classes.add_row(escape(label), str(number), _interval(summary["count_intervals"][label], 0), beside)
+    console.print(classes)
+    gaps = pd.DataFrame(summary["gaps"])
+    l2m = gaps[gaps["measure"] == "l2m_unbiased"].drop(columns="measure")
+    l2m = l2m.assign(first=l2m["first"].map(escape), second=l2m["second"].map(escape))
+    console.print(frame_table(l2m, "L2M of each two modalities"))
 
 
 def frame_table(frame: pd.DataFrame, title: str) -> Table:

@@ -28,10 +28,14 @@ class Shown(Options):
 def score(
     data: Annotated[
         Path,
-        typer.Argument(help="A run, a store, or a .npy file of two stacked matrices (2, M, D), image first."),
+        typer.Argument(
+            help="A run, a store, a .npy file of two stacked matrices (2, M, D), image first, or a .json file of a "
+            "joined store of three modalities or more."
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the scores (default: scores/ in the run; none for a .npy).")
+        Path | None,
+        typer.Option(help="Folder of the scores (default: scores/ in the run; none for a .npy or .json)."),
     ] = None,
     json: Json = False,
     *,
@@ -45,7 +49,10 @@ def score(
     "features", "estimator", "mean", "std", "min", "max" and "std_label_swap" of the scores, "rule" with its "counts",
     "count_intervals" and "cross_in_the_tails", "other_rules" (counts and intervals by every other rule), "gap"
     (value, interval and label_swap of l2m_unbiased, l2m as published, l2i, rmg and separability), "modalities",
-    "retrieval", "seed", "resamples" and "retried" (parts begun again).
+    "retrieval", "seed", "resamples" and "retried" (parts begun again). Of a joined store it prints "data", "scores",
+    "samples", "groups", "features", "estimator", "rule", "modalities", "missing" (ids left out, by modality), "counts",
+    "count_intervals" and "label_turn" (mean counts with labels turned at random), "spread" and "spread_label_turn", and
+    "gaps" (a list of "first", "second", "measure", "value", "low", "high", "label_swap").
     """
     from modalens.cli.output import print_json, print_scores, summarise
     from modalens.runs.layout import RunFolder
@@ -54,6 +61,9 @@ def score(
     from modalens.store.lock import alone_in
 
     how, opened = ScoreConfig(**config), open_engine(**engine)
+    if data.suffix == ".json":
+        _score_joined(data, out, how, shown["estimator"], json)
+        return
     run = None if data.suffix == ".npy" else RunFolder.find(data)
     if run is None and (how.groups or how.split):
         raise InputError("A .npy file has no metadata, so --groups and --split do not work on it.")
@@ -76,3 +86,21 @@ def score(
     print_scores(summary, str(data))
     if out is not None:
         print(f"Scores: {out}")
+
+
+def _score_joined(data: Path, out: Path | None, how: ScoreConfig, estimator: str, json: bool) -> None:
+    from modalens.cli.output import print_joined, print_json, summarise_joined
+    from modalens.runs.joined import score_joined
+    from modalens.store import JoinedStore
+    from modalens.store.lock import alone_in
+
+    with nullcontext() if out is None else alone_in(out):
+        scores = score_joined(JoinedStore.open(data), how, estimator)
+        page = None if out is None else scores.save(out, data.stem)
+    summary = summarise_joined(scores)
+    if json:
+        print_json({"data": str(data), "scores": None if out is None else str(out), **summary})
+        return
+    print_joined(summary, str(data))
+    if page is not None:
+        print(f"Report: {page}")

@@ -1,5 +1,7 @@
 """The classes that features fall into, and their names."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -9,7 +11,7 @@ from modalens.errors import ModalensError
 TEXT, CROSS, IMAGE, DEAD = range(4)
 
 
-def class_names(modalities: tuple[str, str]) -> tuple[str, str, str, str]:
+def class_names(modalities: Sequence[str]) -> tuple[str, str, str, str]:
     """Labels in the order of the class codes: second modality, cross, first modality, dead.
 
     Raises
@@ -27,7 +29,7 @@ def class_names(modalities: tuple[str, str]) -> tuple[str, str, str, str]:
     return names[1], "cross", names[0], "dead"
 
 
-def check_modalities(modalities: tuple[str, str]) -> tuple[str, str]:
+def check_modalities(modalities: Sequence[str]) -> tuple[str, str]:
     """The two names themselves, if classes can be called by them; see :func:`class_names`."""
     names = class_names(modalities)
     return names[IMAGE], names[TEXT]

@@ -23,6 +23,7 @@ from modalens.version import __version__
 
 _KIND = "modalens.ModalityGap"
 _SCHEMA_VERSION = 2
+DAMAGE = (KeyError, TypeError, AttributeError, OverflowError)
 MEASURES = ("l2m_unbiased", "l2m", "l2i", "rmg", "separability")
 
 
@@ -89,7 +90,7 @@ class ModalityGap:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write to a .json file, from which :meth:`load` gives the same numbers bit for bit."""
-        write_document(_json_path(path), _KIND, _SCHEMA_VERSION, self.to_dict())
+        write_document(json_path(path), _KIND, _SCHEMA_VERSION, self.to_dict())
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
@@ -100,15 +101,20 @@ class ModalityGap:
         ModalensError
             If the file is missing, is something else, or comes from a newer modalens.
         """
-        values = read_document(_json_path(path), _KIND, _SCHEMA_VERSION)
+        values = read_document(json_path(path), _KIND, _SCHEMA_VERSION)
         try:
-            values = {name: values[name] for name in cls.__dataclass_fields__}
-            values |= {name: null_to_nan(values[name]) for name in MEASURES}
-            for kept in ("intervals", "null"):
-                values[kept] = {name: tuple(map(null_to_nan, row)) for name, row in values[kept].items()}
-            return cls(**{**values, "modalities": tuple(values["modalities"])})
-        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            return cls.from_dict(values)
+        except DAMAGE as error:
             raise ModalensError(f"{path} is damaged ({error!r}); measure the gap again.") from error
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`, with null for NaN; raises one of :data:`DAMAGE` for anything else."""
+        values = {name: values[name] for name in cls.__dataclass_fields__}
+        values |= {name: null_to_nan(values[name]) for name in MEASURES}
+        for kept in ("intervals", "null"):
+            values[kept] = {name: tuple(map(null_to_nan, row)) for name, row in values[kept].items()}
+        return cls(**{**values, "modalities": tuple(values["modalities"])})
 
 
 def modality_gap(
@@ -206,7 +212,8 @@ def gap_of(
     )
 
 
-def _json_path(path: str | PathLike[str]) -> Path:
+def json_path(path: str | PathLike[str]) -> Path:
+    """The path itself, if it is of a .json file."""
     if Path(path).suffix.lower() != ".json":
         raise ModalensError(f"A modality gap is kept in a .json file, and {path} is none.")
     return Path(path)

@@ -28,12 +28,16 @@ class ClassRule:
         From scores (d, ...) in [0, 1], NaN where there are none, to the bounds (lower, upper) of every column:
         features under the lower one belong to the second modality (text), over the upper one to the first
         (image), the bounds themselves and what lies between to both.
+    carriers
+        The same for any number of modalities: from shares (m, d, ...) to which modalities carry each feature. A feature
+        that all carry, or none does, is shared.
     marks
         What the two bounds are called in figures.
     """
 
     about: str
     bounds: Callable[[np.ndarray], Bounds]
+    carriers: Callable[[np.ndarray], np.ndarray]
     marks: tuple[str, str]
 
 
@@ -47,16 +51,29 @@ def _twofold(scores: np.ndarray) -> Bounds:
     return np.asarray(1 / 3), np.asarray(2 / 3)
 
 
+def _mu_sigma_carriers(shares: np.ndarray) -> np.ndarray:
+    uppers = [mean + std for mean, std in map(moments, shares)]
+    above: np.ndarray = shares > np.stack(uppers)[:, None] + _TOLERANCE
+    return above
+
+
+def _twofold_carriers(shares: np.ndarray) -> np.ndarray:
+    carried: np.ndarray = 2 * shares >= shares.max(axis=0) - _TOLERANCE
+    return carried
+
+
 RULES: dict[str, ClassRule] = {
     "mu_sigma": ClassRule(
         "one-sided beyond one population standard deviation from the mean over live features (published)",
         _mu_sigma,
+        _mu_sigma_carriers,
         ("\u03bc \u2212 \u03c3", "\u03bc + \u03c3"),
     ),
     "twofold": ClassRule(
         "one-sided where one side is at least twice as strong as the other on average, R > 2/3 or R < 1/3, "
         "which means the same on every model",
         _twofold,
+        _twofold_carriers,
         ("1/3", "2/3"),
     ),
 }
@@ -77,6 +94,28 @@ def class_tally(
         np.broadcast_to(each, scores.shape[1:]) for each in RULES[check_rule(rule)].bounds(scores)
     )
     return tally_classes(scores, lower - _TOLERANCE, upper + _TOLERANCE)
+
+
+def class_masks(shares: Float[np.ndarray, "m d ..."], rule: str) -> Int[np.ndarray, "d ..."]:
+    """Class of every feature of several modalities: a bit for each modality that carries it, 0 for dead features.
+
+    A modality carries a feature under ``twofold`` where none is more than twice as strong, and under ``mu_sigma`` where
+    its share lies more than a standard deviation over its mean share. With two modalities these are the rules of
+    :func:`class_codes`.
+
+    Parameters
+    ----------
+    shares
+        Share of each modality, in [0, 1]; NaN where a feature has none. Each further axis is one set of shares.
+    rule
+        One of :data:`RULES`.
+    """
+    carried = RULES[check_rule(rule)].carriers(shares)
+    bits = 2 ** np.arange(len(shares))
+    masks: np.ndarray = np.tensordot(bits, carried, axes=1)
+    masks[masks == 0] = bits.sum()
+    masks[np.isnan(shares[0])] = 0
+    return masks
 
 
 def class_codes(scores: Float[np.ndarray, "d ..."], rule: str) -> Int8[np.ndarray, "d ..."]:

@@ -1,7 +1,7 @@
 """Modality dominance: which modality drives a feature."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -10,18 +10,72 @@ from modalens.dominance.classes import check_modalities, class_names, moments
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
 from modalens.dominance.rules import RULES, check_rule, class_tally
+from modalens.dominance.several import simplex_dominance
+from modalens.dominance.simplex import SimplexDominance
 from modalens.dominance.sums import DominanceSums
 from modalens.options import DEFAULT_ESTIMATOR, DEFAULT_RULE
 from modalens.statistics.buckets import Buckets, feature_blocks
 from modalens.statistics.groups import group_keys, warn_of_copies
 from modalens.statistics.intervals import hull_interval, percentile_interval
 from modalens.store.base import PairStore
-from modalens.store.paired import paired
+from modalens.store.joined import JoinedStore
+from modalens.store.paired import Groups, aligned, paired, several
 from modalens.version import __version__
 
 
+@overload
 def modality_dominance(
-    image: PairStore | Matrix,
+    image: Matrix,
+    text: Matrix,
+    estimator: str = ...,
+    rule: str = ...,
+    normalize: bool = ...,
+    *,
+    resamples: int = ...,
+    seed: int = ...,
+    groups: Groups = ...,
+    modalities: Sequence[str] | None = ...,
+    block_rows: int | None = ...,
+    source: Mapping[str, Any] | None = ...,
+) -> Dominance: ...
+
+
+@overload
+def modality_dominance(
+    image: PairStore | tuple[Matrix, Matrix],
+    text: None = None,
+    estimator: str = ...,
+    rule: str = ...,
+    normalize: bool = ...,
+    *,
+    resamples: int = ...,
+    seed: int = ...,
+    groups: Groups = ...,
+    modalities: Sequence[str] | None = ...,
+    block_rows: int | None = ...,
+    source: Mapping[str, Any] | None = ...,
+) -> Dominance: ...
+
+
+@overload
+def modality_dominance(
+    image: JoinedStore | tuple[Matrix, Matrix, Matrix, *tuple[Matrix, ...]],
+    text: None = None,
+    estimator: str = ...,
+    rule: str = ...,
+    normalize: bool = ...,
+    *,
+    resamples: int = ...,
+    seed: int = ...,
+    groups: Groups = ...,
+    modalities: Sequence[str] | None = ...,
+    block_rows: int | None = ...,
+    source: Mapping[str, Any] | None = ...,
+) -> SimplexDominance: ...
+
+
+def modality_dominance(
+    image: PairStore | JoinedStore | Matrix | Sequence[Matrix],
     text: Matrix | None = None,
     estimator: str = DEFAULT_ESTIMATOR,
     rule: str = DEFAULT_RULE,
@@ -30,10 +84,10 @@ def modality_dominance(
     resamples: int = 200,
     seed: int = 0,
     groups: Sequence[Any] | np.ndarray | None = None,
-    modalities: tuple[str, str] | None = None,
+    modalities: Sequence[str] | None = None,
     block_rows: int | None = None,
     source: Mapping[str, Any] | None = None,
-) -> Dominance:
+) -> Dominance | SimplexDominance:
     """Score every feature of paired embeddings or codes by the modality that drives it.
 
     One pass, in float64; memory depends on the features and resamples and not on the number of pairs. A pair
@@ -43,7 +97,9 @@ def modality_dominance(
     ----------
     image, text
         A store, whose matrices, groups and modalities are taken; or paired matrices (n, d): NumPy arrays, torch
-        tensors, SciPy sparse matrices or lazy columns.
+        tensors, SciPy sparse matrices or lazy columns. For more than two modalities a
+        :class:`modalens.store.JoinedStore`, or a tuple of aligned matrices with their ``modalities``, and nothing as
+        ``text``.
     estimator
         One of :data:`modalens.dominance.estimators.ESTIMATORS`: ``mean_ratio`` (published), ``energy_ratio``,
         ``signed_ratio``.
@@ -60,9 +116,9 @@ def modality_dominance(
         One label per pair; pairs of one group (say, captions of one image) are drawn together, since they
         are not independent. Those of the store by default.
     modalities
-        Names of the two sides, which become class labels; by default those of the store, or image and text.
+        Names of the sides, which become class labels; by default those of the store, or image and text.
     block_rows
-        Pairs read at a time; by default as many as keep a block small.
+        Pairs of two modalities read at a time; by default as many as keep a block small.
     source
         What the scores are measured on, kept with the result.
 
@@ -70,6 +126,8 @@ def modality_dominance(
     -------
     Dominance
         ``score`` in [0, 1], 1 where the image side drives the feature, with classes and uncertainty.
+    SimplexDominance
+        For more than two modalities: the share of each, and as class the modalities that carry a feature.
 
     Raises
     ------
@@ -78,14 +136,30 @@ def modality_dominance(
         negative value; or if an option is not one that exists.
     """
     check_rule(rule)
-    image, text, groups, modalities = paired(image, text, groups, modalities)
-    n_pairs, n_features = paired_shape(image, text, check_modalities(modalities))
+    if text is None and several(image):
+        sides, groups, modalities = aligned(image, groups, modalities)
+        if len(sides) > 2 or isinstance(image, JoinedStore):
+            return simplex_dominance(
+                sides,
+                estimator,
+                rule,
+                normalize,
+                resamples=resamples,
+                seed=seed,
+                groups=groups,
+                modalities=modalities,
+                source=source,
+            )
+        image, text = sides
+    named = None if modalities is None else check_modalities(modalities)
+    image, text, groups, names = paired(image, text, groups, named)
+    n_pairs, n_features = paired_shape(image, text, check_modalities(names))
     if groups is None and resamples:
-        warn_of_copies(image, modalities[0])
+        warn_of_copies(image, names[0])
     keys = None if groups is None else group_keys(groups, n_pairs)
     buckets = Buckets.of(n_pairs, keys, n_features)
     plan = Plan(
-        n_pairs, n_features, buckets, (estimator,), False, normalize, resamples, seed, modalities, block_rows
+        n_pairs, n_features, buckets, (estimator,), False, normalize, resamples, seed, names, block_rows
     )
     return dominance_of(sum_all(image, text, plan, keys), estimator, plan, rule, source)
 

@@ -1,6 +1,6 @@
 """The sums that dominance scores are made of: one pass over paired blocks, mergeable over shards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -95,7 +95,7 @@ class DominanceSums:
             image, text = (normalize_rows(widened(side))[0] for side in (image, text))
         if self._estimator.non_negative:
             for block, modality in ((image, self.modalities[0]), (text, self.modalities[1])):
-                _refuse_negative(block, start, modality, self.estimator)
+                refuse_negative(block, start, modality, self.estimator)
         self.n_pairs += len(rows)
         if self.buckets is None:
             cells, shift = rows // _LANE_ROWS % _LANES, 0
@@ -170,12 +170,12 @@ class DominanceSums:
         A resample of few groups repeats what these happen to show, so that a feature of one group would have an
         interval of no width. Each resample therefore holds, beside the groups it takes, a random group of the prior:
         R* = (share* + s a1) / (count* + s (a1 + a0)) with a1, a0 ~ Gamma(1/2), which is the Bayesian bootstrap under
-        Jeffreys' prior. Its weight s vanishes where every group counts alike; see :func:`_prior_weight`.
+        Jeffreys' prior. Its weight s vanishes where every group counts alike; see :func:`prior_weight`.
         """
         buckets = self._drawn_over()
         share, count = buckets.totals(self._share), buckets.totals(self._counts())
         weights = buckets.weights(resamples, seed)
-        prior = _prior_weight(share, count, buckets)
+        prior = prior_weight([share], count, buckets)
         scores = np.empty((self.n_features, resamples))
         for number, here in enumerate(feature_blocks(self.n_features, resamples)):
             generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, number)))
@@ -247,10 +247,12 @@ def _ratio(share: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.clip(ratio, 0.0, 1.0)  # only rounding lies outside
 
 
-def _prior_weight(
-    share: Float[np.ndarray, "b d"], count: Float[np.ndarray, "b d"], buckets: Buckets
+def prior_weight(
+    shares: Sequence[Float[np.ndarray, "b d"]], count: Float[np.ndarray, "b d"], buckets: Buckets
 ) -> Float[np.ndarray, " d"]:
     """Weight s of the prior's group in a resample, in the units of ``count``, (d,).
+
+    ``shares`` are the sums of u by bucket of each modality; of two, one says it all.
 
     v / C x sqrt(phi): v is the variance of the resampled count C*, so that s is what one group counts for where a
     feature is rare, and 0 where every group counts alike. phi in [0, 1] is the variance of the groups' shares as a
@@ -264,10 +266,13 @@ def _prior_weight(
     safe = np.where(live, total, 1.0)
     variance = ((count - np.outer(buckets.sizes() / buckets.n_groups, total)) ** 2).sum(axis=0)
     squares = np.where(live, variance + total**2 / buckets.n_groups, 1.0)
-    score = share.sum(axis=0) / safe
+    scores = [share.sum(axis=0) / safe for share in shares]
     others = np.maximum((count > 0).sum(axis=0) - 1, 0)
-    spread = ((share - score * count) ** 2).sum(axis=0) * (1 + 1 / np.maximum(others, 1))
-    of_zeros_and_ones = score * (1 - score) + spread / safe**2
+    spread = sum(
+        ((share - score * count) ** 2).sum(axis=0) for share, score in zip(shares, scores, strict=True)
+    )
+    spread = spread * (1 + 1 / np.maximum(others, 1))
+    of_zeros_and_ones = sum(score * (1 - score) for score in scores) + spread / safe**2
     spread /= squares
     pooled_of_zeros_and_ones = others @ of_zeros_and_ones
     pooled = others @ spread / pooled_of_zeros_and_ones if pooled_of_zeros_and_ones > 0 else 1.0
@@ -282,7 +287,8 @@ def _prior_weight(
     return weight
 
 
-def _refuse_negative(block: Block, start: int, modality: str, estimator: str) -> None:
+def refuse_negative(block: Block, start: int, modality: str, estimator: str) -> None:
+    """Raise if a value is negative, for an estimator that is not defined there."""
     values = block.data if sp.issparse(block) else block
     if not (values < 0).any():
         return

@@ -40,6 +40,8 @@ class Learner(nn.Module, ABC):
     """
 
     config: FeatureConfig
+    takes_several: ClassVar[bool] = False
+    """Whether ``for_data``, ``initialise`` and ``loss`` take further modalities after image and text."""
 
     @classmethod
     def for_data(cls, config: Any, image: Matrix, text: Matrix) -> Self:

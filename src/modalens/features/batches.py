@@ -1,6 +1,6 @@
 """Paired batches from data of any size, in a shuffled order that a step number alone determines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,6 +25,8 @@ class PairBatches:
     ----------
     image, text
         Paired matrices of shape (n, d).
+    others
+        Matrices of further modalities, aligned with these.
     batch_size
         Pairs in a batch, over all processes together; all of the pairs if there are fewer.
     seed
@@ -39,26 +41,37 @@ class PairBatches:
     """
 
     def __init__(
-        self, image: Matrix, text: Matrix, batch_size: int, seed: int, *, rank: int = 0, world_size: int = 1
+        self,
+        image: Matrix,
+        text: Matrix,
+        batch_size: int,
+        seed: int,
+        *,
+        others: Sequence[Matrix] = (),
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         if batch_size < 1:
             raise ModalensError(f"batch_size is {batch_size}; it must be at least 1.")
-        self.n, self.d = paired_shape(image, text)
+        self._sides = {"image": image, "text": text}
+        self._sides |= {f"modality {number}": other for number, other in enumerate(others, 3)}
+        for name, side in list(self._sides.items())[1:]:
+            self.n, self.d = paired_shape(image, side, ("image", name))
         self.batch_size = min(batch_size, self.n)
         if self.batch_size % world_size:
             raise ModalensError(
                 f"A batch of {self.batch_size} pairs cannot be shared out evenly over {world_size} processes; "
                 f"take a batch_size of {max(self.batch_size // world_size, 1) * world_size}."
             )
-        self._image, self._text, self._seed = image, text, seed
+        self._seed = seed
         self._share = self.batch_size // world_size
         self._offset = rank * self._share
         buffer = max(_BLOCK_ROWS * _BUFFER_BLOCKS, self.batch_size)
         self._blocks_per_buffer = -(-buffer // _BLOCK_ROWS)
         self._blocks = -(-self.n // _BLOCK_ROWS)
 
-    def from_step(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches (image, text) in float32, from the one of this step on, for ever.
+    def from_step(self, step: int) -> Iterator[tuple[Tensor, ...]]:
+        """Batches (image, text, and others if there are) in float32, from the one of this step on, for ever.
 
         Raises
         ------
@@ -88,18 +101,13 @@ class PairBatches:
         rows: np.ndarray = np.minimum(_BLOCK_ROWS, self.n - blocks * _BLOCK_ROWS)
         return rows
 
-    def _batches(
-        self, blocks: np.ndarray, seed: tuple[int, ...], first: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, blocks: np.ndarray, seed: tuple[int, ...], first: int) -> Iterator[tuple[Tensor, ...]]:
         rows = self._rows(blocks)
         order = np.random.default_rng(seed).permutation(rows.sum())
-        image, text = (
-            self._read(matrix, blocks, rows, order, name)
-            for matrix, name in ((self._image, "image"), (self._text, "text"))
-        )
+        sides = [self._read(matrix, blocks, rows, order, name) for name, matrix in self._sides.items()]
         for batch in range(first, len(order) // self.batch_size):
             start = batch * self.batch_size + self._offset
-            yield image[start : start + self._share], text[start : start + self._share]
+            yield tuple(side[start : start + self._share] for side in sides)
 
     def _read(
         self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray, order: np.ndarray, name: str

@@ -1,6 +1,7 @@
 """What a learner has reached: reconstruction, active features and retrieval on a fixed sample."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -40,15 +41,23 @@ class Represents(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """Pairs set aside for evaluation, float32 tensors of shape (n, d)."""
+    """Pairs set aside for evaluation, float32 tensors of shape (n, d), with those of further modalities."""
 
     image: Float[Tensor, "n d"]
     text: Float[Tensor, "n d"]
+    others: Sequence[Float[Tensor, "n d"]] = ()
 
     @classmethod
-    def draw(cls, image: Matrix, text: Matrix, pairs: int, seed: int) -> "Sample":
+    def draw(
+        cls,
+        image: Matrix,
+        text: Matrix,
+        pairs: int,
+        seed: int,
+        others: Sequence[Matrix] = (),
+    ) -> "Sample":
         """Draw at most ``pairs`` pairs by seed."""
-        return cls.take(image, text, cls.rows(paired_shape(image, text)[0], pairs, seed))
+        return cls.take(image, text, cls.rows(paired_shape(image, text)[0], pairs, seed), others)
 
     @staticmethod
     def rows(n: int, pairs: int, seed: int) -> Int[np.ndarray, " k"]:
@@ -58,14 +67,25 @@ class Sample:
         return np.sort(np.random.default_rng((seed, 2)).choice(n, pairs, replace=False))
 
     @classmethod
-    def take(cls, image: Matrix, text: Matrix, rows: Int[np.ndarray, " k"]) -> "Sample":
+    def take(
+        cls,
+        image: Matrix,
+        text: Matrix,
+        rows: Int[np.ndarray, " k"],
+        others: Sequence[Matrix] = (),
+    ) -> "Sample":
         """The pairs of some rows."""
         sides = []
-        for matrix, name in ((image, "image"), (text, "text")):
+        for name, matrix in _named(image, text, others).items():
             block = read_rows(matrix[rows], 0, len(rows), name)
             dense = block.toarray() if hasattr(block, "toarray") else block
             sides.append(torch.from_numpy(dense.astype(np.float32)))
-        return cls(*sides)
+        return cls(sides[0], sides[1], sides[2:])
+
+    @property
+    def sides(self) -> dict[str, Tensor]:
+        """The samples by modality; those after image and text by number, as ``modality_3``."""
+        return _named(self.image, self.text, self.others)
 
     @cached_property
     def retrieval(self) -> dict[str, Any]:
@@ -75,9 +95,13 @@ class Sample:
     def sha256(self) -> str:
         """Checksum of the values."""
         digest = hashlib.sha256()
-        for side in (self.image, self.text):
+        for side in self.sides.values():
             digest.update(side.numpy().tobytes())
         return digest.hexdigest()
+
+
+def _named(image: Any, text: Any, others: Sequence[Any]) -> dict[str, Any]:
+    return {"image": image, "text": text} | {f"modality_{n}": other for n, other in enumerate(others, 3)}
 
 
 def evaluate(learner: Represents, sample: Sample, device: torch.device | None = None) -> dict[str, Any]:
@@ -98,12 +122,12 @@ def evaluate(learner: Represents, sample: Sample, device: torch.device | None = 
         For each modality ``fvu_image`` (0 is perfect, 1 no better than the mean, None where the samples are all
         one; only for what reconstructs), ``active_image`` and ``dead_image`` (features that fire at least once, and
         that never do), ``active_share_image`` (share of features that fire on a sample, in [0, 1], lower is
-        sparser); ``dead``, features that fire for neither; ``retrieval`` of the outputs and
+        sparser); ``dead``, features that fire for none; ``retrieval`` of the outputs and
         ``retrieval_before`` of the embeddings themselves, as :meth:`modalens.Retrieval.to_dict` gives it.
     """
     found: dict[str, Any] = {}
     outputs, fires = [], []
-    for modality, x in (("image", sample.image), ("text", sample.text)):
+    for modality, x in sample.sides.items():
         parts = [
             learner.represent(block if device is None else block.to(device), modality)
             for block in torch.split(x, _BLOCK_ROWS)
@@ -120,7 +144,7 @@ def evaluate(learner: Represents, sample: Sample, device: torch.device | None = 
         found[f"active_share_{modality}"] = int(fired.sum()) / (len(x) * len(fired))
         outputs.append(output)
         fires.append(fired)
-    found["dead"] = int((fires[0] + fires[1] == 0).sum())
-    found["retrieval"] = measure_retrieval(*outputs).to_dict()
+    found["dead"] = int((torch.stack(fires).sum(dim=0) == 0).sum())
+    found["retrieval"] = measure_retrieval(*outputs[:2]).to_dict()
     found["retrieval_before"] = sample.retrieval
     return found

@@ -1,5 +1,6 @@
 """Sparse autoencoders as they are trained: parameters, losses and what is counted on the way."""
 
+from itertools import combinations
 from typing import Self
 
 import torch
@@ -29,13 +30,14 @@ _THRESHOLD_MEMORY = 0.99
 
 
 class SAELearner(Learner):
-    """Trains any kind of sparse autoencoder on paired batches.
+    """Trains any kind of sparse autoencoder on paired batches, or on aligned ones of more modalities.
 
-    Loss: squared reconstruction error of the image side plus that of the text side, mean over pairs, plus
-    the auxiliary loss of Gao et al. 2024 on dead features (method: one autoencoder for both modalities).
+    Loss: squared reconstruction error of the image side plus that of the text side (and of others), mean over pairs,
+    plus the auxiliary loss of Gao et al. 2024 on dead features (method: one autoencoder for both modalities).
     The whole state, what is counted included, is in ``state_dict``.
     """
 
+    takes_several = True
     config: SAEConfig
     mean: Tensor
     scale: Tensor
@@ -59,18 +61,22 @@ class SAELearner(Learner):
         self.register_buffer("pairs_since_fired", torch.zeros(2, f, dtype=torch.int64))
 
     @classmethod
-    def for_data(cls, config: SAEConfig, image: Matrix, text: Matrix) -> Self:
+    def for_data(cls, config: SAEConfig, image: Matrix, text: Matrix, *others: Matrix) -> Self:
         """The learner of a configuration, standardising as the pairs ask for."""
-        return cls(config, measure_standardiser(image, text, config.standardise))
+        return cls(config, measure_standardiser(image, text, config.standardise, others))
 
-    def initialise(self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"]) -> None:
-        """Start the pre-bias at the mean of a sample of both modalities."""
+    def initialise(
+        self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"], *others: Float[Tensor, "n d"]
+    ) -> None:
+        """Start the pre-bias at the mean of a sample of all modalities."""
         with torch.no_grad():
-            self.b_pre.copy_(torch.cat(self._standardise(image, text)).mean(dim=0))
+            self.b_pre.copy_(torch.cat(self._standardise(image, text, *others)).mean(dim=0))
 
-    def loss(self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"]) -> LearnerLoss:
-        """Loss of one paired batch; also counts which features fired."""
-        x = torch.cat(self._standardise(image, text))
+    def loss(
+        self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"], *others: Float[Tensor, "n d"]
+    ) -> LearnerLoss:
+        """Loss of one batch; also counts which features fired."""
+        x = torch.cat(self._standardise(image, text, *others))
         n = len(image)
         dead = (self.pairs_since_fired >= self.config.dead_after).all(dim=0)
         codes, auxiliary = encode(
@@ -109,7 +115,9 @@ class SAELearner(Learner):
     @torch.no_grad()
     def represent(self, x: Float[Tensor, "n d"], modality: str) -> Representation:
         """Reconstruction (n, d) as the exported autoencoder gives it, and how often each feature fired."""
-        row = MODALITIES.index(modality)
+        row = (
+            MODALITIES.index(modality) if modality in MODALITIES else 0
+        )  # others have no standard of their own
         standard = (x - self.mean[row]) / self.scale[row]
         codes, _ = encode(standard - self.b_pre, self.W_enc, self.b_enc, self._selection())
         fired = torch.bincount(codes.features[codes.values > 0], minlength=self.config.n_features)
@@ -127,10 +135,11 @@ class SAELearner(Learner):
         exported: SparseAutoencoder = kind_named(self.config.kind).model_class(self.config, tensors)
         return exported
 
-    def _standardise(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+    def _standardise(self, *sides: Tensor) -> tuple[Tensor, ...]:
         if self.config.standardise == "none":
-            return image, text
-        return (image - self.mean[0]) / self.scale[0], (text - self.mean[1]) / self.scale[1]
+            return sides
+        rows = [min(number, 1) for number in range(len(sides))]  # of more than two all rows are alike
+        return tuple((side - self.mean[row]) / self.scale[row] for side, row in zip(sides, rows, strict=True))
 
     def _training_selection(self) -> Selection:
         return (
@@ -145,18 +154,21 @@ class SAELearner(Learner):
         return top_k_per_sample(self.config.k)
 
     def _alignment(self, codes: Codes, n: int) -> Tensor:
-        """Mean cosine of the image and text codes of each pair, the strongest feature of each side left out.
+        """Mean cosine of the codes of each two sides of a sample, the strongest feature of each left out.
 
         The strongest feature carries the modality itself (method: Dhimoila et al. 2026).
         """
         k = self.config.k
-        values, features = codes.values.reshape(2, n, k), codes.features.reshape(2, n, k)
+        values, features = codes.values.reshape(-1, n, k), codes.features.reshape(-1, n, k)
         strongest = values.argmax(dim=2, keepdim=True)
         values = values.scatter(2, strongest, 0.0)
-        same = features[0].unsqueeze(2) == features[1].unsqueeze(1)
-        dot = (values[0].unsqueeze(2) * values[1].unsqueeze(1) * same).sum(dim=(1, 2))
         norms = values.square().sum(dim=2).clamp_min(1e-12).sqrt()
-        return (dot / (norms[0] * norms[1])).mean()
+        cosines = []
+        for first, second in combinations(range(len(values)), 2):
+            same = features[first].unsqueeze(2) == features[second].unsqueeze(1)
+            dot = (values[first].unsqueeze(2) * values[second].unsqueeze(1) * same).sum(dim=(1, 2))
+            cosines.append((dot / (norms[first] * norms[second])).mean())
+        return torch.stack(cosines).mean()
 
     @torch.no_grad()
     def _count(self, codes: Codes, n: int) -> None:

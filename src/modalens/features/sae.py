@@ -119,17 +119,19 @@ class SparseAutoencoder(Trainable):
         Raises
         ------
         ModalensError
-            If there is no such modality, or it is missing and each has its own.
+            If each has its own, and this is missing or none of them.
         """
-        if modality is None:
-            if self.config.standardise == "per_modality":
+        if self.config.standardise == "per_modality":
+            if modality is None:
                 raise ModalensError(
                     "This autoencoder standardises each modality on its own: say which one this is."
                 )
-            modality = MODALITIES[0]
-        if modality not in MODALITIES:
-            raise ModalensError(f"There is no modality {modality!r}; there are {' and '.join(MODALITIES)}.")
-        row = MODALITIES.index(modality)
+            if modality not in MODALITIES:
+                raise ModalensError(
+                    f"There is no modality {modality!r}; there are {' and '.join(MODALITIES)}."
+                )
+        # Any other modality is standardised as these are.
+        row = MODALITIES.index(modality) if modality in MODALITIES else 0
         return self._tensors["mean"][row], self._tensors["scale"][row]
 
     def encode_tensor(self, x: Float[Tensor, "n d"], modality: str | None = None) -> Float[Tensor, "n f"]:

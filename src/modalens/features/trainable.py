@@ -28,12 +28,13 @@ class Trainable(FeatureModel):
         trackers: Sequence[str] = (),
         **options: Any,
     ) -> Self:
-        """Train on a store, or on two paired matrices (image, text), each (n, d).
+        """Train on a store, or on two paired matrices (image, text), each (n, d), or aligned ones of more modalities.
 
         Parameters
         ----------
         data
-            An :class:`modalens.EmbeddingStore` or a pair of matrices.
+            An :class:`modalens.EmbeddingStore` or a pair of matrices; for more than two modalities a
+            :class:`modalens.JoinedStore` or a tuple of aligned matrices.
         train
             How to train, where many options are set; the others replace what it says.
         held_out, out, trackers

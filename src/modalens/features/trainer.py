@@ -31,15 +31,15 @@ from modalens.features.registry import kind_named, kind_of, kind_of_values
 from modalens.features.settings import TrainConfig
 from modalens.features.stopping import LossWatch, settled, termination
 from modalens.progress import progress_bar
-from modalens.store import EmbeddingStore
+from modalens.store import EmbeddingStore, JoinedStore
 from modalens.store.lock import alone_in
 from modalens.towers.compute import pick_device
 from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 
-# A store, or paired matrices (image, text).
-PairData: TypeAlias = EmbeddingStore | tuple[Matrix, Matrix]
+# A store, or aligned matrices (image, text, ...).
+PairData: TypeAlias = EmbeddingStore | JoinedStore | tuple[Matrix, ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def train(
     configs
         What to train; all see the same batches.
     data
-        A store, or two paired matrices.
+        A store, or two paired matrices; a joined store, or more aligned matrices, for learners that take more
+        modalities than two.
     config
         How to train.
     held_out
@@ -93,10 +94,11 @@ def train(
     config = config or TrainConfig()
     if not configs:
         raise ModalensError("There is nothing to train: give at least one configuration.")
-    image, text = _sides(data)
-    samples = {"train": Sample.draw(image, text, config.evaluation_pairs, config.seed)}
-    if held_out is not None:
-        samples["held_out"] = Sample.draw(*_sides(held_out), config.evaluation_pairs, config.seed)
+    image, text, others = _sides(data)
+    if others and not all(kind_of(each).learner_class.takes_several for each in configs):
+        raise ModalensError("Of more than two modalities only a sparse autoencoder can be trained.")
+    sets = {"train": data} if held_out is None else {"train": data, "held_out": held_out}
+    samples = {name: _sample(of, config) for name, of in sets.items()}
     for name, sample in samples.items():
         for each in configs:
             if each.d != sample.image.shape[1]:
@@ -105,8 +107,16 @@ def train(
                 )
     with distributed.joined():
         rank, world_size = distributed.rank(), distributed.world_size()
-        batches = PairBatches(image, text, config.batch_size, config.seed, rank=rank, world_size=world_size)
-        learners = [kind_of(each).learner_class.for_data(each, image, text) for each in configs]
+        batches = PairBatches(
+            image,
+            text,
+            config.batch_size,
+            config.seed,
+            others=others,
+            rank=rank,
+            world_size=world_size,
+        )
+        learners = [kind_of(each).learner_class.for_data(each, image, text, *others) for each in configs]
         folder = None if out is None else Path(out)
         with nullcontext() if folder is None or rank > 0 else alone_in(folder, "training into"):
             return _Training(learners, batches, samples, config, folder, trackers).run()
@@ -145,9 +155,7 @@ class _Training:
         self.rates = config.rates([learner.config for learner in learners])
         self.learners = [learner.to(self.device) for learner in learners]
         for learner in self.learners:
-            learner.initialise(
-                *(side.to(self.device) for side in (samples["train"].image, samples["train"].text))
-            )
+            learner.initialise(*(side.to(self.device) for side in samples["train"].sides.values()))
         self.optimisers = [
             torch.optim.AdamW(learner.parameters(), rate, weight_decay=config.weight_decay, fused=True)
             for learner, rate in zip(self.learners, self.rates, strict=True)
@@ -191,8 +199,7 @@ class _Training:
                 if done:
                     logger.info("Active features have settled after %d steps", self.step)
                     break
-                image, text = next(stream)
-                self._step(image.to(self.device), text.to(self.device))
+                self._step(*(side.to(self.device) for side in next(stream)))
                 self.step += 1
                 advance(1)
                 if self.step % self.config.log_every == 0 or self.step == self.config.steps:
@@ -200,12 +207,12 @@ class _Training:
                 if self.step % self.config.checkpoint_every == 0:
                     self._checkpoint()
 
-    def _step(self, image: Tensor, text: Tensor) -> None:
+    def _step(self, *sides: Tensor) -> None:
         for number, (learner, optimiser) in enumerate(zip(self.learners, self.optimisers, strict=True)):
             for group in optimiser.param_groups:
                 group["lr"] = self.config.rate(self.step, self.rates[number])
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-                loss = learner.loss(image, text)
+                loss = learner.loss(*sides)
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss.total)
             distributed.average_gradients(learner.parameters())
@@ -291,8 +298,18 @@ def _ignore(steps: int) -> None:
 
 def pair_width(data: PairData) -> int:
     """Width of paired data."""
-    return paired_shape(*_sides(data))[1]
+    image, text, _ = _sides(data)
+    return paired_shape(image, text)[1]
 
 
-def _sides(data: PairData) -> tuple[Matrix, Matrix]:
-    return (data.image, data.text) if isinstance(data, EmbeddingStore) else data
+def _sides(data: PairData) -> tuple[Matrix, Matrix, list[Matrix]]:
+    """The first two modalities, and the others."""
+    if isinstance(data, EmbeddingStore):
+        return data.image, data.text, []
+    image, text, *others = data.matrices if isinstance(data, JoinedStore) else data
+    return image, text, others
+
+
+def _sample(data: PairData, config: TrainConfig) -> Sample:
+    image, text, others = _sides(data)
+    return Sample.draw(image, text, config.evaluation_pairs, config.seed, others)

@@ -1,12 +1,13 @@
 """The colours of figures and page, one name for each, in a light and a dark version.
 
-Orange and blue stay apart for every common kind of colour blindness, and the greys differ in lightness.
+Orange, blue and green stay apart for every common kind of colour blindness, and the greys differ in lightness.
 """
 
 # name: (light, dark). Each light value occurs once: SVG colours are turned into CSS variables by value.
 PALETTE: dict[str, tuple[str, str]] = {
     "first": ("#dd7a0a", "#f5a04a"),
     "second": ("#2a66b8", "#74acf7"),
+    "third": ("#1e8a5e", "#4fc296"),
     "cross": ("#a3abb6", "#717c8b"),
     "dead": ("#dfe2e7", "#39404a"),
     "ink": ("#171b21", "#eceff3"),

@@ -92,6 +92,17 @@ class Buckets:
         """Bucket of each key."""
         return self.cells(keys) // 2 if self.hashed else keys
 
+    def turns(self, keys: Int[np.ndarray, " n"], modalities: int) -> Int[np.ndarray, " n"]:
+        """By how many modalities the labels of each key are turned once and for all, as its fixed sign is for two."""
+        if not self.hashed:
+            return np.zeros(len(keys), dtype=np.int64)
+        return ((_hash(keys) >> np.uint64(33)) % np.uint64(modalities)).astype(np.int64)
+
+    def drawn_turns(self, modalities: int, draws: int, seed: int) -> Int[np.ndarray, "b r"]:
+        """By how many modalities each draw turns the labels of a bucket's samples."""
+        generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+        return generator.integers(0, modalities, (self.n, draws), dtype=np.int64)
+
     def sizes(self) -> Int[np.ndarray, " b"]:
         """Number of groups in each bucket."""
         if not self.hashed:

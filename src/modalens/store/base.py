@@ -135,6 +135,12 @@ class PairStore:
     @cached_property
     def ids(self) -> Texts:
         """One id a pair, M texts: the metadata's id, key or image_path if unique, else the row number."""
+        own = self.own_ids
+        return Texts.of(str(row) for row in range(len(self))) if own is None else own
+
+    @cached_property
+    def own_ids(self) -> Texts | None:
+        """The ids that the metadata give, M texts; None where it has no unique id, key or image_path."""
         for name in _ID_COLUMNS:
             if self.columns and self.metadata_shards.holds_text(name):
                 if (found := self.metadata_shards.texts(name)) is not None:
@@ -143,7 +149,7 @@ class PairStore:
                 values = self.read_metadata([name])[name]
                 if values.is_unique and not values.hasnans:
                     return Texts.of(values.astype(str))
-        return Texts.of(str(row) for row in range(len(self)))
+        return None
 
     @cached_property
     def digest(self) -> str:

@@ -1,0 +1,1 @@
+"""Synthetic joint spaces whose concepts are known, to score feature learners, dominance scores and class rules."""
