@@ -5,7 +5,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 from typer.models import ArgumentInfo
 
 from modalens.errors import InputError, ModalensError
-from modalens.options import About, Options, about_of, checked, is_required
+from modalens.options import About, Options, about_of, checked, is_required, shortly
 
 Command = Callable[..., Any]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
@@ -60,6 +60,12 @@ def takes(*configs: type[Options], leave_out: tuple[str, ...] = ()) -> Callable[
     return decorate
 
 
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether a command was given an option, which otherwise has its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
 def fields_of(
     config: type[Options], leave_out: tuple[str, ...] = ()
 ) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
@@ -81,7 +87,9 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
     kind = next(each for each in kinds if each is not type(None))
     default: Any = ... if is_required(field) else field.default
     if typing.get_origin(kind) is tuple:
-        kind, default = list[typing.get_args(kind)[0]], list(default) or None  # type: ignore[misc]
+        numbers = _are_numbers(kind)
+        default = ([",".join(map(str, default))] if numbers else list(default)) if default else None
+        kind = list[str if numbers else typing.get_args(kind)[0]]  # type: ignore[misc]
         kinds = (kind, type(None))
     flag = "--" + field.name.replace("_", "-")
     names = [flag] if kind is not bool or not default else [f"{flag}/--no-{flag[2:]}"]
@@ -107,6 +115,23 @@ def _value(name: str, value: Any, hint: Any, about: About) -> Any:
     if value is None and any(typing.get_origin(kind) is tuple for kind in kinds):
         value = ()
     try:
+        if any(_are_numbers(kind) for kind in kinds):
+            value = _numbers(name, value)
         return checked(name, value, hint, about)
     except ModalensError as error:
         raise InputError(f"--{name.replace('_', '-')}: {error}") from error
+
+
+def _are_numbers(kind: Any) -> bool:
+    return typing.get_origin(kind) is tuple and typing.get_args(kind)[0] is int
+
+
+def _numbers(name: str, given: Sequence[str]) -> tuple[int, ...]:
+    """Whole numbers with commas between, or one option each."""
+    parts = [part.strip() for each in given for part in each.split(",")]
+    try:
+        return tuple(int(part) for part in parts)
+    except ValueError:
+        raise InputError(
+            f"{name} is {shortly(','.join(given))}; give whole numbers with commas between."
+        ) from None

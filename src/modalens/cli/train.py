@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from modalens.cli.lazy import LazyCommand, command_of, group_of
-from modalens.cli.options import Json, takes
+from modalens.cli.lazy import LazyCommand, command_of, group_of, in_module
+from modalens.cli.options import Json, is_given, takes
 from modalens.errors import InputError
 from modalens.features import TrainConfig
 from modalens.features.registry import commands, config_class, kind_named, kinds
@@ -20,6 +20,11 @@ _MORE = """Run again after a stop, it goes on where it was.
     --json prints "model" (path) and the last line of the training log: "step", "train" and "held_out".
     """
 
+_MORE_COMMANDS = {
+    "baselines": "Make the dictionaries that learned features are held against: random in part, PCA, ICA, NMF.",
+    "sweep": "Train autoencoders of several sizes and seeds on one pass, compare them, and recommend a size.",
+}
+
 
 def _summary(name: str) -> str:
     return f"Train a {kind_named(kinds(name)[0]).what}."
@@ -30,6 +35,7 @@ def _command(name: str) -> Any:
 
     @takes(shape, TrainConfig, LearnConfig, leave_out=("d",))
     def train(
+        context: typer.Context,
         data: Annotated[
             Path, typer.Argument(help="A run, a store, or a .npy file of two stacked matrices (2, M, D).")
         ],
@@ -44,8 +50,11 @@ def _command(name: str) -> Any:
     ) -> None:
         from modalens.features.trainer import pair_width
         from modalens.runs.learning import folder_for
+        from modalens.runs.sweeping import size_for
 
         pairs, run = _open(data, out)
+        given = {option: value for option, value in config.items() if is_given(context, option)}
+        config |= size_for(run, name, given)
         built = shape(d=pair_width(pairs), **config)
         learn = LearnConfig(**how)
         schedule = TrainConfig(**training)
@@ -110,7 +119,11 @@ def _recalls(when: str, retrieval: dict[str, Any]) -> str:
 train = group_of(
     "train",
     "Learn sparse features on a store's embeddings.",
-    {name: LazyCommand(name, _summary(name), partial(_command, name)) for name in commands()},
+    {name: LazyCommand(name, _summary(name), partial(_command, name)) for name in commands()}
+    | {
+        name: in_module(name, summary, f"modalens.cli.{name}:{name}")
+        for name, summary in _MORE_COMMANDS.items()
+    },
 )
 
 

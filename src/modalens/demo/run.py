@@ -18,6 +18,7 @@ from modalens.engine.parents import end_with_parent
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import Pair, Pairs, Skipped, load_pairs
 from modalens.progress import progress_bar
+from modalens.runs.dictionary_baselines import KINDS, BaselinesConfig, train_baselines
 from modalens.runs.embedding import embed
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import collect_samples, interpret_run
@@ -37,8 +38,9 @@ TWINS = ("untrained", "shuffled", "learnt-temperature")
 CONFIG = ScoreConfig(groups="concept", split="held-out")
 
 
-# More steps fit the training concepts closer, and the held-out ones no better.
-_SAE = TrainConfig(steps=500, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
+# The size that a sweep recommends: half of the features are found again by another seed.
+N_FEATURES, K = 512, 4
+_SAE = TrainConfig(steps=2000, batch_size=512, log_every=200, checkpoint_every=500, evaluation_pairs=1000)
 _NCL = TrainConfig(steps=300, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
 # By Unicode's category and emojilib's keywords: the encoder is built on two frozen models, which must not judge it.
 _LABELS = "labels:category,tags"
@@ -49,9 +51,15 @@ _ONE = "sae"
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """What the demo does on each encoder's embeddings: training, interpretation and studies."""
+    """What the demo does on each encoder's embeddings: training, interpretation and studies.
+
+    The demo encoder alone has autoencoders of other ``seeds``, and the baselines of a dictionary named by
+    ``dictionaries``.
+    """
 
     sae: TrainConfig = _SAE
+    seeds: tuple[int, ...] = (1, 2, 3)
+    dictionaries: tuple[str, ...] = KINDS
     ncl: TrainConfig = _NCL
     interpretation: InterpretConfig = _INTERPRETATION
     studies: tuple[str, ...] = ("removal", "stability")
@@ -158,15 +166,23 @@ def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None
         store = run.store()
         d = int(store.image.shape[1])
         for name, config, training in (
-            ("sae", SAEConfig(d), plan.sae),
+            ("sae", SAEConfig(d, N_FEATURES, K), plan.sae),
             ("ncl", NCLConfig(d), plan.ncl),
         ):
             where = run.learned(name)
             train_on(config, store, training, where.folder, split="train")
             measure_learned(where, store, CONFIG)
-        if parent is None:  # for stability; one encoder's will do
-            again = replace(plan.sae, seed=1)
-            train_on(SAEConfig(d, seed=1), store, again, run.learned("sae").seed(1).folder, split="train")
+        if parent is None:
+            for seed in plan.seeds:
+                where = run.learned("sae").seed(seed)
+                train_on(
+                    SAEConfig(d, N_FEATURES, K, seed=seed),
+                    store,
+                    replace(plan.sae, seed=seed),
+                    where.folder,
+                    split="train",
+                )
+            train_baselines(run, BaselinesConfig(like="sae", kind=plan.dictionaries))
         interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
         for study in plan.studies:
             alone = find_study(study).one_representation

@@ -75,6 +75,21 @@ _KINDS: dict[str, FeatureKind] = {
         FeatureKind("batch_topk", model="modalens.features.sae:BatchTopKSAE", **_SAE),
         FeatureKind("matryoshka", model="modalens.features.sae:MatryoshkaSAE", **_SAE),
         FeatureKind("aligned", model="modalens.features.sae:AlignedSAE", **_SAE),
+        *(
+            FeatureKind(
+                name,
+                model=f"modalens.features.{model}",
+                **{**_SAE, "learner": f"modalens.features.{learner}"},
+            )
+            for name, model, learner in (
+                ("frozen_decoder", "frozen:FrozenDecoderSAE", "frozen:FrozenDecoderLearner"),
+                ("frozen_encoder", "frozen:FrozenEncoderSAE", "frozen:FrozenEncoderLearner"),
+                ("soft_frozen", "frozen:SoftFrozenSAE", "frozen:SoftFrozenLearner"),
+                ("pca", "fitted:PCAFeatures", "fitted:PCALearner"),
+                ("ica", "fitted:ICAFeatures", "fitted:ICALearner"),
+                ("nmf", "fitted:NMFFeatures", "fitted:NMFLearner"),
+            )
+        ),
         FeatureKind(
             "ncl",
             command="ncl",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from modalens.errors import ModalensError
 from modalens.features.sae import BatchTopKSAE, SparseAutoencoder
 from modalens.store.atomic import whole_file, write_json
 from modalens.version import __version__
@@ -38,8 +39,12 @@ def save_saelens(sae: SparseAutoencoder, folder: str | Path, modality: str | Non
     Raises
     ------
     ModalensError
-        If the modality is missing or unknown.
+        If the modality is missing or unknown, or the features are no linear encoder's, which SAELens knows alone.
     """
+    if sae.config.kind == "nmf":
+        raise ModalensError(
+            "SAELens has no features whose codes are solved for, as those of NMF are; share another kind."
+        )
     folder = Path(folder)
     mean, scale = (part.cpu() for part in sae.standardiser(modality))
     tensors = {

@@ -183,6 +183,9 @@ class _Training:
         return self._finish()
 
     def _train(self) -> None:
+        if not any(parameter.requires_grad for each in self.learners for parameter in each.parameters()):
+            self._evaluate()  # they were fitted when they were made
+            return
         stream = self.batches.from_step(self.step)
         with self._progress() as advance, termination() as stopped:
             advance(self.step)

@@ -1,6 +1,7 @@
 """Figures and the HTML report: files for people."""
 
 from modalens.report.data import (
+    DictionaryBaseline,
     EncoderResult,
     InterpretedResult,
     Judge,
@@ -12,6 +13,7 @@ from modalens.report.data import (
 from modalens.report.html import write_report
 
 __all__ = [
+    "DictionaryBaseline",
     "EncoderResult",
     "InterpretedResult",
     "Judge",

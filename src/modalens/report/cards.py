@@ -46,6 +46,8 @@ class FeatureCard:
         "private", "split" or "unclear"; "" for a feature that is not one-sided.
     partner, correlation
         The feature of the other side that goes with it best, and their correlation over pairs; -1 and NaN for none.
+    found, seeds
+        How many of so many other seeds found it too; no seeds where nothing was trained from others.
     """
 
     feature: int
@@ -67,6 +69,8 @@ class FeatureCard:
     verdict: str = ""
     partner: int = -1
     correlation: float = NAN
+    found: int = 0
+    seeds: int = 0
 
     def __post_init__(self) -> None:
         """Check what the page relies on."""

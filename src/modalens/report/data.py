@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from modalens.features.quality import Quality
     from modalens.interpret import Fidelity
+    from modalens.interpret.sweep import Sweep
     from modalens.studies.result import StudyResult
 
 DEFAULT_ESTIMATOR = "mean_ratio"
@@ -120,12 +121,33 @@ class InterpretedResult:
 
 
 @dataclass(frozen=True)
+class DictionaryBaseline:
+    """A dictionary of the size of learned features that training did not make, or not whole.
+
+    Attributes
+    ----------
+    of
+        The name of those features.
+    learned, interpreted
+        The same of it as of learned features; None where it was not interpreted.
+    """
+
+    of: str
+    learned: LearnedResult
+    interpreted: InterpretedResult | None = None
+
+
+@dataclass(frozen=True)
 class StudyOf:
-    """A study of one kind of one encoder's features; the report puts those of one study side by side."""
+    """A study of one kind of one encoder's features; the report puts those of one study side by side.
+
+    ``baseline_of`` is the name of the features that it is a dictionary baseline of; empty for others.
+    """
 
     features: str
     encoder: str
     result: "StudyResult"
+    baseline_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +173,8 @@ class EncoderResult:
         Features learned on its embeddings.
     interpreted
         How interpretable its own features and the learned ones are.
+    dictionaries
+        Baselines of the learned features; they stand in tables, and in no figure.
     said
         How a sentence speaks of it, such as "the untrained twin"; empty for its name as it is written.
     place
@@ -167,11 +191,31 @@ class EncoderResult:
     interpreted: Sequence[InterpretedResult] = ()
     said: str = ""
     place: str = ""
+    dictionaries: Sequence[DictionaryBaseline] = ()
 
     @property
     def spoken(self) -> str:
         """How a sentence speaks of it; a name keeps its case."""
         return self.said or self.name
+
+    @property
+    def all_learned(self) -> list[LearnedResult]:
+        """Learned features, each followed by its baselines."""
+        return [
+            found
+            for own in self.learned
+            for found in (own, *(each.learned for each in self.dictionaries if each.of == own.name))
+        ]
+
+    @property
+    def all_interpreted(self) -> list[InterpretedResult]:
+        """Interpreted features, each followed by its baselines."""
+        return [
+            found
+            for own in self.interpreted
+            for found in (own, *(each.interpreted for each in self.dictionaries if each.of == own.name))
+            if found is not None
+        ]
 
     def scores(self, estimator: str) -> Dominance | None:
         """Scores under ``estimator``, or None where they are not defined."""
@@ -213,6 +257,8 @@ class ReportData:
         A few pairs, so that a reader sees what was embedded.
     studies
         Studies, those of the main encoder and of its baselines.
+    sweep
+        Dictionaries of several sizes learned on the main encoder; None where there are none.
     galleries, previews
         Cards of the main encoder's features, and the samples they show.
 
@@ -236,6 +282,7 @@ class ReportData:
     galleries: Sequence[Gallery] = ()
     previews: Samples = field(default_factory=dict)
     warning: str = ""
+    sweep: "Sweep | None" = None
 
     def __post_init__(self) -> None:
         """Check what the rest of the report relies on."""

@@ -19,6 +19,7 @@ from modalens.report.naming import NULL_NAME, ROLES, Naming
 from modalens.report.palette import css_variables
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.report.section import TEMPLATE, Section
+from modalens.report.sections.dictionary.sentences import headline as dictionary_headline
 from modalens.report.sections.registry import sections_of
 from modalens.report.strips import strip
 from modalens.report.table_files import write_tables
@@ -104,7 +105,7 @@ def _render(data: ReportData, sections: Sequence[Section], drawn: Mapping[str, D
     scripts = [source(f"{each.package}/{each.script}") for each in sections if each.script]
     return _template("page.html.j2").render(
         **shared,
-        headline=headline(data),
+        headline=[*headline(data), *dictionary_headline(data)],
         key_numbers=key_numbers(data),
         strips=[strip(each, naming) for each in score_sets(data.encoders, data.estimator)],
         sections=sections,

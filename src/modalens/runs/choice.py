@@ -9,6 +9,8 @@ from modalens.errors import InputError
 from modalens.options import Options, option
 
 RAW = "raw"
+# Stands between the name of features and the kind of dictionary that is their baseline, as in ``sae+pca``.
+OF = "+"
 logger = logging.getLogger(__name__)
 
 
@@ -57,12 +59,13 @@ def one_of(wanted: str | None, learned: Sequence[str]) -> str:
     """
     if wanted is not None:
         return _known(wanted, learned)
-    if len(learned) > 1:
-        raise InputError(f"The run has several sets of features; choose with --features: {_list(learned)}.")
-    if not learned:
+    own = [name for name in learned if OF not in name]  # a baseline is taken where it is named
+    if len(own) > 1:
+        raise InputError(f"The run has several sets of features; choose with --features: {_list(own)}.")
+    if not own:
         logger.warning("No features were learned on this run; its embeddings (raw) are taken.")
         return RAW
-    return learned[0]
+    return own[0]
 
 
 def all_of(wanted: str | None, learned: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from modalens.errors import ModalensError
+from modalens.interpret.matching import FoundAgain
 from modalens.pairs import Pairs, load_pairs
 from modalens.pairs.modality import IMAGE, SOUND, find_modality
 from modalens.progress import progress_bar
@@ -26,7 +27,15 @@ _LEAST_SCALE = 1 / 3
 MOST = 2000
 
 
-def make_gallery(name: str, note: str, found: Interpretation, *, top: int = 12, most: int = MOST) -> Gallery:
+def make_gallery(
+    name: str,
+    note: str,
+    found: Interpretation,
+    *,
+    top: int = 12,
+    most: int = MOST,
+    again: FoundAgain | None = None,
+) -> Gallery:
     """The cards of one representation's live features.
 
     Parameters
@@ -40,6 +49,8 @@ def make_gallery(name: str, note: str, found: Interpretation, *, top: int = 12, 
     most
         Most features; of more, so many are drawn at random (never chosen by how well they look), together
         with the partners of those drawn.
+    again
+        Which features other seeds found; None where there are no other seeds.
 
     Raises
     ------
@@ -49,6 +60,12 @@ def make_gallery(name: str, note: str, found: Interpretation, *, top: int = 12, 
     check_limits(top, most)
     mds = found.mds
     live = np.flatnonzero(mds.labels != "dead")
+    if again is not None:
+        counts = again.counts[live]
+        note = (
+            f"{note} {np.count_nonzero(counts > 0):,} of {len(live):,} are found again by another seed, "
+            f"{np.count_nonzero(counts == again.others):,} by all {again.others}; those that none found are marked."
+        )
     if len(live) > most:
         drawn = np.random.default_rng((found.config.seed, 4)).choice(live, most, replace=False)
         partners = found.bridges.partner[drawn]
@@ -56,7 +73,7 @@ def make_gallery(name: str, note: str, found: Interpretation, *, top: int = 12, 
             f"{note} {most:,} of {len(live):,} live features are shown, drawn at random, with their partners."
         )
         live = np.union1d(drawn, partners[partners >= 0])
-    cards = [_card(found, feature, top) for feature in live.tolist()]
+    cards = [_card(found, feature, top, again) for feature in live.tolist()]
     return Gallery(name, note, (mds.modalities[0], mds.modalities[1]), mds.rule, cards)
 
 
@@ -157,7 +174,7 @@ def _decoded(store: PairStore, source: Pairs, names: set[str]) -> Iterator[tuple
         logger.warning("The galleries show texts alone: %s", error)
 
 
-def _card(found: Interpretation, feature: int, top: int) -> FeatureCard:
+def _card(found: Interpretation, feature: int, top: int, again: FoundAgain | None) -> FeatureCard:
     mds, bins, linked = found.mds, found.histograms, found.bridges
     dead_edges = bool(np.isnan(bins.edges[feature]).any())
     near = zip(found.neighbours[0][feature].tolist(), found.neighbours[1][feature].tolist(), strict=True)
@@ -181,6 +198,8 @@ def _card(found: Interpretation, feature: int, top: int) -> FeatureCard:
         verdict=str(linked.verdict[feature]),
         partner=int(linked.partner[feature]),
         correlation=float(linked.correlation[feature]),
+        found=0 if again is None else max(0, int(again.counts[feature])),
+        seeds=0 if again is None else again.others,
     )
 
 

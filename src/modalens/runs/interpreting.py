@@ -330,6 +330,6 @@ def _interpret(each: Representation, samples: SampleSets, config: InterpretConfi
         config,
         folder,
         groups=each.groups(),
-        along=lambda: mono_along_training(each, samples, config),
+        along=_no_training if each.baseline_of else lambda: mono_along_training(each, samples, config),
         about=each.about(),
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modalens.errors import ModalensError
+from modalens.runs.choice import OF
 from modalens.store import EmbeddingStore
 from modalens.store.atomic import write_text
 from modalens.store.shards import IMAGE_FOLDER
@@ -12,6 +13,7 @@ _EMBEDDINGS = "embeddings"
 _FEATURES = "features"
 _MODEL = "config.json"
 _STAND_INS = "STAND-INS.txt"
+_BASELINES = "baselines"
 # Where features go that others take the place of.
 REPLACED = "replaced"
 
@@ -27,6 +29,7 @@ class LearnedFeatures:
     ``quality.json``        reconstruction and retrieval
     ``interpret/``          what the features mean
     ``seeds/SEED/``         the same features, trained from other seeds
+    ``baselines/KIND/``     dictionaries of the same size that are random in part, or no autoencoders
     ======================  ==============================================
     """
 
@@ -34,8 +37,18 @@ class LearnedFeatures:
 
     @property
     def name(self) -> str:
-        """Name of the folder."""
+        """Name of the folder; of a baseline what it is a baseline of, and its kind, as in ``sae+pca``."""
+        if self.folder.parent.name == _BASELINES:
+            return f"{self.folder.parents[1].name}{OF}{self.folder.name}"
         return self.folder.name
+
+    def baseline(self, kind: str) -> "LearnedFeatures":
+        """A dictionary of the same size to hold these features against."""
+        return LearnedFeatures(self.folder / _BASELINES / kind)
+
+    def baselines(self) -> list["LearnedFeatures"]:
+        """Every such dictionary, sorted by kind."""
+        return _folders(self.folder / _BASELINES)
 
     def seed(self, seed: int) -> "LearnedFeatures":
         """The same features, trained from another seed."""
@@ -77,6 +90,7 @@ class RunFolder:
     ``interpret/``          what the embeddings' features mean
     ``samples/``            the pairs, embedded by models that are not under study
     ``studies/NAME/``       results of a study
+    ``sweep/``              dictionaries of several sizes, and the one that is recommended
     ``report/``             the report, its figures and tables
     ``baselines/NAME/``     a run of the same pairs through another encoder
     ======================  ==============================================
@@ -121,6 +135,11 @@ class RunFolder:
         return self.folder / "report"
 
     @property
+    def sweep(self) -> Path:
+        """Folder of the sweep over dictionary sizes."""
+        return self.folder / "sweep"
+
+    @property
     def samples(self) -> Path:
         """Folder of the samples' embeddings."""
         return self.folder / "samples"
@@ -159,11 +178,11 @@ class RunFolder:
 
     def baseline(self, name: str) -> "RunFolder":
         """The run of the same pairs through another encoder."""
-        return RunFolder(self.folder / "baselines" / name)
+        return RunFolder(self.folder / _BASELINES / name)
 
     def baselines(self) -> list[tuple[str, "RunFolder"]]:
         """All baselines by name, sorted."""
-        folder = self.folder / "baselines"
+        folder = self.folder / _BASELINES
         return [(path.name, RunFolder(path)) for path in sorted(folder.iterdir())] if folder.is_dir() else []
 
 

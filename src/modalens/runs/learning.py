@@ -22,7 +22,7 @@ from modalens.features.quality import Quality, measure_quality
 from modalens.features.registry import config_class, kind_of
 from modalens.features.trainer import PairData, Trained
 from modalens.options import Options, option
-from modalens.runs.choice import RAW
+from modalens.runs.choice import OF, RAW
 from modalens.runs.encoding import encode_store
 from modalens.runs.inputs import codes_kept, features_kept, quality_kept, scores_kept
 from modalens.runs.layout import REPLACED, LearnedFeatures, RunFolder
@@ -94,8 +94,10 @@ def check_name(name: str) -> None:
     InputError
         If it is one.
     """
-    if Path(name).name != name or name in (RAW, REPLACED, ".."):
-        raise InputError(f"{name!r} cannot name features; give a plain name other than {RAW} and {REPLACED}.")
+    if Path(name).name != name or OF in name or name in (RAW, REPLACED, ".."):
+        raise InputError(
+            f"{name!r} cannot name features; give a plain name without {OF}, other than {RAW} and {REPLACED}."
+        )
 
 
 def train_on(

@@ -11,10 +11,12 @@ import numpy as np
 from modalens.errors import ModalensError
 from modalens.features.quality import Quality
 from modalens.features.registry import kind_of_card
+from modalens.interpret.sweep import Sweep
 from modalens.options import Options, option
 from modalens.pairs import load_pairs
 from modalens.pairs.modality import find_modality
 from modalens.report import (
+    DictionaryBaseline,
     EncoderResult,
     InterpretedResult,
     Judge,
@@ -26,6 +28,8 @@ from modalens.report import (
 )
 from modalens.report.cards import Gallery
 from modalens.report.naming import Naming, counted_groups
+from modalens.runs.choice import OF
+from modalens.runs.found_again import found_again
 from modalens.runs.galleries import MOST, collect_previews, make_gallery
 from modalens.runs.interpretation import SIDES, Interpretation
 from modalens.runs.interpreting import FOLDER
@@ -35,6 +39,7 @@ from modalens.runs.layout import LearnedFeatures, RunFolder
 from modalens.runs.representations import Representation
 from modalens.runs.scoring import Scores
 from modalens.runs.shown import Shown, find_shown, written
+from modalens.runs.sweeping import find_sweep
 from modalens.runs.training_record import TrainingRecord
 from modalens.store.kept import read_inputs
 from modalens.store.lock import alone_in
@@ -119,6 +124,9 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
         main = replace(main, said="the demo encoder")
     beside = _baselines(run, scores)
     galleries = _galleries(shown, config)
+    sweep = find_sweep(run)
+    if isinstance(sweep, str):
+        shown.left_out.append(("the sweep over dictionary sizes", sweep))
     title = config.title or f"The modality gap of {main.spoken}"
     data = ReportData(
         title=f"{_STAND_INS}: {title}" if run.of_stand_ins else title,
@@ -139,12 +147,18 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
         samples=_samples(source),
         not_shown=[*shown.left_out, *_of_baselines(beside)],
         studies=[
-            StudyOf(features, encoder.name, result)
+            StudyOf(
+                written(features),
+                encoder.name,
+                result,
+                written(features.partition(OF)[0]) if OF in features else "",
+            )
             for encoder, found in [(main, shown), *beside]
             for features, result in found.studies
         ],
         galleries=galleries,
         previews=collect_previews(store, galleries),
+        sweep=sweep if isinstance(sweep, Sweep) else None,
     )
     folder = out or run.report
     with alone_in(folder):
@@ -177,38 +191,43 @@ def _galleries(shown: Shown, config: ReportConfig) -> list[Gallery]:
     """Cards of every representation that was interpreted."""
     galleries = []
     for each in shown.representations:
-        if (known := shown.interpretations.get(each.name)) is not None:
+        if (known := shown.interpretations.get(each.name)) is not None and not each.baseline_of:
             about = "The embeddings' own coordinates." if each.learned is None else _note(each)
             galleries.append(
-                make_gallery(written(each.name), about, known, top=config.top, most=config.max_features)
+                make_gallery(
+                    written(each.name),
+                    about,
+                    known,
+                    top=config.top,
+                    most=config.max_features,
+                    again=found_again(each),
+                )
             )
     return galleries
 
 
-def _learned(shown: Shown) -> list[LearnedResult]:
-    """The features learned on a run."""
-    results = []
+def _learned(shown: Shown, *, baselines: bool = False) -> dict[str, LearnedResult]:
+    """The features learned on a run by name, or their baselines."""
+    results = {}
     for each in shown.representations:
-        if each.learned is not None:
+        if each.learned is not None and bool(each.baseline_of) == baselines:
             quality = _quality(each)
             record = (
                 None
                 if each.embeddings is None
                 else TrainingRecord.of(LearnedFeatures(each.folder), each.embeddings)
             )
-            results.append(
-                LearnedResult(
-                    written(each.name),
-                    _note(each),
-                    each.scores.dominance,
-                    quality,
-                    each.learned.log,
-                    # Those learned on other pairs cannot be learned again with a command on this run.
-                    command=record.command if record is not None and record.own else "",
-                    options="" if record is None else record.options,
-                    # Without a record nothing says that a pair was held out.
-                    trained_on=list(quality) if record is None else record.trained(quality),
-                )
+            results[each.name] = LearnedResult(
+                written(each.name),
+                _note(each),
+                each.scores.dominance,
+                quality,
+                each.learned.log,
+                # Those learned on other pairs cannot be learned again with a command on this run.
+                command=record.command if record is not None and record.own else "",
+                options="" if record is None else record.options,
+                # Without a record nothing says that a pair was held out.
+                trained_on=list(quality) if record is None else record.trained(quality),
             )
     return results
 
@@ -224,22 +243,29 @@ def _note(each: Representation) -> str:
     return "" if each.learned is None else _describe(each.learned.model.card(), _quality(each))
 
 
-def _interpreted(shown: Shown) -> list[InterpretedResult]:
-    """How interpretable features are, where that was measured."""
-    results = []
-    for name, known in shown.interpretations.items():
-        results.append(
-            InterpretedResult(
-                written(name),
-                known.config.rule,
-                known.fidelity,
-                known.bridges.counts(),
-                known.bridges.shuffled_counts(),
-                known.along,
-                _judges(shown, name, known),
-            )
+def _interpreted(shown: Shown) -> dict[str, InterpretedResult]:
+    """How interpretable features are, by name, where that was measured."""
+    return {
+        name: InterpretedResult(
+            written(name),
+            known.config.rule,
+            known.fidelity,
+            known.bridges.counts(),
+            known.bridges.shuffled_counts(),
+            known.along,
+            _judges(shown, name, known),
         )
-    return results
+        for name, known in shown.interpretations.items()
+    }
+
+
+def _dictionaries(shown: Shown) -> list[DictionaryBaseline]:
+    """The dictionaries that learned features are held against."""
+    interpreted = _interpreted(shown)
+    return [
+        DictionaryBaseline(written(name.partition(OF)[0]), learned, interpreted.get(name))
+        for name, learned in _learned(shown, baselines=True).items()
+    ]
 
 
 def _judges(shown: Shown, name: str, known: Interpretation) -> dict[str, Judge]:
@@ -280,8 +306,9 @@ def _result(name: str, note: str, shown: Shown, isolates: str = "") -> EncoderRe
         scores.gap,
         scores.retrieval,
         isolates,
-        _learned(shown),
-        _interpreted(shown),
+        list(_learned(shown).values()),
+        [found for name, found in _interpreted(shown).items() if OF not in name],
+        dictionaries=_dictionaries(shown),
     )
 
 

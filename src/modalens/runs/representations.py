@@ -13,6 +13,7 @@ from jaxtyping import Int
 from modalens.arrays import Matrix
 from modalens.dominance import Dominance
 from modalens.errors import BusyError, ModalensError
+from modalens.runs.choice import OF
 from modalens.runs.choice import RAW as RAW
 from modalens.runs.inputs import scores_kept
 from modalens.runs.layout import RunFolder
@@ -57,6 +58,18 @@ class Representation:
     def rows(self) -> Int[np.ndarray, " n"]:
         """Rows of the store that are scored."""
         return self.store.rows_of_split(self.scores.config.split)
+
+    @property
+    def baseline_of(self) -> str:
+        """The features that this dictionary is a baseline of; empty for others."""
+        return self.name.partition(OF)[0] if OF in self.name else ""
+
+    @property
+    def run(self) -> RunFolder:
+        """The run that it is in."""
+        if self.name == RAW:
+            return RunFolder(self.folder)
+        return RunFolder(self.folder.parents[3 if self.baseline_of else 1])
 
     @property
     def image(self) -> Matrix:
@@ -143,7 +156,7 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, m
         found.left_out.append((RAW, problem))
     else:
         found.representations.append(Representation(RAW, store, Scores.load(run.scores), run.folder))
-    for where in run.begun():
+    for where in [each for own in run.begun() for each in (own, *own.baselines())]:
         try:
             learned = measure_learned(where, store, config) if make else load_learned(where, store, config)
         except BusyError:

@@ -1,6 +1,7 @@
 """A run in Python: one folder with everything that was made of one set of embeddings, and the steps on it."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from modalens.errors import InputError
-from modalens.features import FeatureModel, load_features
+from modalens.features import FeatureModel, TrainConfig, load_features
+from modalens.interpret.sweep import Sweep
 from modalens.pairs import Pairs
 from modalens.runs.choice import RAW, one_of
 from modalens.runs.explaining import Explanation, explain
@@ -22,6 +24,8 @@ from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.representations import Representation, find_representations
 from modalens.runs.scoring import ScoreConfig, Scores, last_config, score_into
 from modalens.runs.studying import run_study
+from modalens.runs.sweep_config import OWN_OPTIONS, SweepConfig
+from modalens.runs.sweeping import size_for, sweep_run
 from modalens.store import EmbeddingStore
 from modalens.studies.registry import find_study
 from modalens.studies.result import StudyResult
@@ -119,14 +123,34 @@ class Run:
         split
             Value of the metadata column ``split`` to train on; the other pairs are held out.
         options
-            Fields of the learner's configuration and of :class:`modalens.features.TrainConfig`.
+            Fields of the learner's configuration and of :class:`modalens.features.TrainConfig`. An autoencoder
+            without ``n_features`` and ``k`` takes the size that the run's :meth:`sweep` recommends, if it has one.
         """
         store = self.store
+        options = {**size_for(self.layout, learner, options), **options}
         config, training = configure(learner, int(store.image.shape[1]), options)
         folder = folder_for(self.layout, name or config.label, config, store, training, split)
         train_on(config, store, training, folder, split=split)
         return measure_learned(
             self.layout.learned(folder.name), store, score_into(self.layout.scores, store).config
+        )
+
+    def sweep(
+        self, config: SweepConfig | None = None, *, training: TrainConfig | None = None, **options: Any
+    ) -> Sweep:
+        """Train autoencoders of several sizes and seeds on one pass, compare them, and recommend a size.
+
+        Parameters
+        ----------
+        config, training, options
+            Fields of :class:`~modalens.runs.sweep_config.SweepConfig` and of :class:`modalens.features.TrainConfig`,
+            such as ``n=(256, 512)``, ``k=(4, 8)``, ``seeds=3`` and ``steps=1000``.
+        """
+        schedule = {field.name for field in fields(TrainConfig)} - set(OWN_OPTIONS)
+        how = {name: value for name, value in options.items() if name in schedule}
+        what = {name: value for name, value in options.items() if name not in schedule}
+        return sweep_run(
+            self.layout, SweepConfig.of(config, what, "A sweep"), TrainConfig.of(training, how, "A sweep")
         )
 
     def model(self, features: str | None = None) -> FeatureModel:

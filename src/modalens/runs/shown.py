@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from modalens.runs.choice import OF
 from modalens.runs.interpretation import Interpretation
 from modalens.runs.interpreting import FOLDER, find_interpretation
 from modalens.runs.layout import RunFolder
@@ -12,10 +13,21 @@ from modalens.studies.result import StudyResult
 
 # How people write the names of representations; others go by their folder.
 _NAMES = {RAW: "Raw", "sae": "SAE", "ncl": "NCL"}
+_KINDS = {
+    "frozen_decoder": "frozen decoder",
+    "frozen_encoder": "frozen encoder",
+    "soft_frozen": "soft-frozen",
+    "pca": "PCA",
+    "ica": "ICA",
+    "nmf": "NMF",
+}
 
 
 def written(name: str) -> str:
     """A representation's name as people write it."""
+    own, is_baseline, kind = name.partition(OF)
+    if is_baseline:
+        return f"{written(own)}, {_KINDS.get(kind, kind)}"
     return _NAMES.get(name, name)
 
 
@@ -63,13 +75,14 @@ def find_shown(run: RunFolder, config: ScoreConfig | None = None) -> Shown:
         _add_interpretation(shown, each)
     results, left_out = find_studies(run, shown.representations)
     results.sort(key=lambda found: (found[0], _order(found[1])))
-    shown.studies = [(written(name), result) for _, name, result in results]
+    shown.studies = [(name, result) for _, name, result in results]
     shown.left_out += left_out
     return shown
 
 
 def _order(name: str) -> tuple[int, str]:
-    return list(_NAMES).index(name) if name in _NAMES else len(_NAMES), name
+    own = name.partition(OF)[0]
+    return list(_NAMES).index(own) if own in _NAMES else len(_NAMES), name
 
 
 def _add_interpretation(shown: Shown, each: Representation) -> None:

@@ -14,9 +14,9 @@ from modalens.features import FeatureModel, load_features
 from modalens.pairs import Pairs
 from modalens.runs.galleries import pictures_of
 from modalens.runs.interpreting import load_interpretation
-from modalens.runs.layout import LearnedFeatures, RunFolder
+from modalens.runs.layout import LearnedFeatures
 from modalens.runs.origin import open_pairs, open_vlm
-from modalens.runs.representations import RAW, Representation, find_representations
+from modalens.runs.representations import Representation, find_representations
 from modalens.runs.samples import embed_samples
 from modalens.store import PairStore
 from modalens.store.kept import is_finished, read_inputs
@@ -70,7 +70,7 @@ class StudySubject(Representation):
             return
         own, own_seed = _without_seed(self.model)
         learned_on = _learned_on(self.folder)
-        beside = RunFolder(self.folder.parents[1]).all_learned()
+        beside = self.run.all_learned()
         for where in (*LearnedFeatures(self.folder).seeds(), *beside):
             if not is_finished(where.folder) or _learned_on(where.folder) != learned_on:
                 continue
@@ -87,8 +87,7 @@ class StudySubject(Representation):
         InputError
             If there is none of this name, or it cannot be used.
         """
-        run = RunFolder(self.folder if self.name == RAW else self.folder.parents[1])
-        found = find_representations(run, self.scores.config, make=False)
+        found = find_representations(self.run, self.scores.config, make=False)
         known = {each.name: each for each in found.representations if each.name != self.name}
         if name not in known:
             why = dict(found.left_out).get(

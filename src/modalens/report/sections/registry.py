@@ -10,6 +10,7 @@ from modalens.report.data import ReportData
 from modalens.report.section import Section
 from modalens.report.sections import (
     classes,
+    dictionary,
     estimators,
     features,
     gallery,
@@ -22,6 +23,7 @@ from modalens.report.sections import (
     scores,
     setup,
     studies,
+    sweep,
 )
 
 SECTIONS: list[Callable[[ReportData], Sequence[Section]]] = [
@@ -31,7 +33,9 @@ SECTIONS: list[Callable[[ReportData], Sequence[Section]]] = [
     scores.sections,
     classes.sections,
     estimators.sections,
+    sweep.sections,
     learned.sections,
+    dictionary.sections,
     gallery.sections,
     meaning.sections,
     studies.sections,

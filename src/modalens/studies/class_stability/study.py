@@ -13,11 +13,11 @@ from modalens.dominance import DominanceSums, modality_dominance
 from modalens.dominance.classes import class_names
 from modalens.dominance.rules import class_codes
 from modalens.errors import ModalensError
+from modalens.interpret.matching import match_features
 from modalens.statistics.buckets import Buckets
 from modalens.statistics.groups import group_keys
 from modalens.studies.class_stability.by_pairs import by_pairs, statement
 from modalens.studies.class_stability.config import StabilityConfig
-from modalens.studies.class_stability.matching import match_features
 from modalens.studies.options import estimator_names, rule_names, settings_of
 from modalens.studies.result import StudyResult
 from modalens.studies.stats.contingency import class_agreement

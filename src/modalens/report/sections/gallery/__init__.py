@@ -17,6 +17,6 @@ def sections(data: ReportData) -> Sequence[Section]:
     top = max((len(side) for card in cards for side in (card.top_images, card.top_texts)), default=1)
     packed = json_block(pack_galleries(data.galleries, data.previews, max(top, 1)))
     plays = any(is_sound(preview) for preview, _ in data.previews.values() if preview)
-    values = {"packed": packed, "plays": plays}
+    values = {"packed": packed, "plays": plays, "seeds": any(card.seeds for card in cards)}
     heading = "What the features mean"
     return [Section("gallery", heading, __name__, values, script="gallery.js", style="gallery.css")]

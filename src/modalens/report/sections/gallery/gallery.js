@@ -190,6 +190,9 @@
         el("h4", { id: heading }, el("a", { href: address(gallery, String(card.feature)) }, `Feature ${card.feature}`)),
         el("span", { class: "of" }, el("span", { class: `swatch ${ROLES[card.role]}` }), short(gallery, card.role)), certainty),
       ruler(gallery, card, whole),
+      card.found[1] ? el("p", { class: card.found[0] ? "seeds" : "seeds alone" }, card.found[0]
+        ? `Found again in ${card.found[0]} of ${plural(card.found[1], "other seed")}`
+        : `No other seed found it (0 of ${card.found[1]})`) : "",
       ranks ? el("p", { class: "hit" }, `In ${ranks.length} of its ${card.top[1].length} strongest texts`) : "",
       el("div", { class: "sides" }, ...sides.map((at) => side(gallery, card, at, whole, terms))),
       card.range.length ? histogram(gallery, card) : "",

@@ -86,6 +86,7 @@ def _pack_card(card: FeatureCard, role: int, table: SampleTable, top: int) -> di
         "verdict": card.verdict,
         "partner": int(card.partner),
         "correlation": _number(card.correlation),
+        "found": [int(card.found), int(card.seeds)],
     }
 
 

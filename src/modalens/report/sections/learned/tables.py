@@ -22,9 +22,14 @@ def names(data: ReportData) -> list[str]:
     return [each.name for each in data.main.learned]
 
 
+def all_names(data: ReportData) -> list[str]:
+    """The same with their baselines."""
+    return [each.name for each in data.main.all_learned]
+
+
 def find(encoder: EncoderResult, name: str) -> LearnedResult | None:
-    """An encoder's learned features of a name."""
-    return next((each for each in encoder.learned if each.name == name), None)
+    """An encoder's learned features of a name, or a baseline of them."""
+    return next((each for each in encoder.all_learned if each.name == name), None)
 
 
 def scores_of(encoder: EncoderResult, name: str, estimator: str) -> Dominance | None:
@@ -38,7 +43,7 @@ def scores_of(encoder: EncoderResult, name: str, estimator: str) -> Dominance | 
 def score_rows(data: ReportData) -> Iterator[dict[str, Any]]:
     """One row for each representation and encoder: live and dead features, spread, tails, class counts."""
     first, second = data.modalities
-    for name in [RAW, *names(data)]:
+    for name in [RAW, *all_names(data)]:
         for encoder in data.encoders:
             if (scores := scores_of(encoder, name, data.estimator)) is None:
                 continue
@@ -62,7 +67,7 @@ def score_rows(data: ReportData) -> Iterator[dict[str, Any]]:
 
 def quality_rows(data: ReportData) -> Iterator[dict[str, Any]]:
     """One row for each learned features, encoder and split: what the features keep of the embeddings."""
-    for name in names(data):
+    for name in all_names(data):
         for encoder in data.encoders:
             if (found := find(encoder, name)) is None:
                 continue
@@ -104,7 +109,7 @@ def learned_tables(data: ReportData) -> dict[str, pd.DataFrame]:
 def shown_quality(data: ReportData) -> list[dict[str, Any]]:
     """The page's rows on reconstruction."""
     rows = []
-    for name in names(data):
+    for name in all_names(data):
         for encoder in data.encoders:
             found = find(encoder, name)
             if found is None or not found.quality or not last_quality(found).fvu:
@@ -117,7 +122,7 @@ def shown_retrieval(data: ReportData) -> list[dict[str, Any]]:
     """The page's rows on retrieval: for each encoder before, then after each kind of features."""
     rows = []
     for encoder in data.encoders:
-        for place, learned in enumerate(each for each in encoder.learned if each.quality):
+        for place, learned in enumerate(each for each in encoder.all_learned if each.quality):
             quality = last_quality(learned)
             if place == 0:
                 rows.append({"encoder": encoder.name, "features": RAW, "found": quality.before})

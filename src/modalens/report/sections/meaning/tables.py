@@ -20,8 +20,8 @@ def names(data: ReportData) -> list[str]:
 
 
 def find(encoder: EncoderResult, name: str) -> InterpretedResult | None:
-    """An encoder's interpreted representation of a name."""
-    return next((each for each in encoder.interpreted if each.name == name), None)
+    """An encoder's interpreted representation of a name, or a baseline of one."""
+    return next((each for each in encoder.all_interpreted if each.name == name), None)
 
 
 def trained(data: ReportData) -> list[str]:
@@ -29,9 +29,11 @@ def trained(data: ReportData) -> list[str]:
     return [each.name for each in data.main.interpreted if each.along is not None and len(each.along)]
 
 
-def interpreted(data: ReportData) -> Iterator[tuple[str, EncoderResult, InterpretedResult]]:
-    """Every representation's name with every encoder that has it."""
-    for name in names(data):
+def interpreted(
+    data: ReportData, *, dictionaries: bool = True
+) -> Iterator[tuple[str, EncoderResult, InterpretedResult]]:
+    """Every representation's name with every encoder that has it, with or without the baselines of dictionaries."""
+    for name in [each.name for each in data.main.all_interpreted] if dictionaries else names(data):
         for encoder in data.encoders:
             if (found := find(encoder, name)) is not None:
                 yield name, encoder, found
@@ -52,7 +54,7 @@ def average_rows(encoder: EncoderResult, modalities: tuple[str, str]) -> list[di
                 found.fidelity.average(metric, side, label) for side in modalities for metric in METRICS
             ],
         }
-        for found in encoder.interpreted
+        for found in encoder.all_interpreted
         for label in ("all", modalities[0], "cross", modalities[1])
     ]
 
@@ -66,7 +68,7 @@ def fidelity_rows(encoder: EncoderResult, modalities: tuple[str, str]) -> list[d
                 found.fidelity.fidelity(metric, side) for side in modalities for metric in METRICS
             ],
         }
-        for found in encoder.interpreted
+        for found in encoder.all_interpreted
     ]
 
 
@@ -87,7 +89,7 @@ def overview_rows(data: ReportData) -> list[dict[str, Any]]:
     EmbSim is the elementwise form, as published.
     """
     rows = []
-    for each in data.main.interpreted:
+    for each in data.main.all_interpreted:
         fidelity = each.fidelity
         averages = [
             fidelity.average(metric, side)

@@ -19,7 +19,7 @@ def _section(data: ReportData, study: ShownStudy) -> Section:
     first, second = data.modalities
     drawings, captions = [], {}
     for each in study_figures(study.name):
-        members = [member for member in study.members if each.fits(member.result)]
+        members = [member for member in study.members if each.fits(member.result) and not member.baseline_of]
         if any(member.encoder == data.main.name for member in members):
             drawings.append(_drawing(data, each, members))
             captions[each.name] = each.caption.format(first=first, second=second)

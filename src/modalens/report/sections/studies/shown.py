@@ -52,7 +52,7 @@ def shown_studies(data: ReportData) -> list[ShownStudy]:
         statements = {
             each.features: each.result.statements
             for each in members
-            if each.encoder == data.main.name and each.result.statements
+            if each.encoder == data.main.name and each.result.statements and not each.baseline_of
         }
         tables, pictures = {}, {}
         encoders = dict.fromkeys(each.encoder for each in members)

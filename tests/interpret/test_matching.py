@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from modalens.errors import ModalensError
-from modalens.studies.class_stability import matching
-from modalens.studies.class_stability.matching import match_features
+from modalens.interpret import matching
+from modalens.interpret.matching import cosine_by_chance, find_again, match_features
 
 
 def rotated(
@@ -84,3 +84,31 @@ def test_directions_at_random_find_no_partner(rng):
 def test_bad_input_gets_one_sentence(change, message):
     with pytest.raises(ModalensError, match=message):
         match_features(**{"first": np.ones((3, 4)), "second": np.ones((3, 4)), **change})
+
+
+def test_features_that_other_seeds_have_are_counted(rng: np.random.Generator) -> None:
+    """Three trainings: 30 directions in all, 10 in the first two, 10 of the first alone; two features never fire."""
+    shared, couple, alone = rng.normal(size=(3, 30, 64))
+    decoders = [
+        np.concatenate([shared, couple[:10], alone[:10]]),
+        np.concatenate([couple[:10], shared[::-1]]),
+        shared + 0.02 * rng.normal(size=shared.shape),
+    ]
+    fired = [np.full(len(each), 5) for each in decoders]
+    fired[0][:2] = 0
+    fired[0][2:30] = 50
+    first, second, third = find_again(decoders, fired, 0.7)
+    assert first.counts.tolist() == [-1, -1] + [2] * 28 + [1] * 10 + [0] * 10
+    assert second.counts.tolist() == [1] * 10 + [2] * 28 + [1] * 2
+    assert (first.others, first.share) == (2, pytest.approx((38 / 48 + 28 / 48) / 2))
+    weight = 28 * 50 + 20 * 5
+    assert first.weighted == pytest.approx(((28 * 50 + 50) / weight + 28 * 50 / weight) / 2)
+    # Random directions in 64 dimensions have a cosine of some .3 with the nearest of 40.
+    assert cosine_by_chance(48, 64) < 0.4 < first.cosine < 1
+    assert third.share == pytest.approx((28 / 30 + 1) / 2)
+
+
+def test_a_training_whose_features_are_all_dead_has_no_share() -> None:
+    found = find_again([np.eye(3), np.eye(3)], [np.zeros(3, int), np.ones(3, int)])
+    assert np.isnan(found[0].share)
+    assert found[1].counts.tolist() == [0, 0, 0]

@@ -1,0 +1,128 @@
+"""What a trained dictionary has beyond its baselines, in sentences computed from the numbers."""
+
+from typing import Any
+
+from modalens.report.data import ReportData
+from modalens.report.naming import Naming, count, interval, listing, number, percent
+from modalens.report.sections.dictionary.tables import RAW, compared, interpreted, rows
+
+
+def statements(data: ReportData) -> list[str]:
+    """For each set of learned features: Mono, verdicts, reconstruction and removal beside its baselines."""
+    naming, found = Naming(*data.modalities), rows(data)
+    said = []
+    for own in compared(data):
+        row = next(each for each in found if each["features"] == own.name)
+        rivals = [each for each in found if each["features"] == RAW or _is_of(data, own.name, each)]
+        for role, side in zip(("first", "second"), data.modalities, strict=True):
+            said += _higher(row, rivals, f"mono_{role}", f"Mono on {naming.many(side)}")
+        said += _verdicts(row, rivals)
+        said += _unexplained(row, rivals, naming)
+        for role, side in zip(("first", "second"), data.modalities, strict=True):
+            said += _removal(row, rivals, f"removal_{role}", side)
+    return said
+
+
+def headline(data: ReportData) -> list[str]:
+    """The same in one sentence a set, for the head of the page: what training adds to Mono."""
+    naming, found = Naming(*data.modalities), rows(data)
+    said = []
+    for own in compared(data):
+        if interpreted(data, own.name) is None:
+            continue
+        row = next(each for each in found if each["features"] == own.name)
+        rivals = [each for each in found if _is_of(data, own.name, each) and "mono_first" in each]
+        if not rivals:
+            continue
+        parts = []
+        for role, side in zip(("first", "second"), data.modalities, strict=True):
+            best = max(rivals, key=lambda each: each[f"mono_{role}"])
+            name = f"mono_{role}"
+            how = _against(row, best, name)
+            parts.append(
+                f"{number(row[name])} on {naming.many(side)}, {how} the best of them ({number(best[name])}, "
+                f"{_kind(best)})"
+            )
+        said.append(
+            f"Beside {count(len(rivals))} dictionaries that are random in part or not trained, the trained {own.name} "
+            f"has a Mono of {listing(parts)}."
+        )
+    return said
+
+
+def _is_of(data: ReportData, name: str, row: dict[str, Any]) -> bool:
+    return any(each.of == name and each.learned.name == row["features"] for each in data.main.dictionaries)
+
+
+def _kind(row: dict[str, Any]) -> str:
+    return str(row["features"]).rpartition(", ")[2]
+
+
+def _against(row: dict[str, Any], rival: dict[str, Any], name: str) -> str:
+    """How a value lies beside another's, by their intervals: they share their samples, so apart means apart."""
+    if row[f"{name}_low"] > rival[f"{name}_high"]:
+        return "above"
+    if row[f"{name}_high"] < rival[f"{name}_low"]:
+        return "below"
+    return "within the sampling error of"
+
+
+def _higher(row: dict[str, Any], rivals: list[dict[str, Any]], name: str, what: str) -> list[str]:
+    """Which baselines a value that should be high beats."""
+    known = [each for each in rivals if name in each and each[name] == each[name]]
+    if name not in row or not known:
+        return []
+    grouped: dict[str, list[str]] = {}
+    for each in known:
+        grouped.setdefault(_against(row, each, name), []).append(f"{_kind(each)} ({number(each[name])})")
+    told = [f"{how} that of {listing(names)}" for how, names in grouped.items()]
+    value = f"{number(row[name])}, {interval(row[f'{name}_low'], row[f'{name}_high'])}"
+    nothing = (
+        "" if "above" in grouped else ": training the dictionary adds nothing to it that these pairs can tell"
+    )
+    return [f"{what} of {row['features']} ({value}) is {listing(told)}{nothing}."]
+
+
+def _verdicts(row: dict[str, Any], rivals: list[dict[str, Any]]) -> list[str]:
+    known = [each for each in rivals if "split" in each]
+    if "split" not in row or not known:
+        return []
+    beside = listing(
+        [f"{count(each['split'])} of {count(each['one_sided'])} of {_kind(each)}" for each in known]
+    )
+    return [
+        (
+            f"Of {count(row['one_sided'])} one-sided {row['features']} features {count(row['split'])} are halves of a "
+            f"split concept ({count(row['split_shuffled'])} with pairs shuffled), beside {beside}."
+        )
+    ]
+
+
+def _unexplained(row: dict[str, Any], rivals: list[dict[str, Any]], naming: Naming) -> list[str]:
+    known = [each for each in rivals if "fvu_image" in each]
+    if "fvu_image" not in row or not known:
+        return []
+
+    def of(each: dict[str, Any]) -> str:
+        return f"{percent(each['fvu_image'])} and {percent(each['fvu_text'])}"
+
+    beside = listing([f"{of(each)} by {_kind(each)}" for each in known])
+    return [
+        (
+            f"{row['features']} leaves {of(row)} of the variance of {naming.many(naming.first)} and "
+            f"{naming.many(naming.second)} unexplained, beside {beside}."
+        )
+    ]
+
+
+def _removal(row: dict[str, Any], rivals: list[dict[str, Any]], name: str, side: str) -> list[str]:
+    known = [each for each in rivals if name in each]
+    if name not in row or not known:
+        return []
+    beside = listing([f"{number(each[name])} of {_kind(each)}" for each in known])
+    return [
+        (
+            f"Without {side}-dominant features of {row['features']} a classifier of {side} samples loses "
+            f"{number(row[name])} of accuracy ({interval(row[f'{name}_low'], row[f'{name}_high'])}), beside {beside}."
+        )
+    ]
