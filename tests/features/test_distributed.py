@@ -10,10 +10,10 @@ import torch
 from modalens.errors import ModalensError
 from modalens.features import NCL, NCLConfig, SAEConfig, SparseAutoencoder, TrainConfig, distributed, train
 from modalens.features.batches import PairBatches
-from modalens.features.registry import kinds
+from tests.features.kinds import TRAINED
 
 D, F, K = 12, 150, 4
-CONFIGS = [*(SAEConfig(D, F, K, kind, dead_after=64) for kind in kinds("sae")), NCLConfig(D, 16)]
+CONFIGS = [*(SAEConfig(D, F, K, kind, dead_after=64) for kind in TRAINED), NCLConfig(D, 16)]
 TRAIN = TrainConfig(steps=30, batch_size=64, log_every=10, checkpoint_every=20, warmup_steps=5, clip=4.0)
 
 SCRIPT = """
@@ -35,7 +35,7 @@ def torchrun(*words, processes=2):
 
 
 def weights(folder, number):
-    model = (NCL if number == len(kinds("sae")) else SparseAutoencoder).load(folder / f"model-{number}")
+    model = (NCL if number == len(TRAINED) else SparseAutoencoder).load(folder / f"model-{number}")
     return model.state()
 
 

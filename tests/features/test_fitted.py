@@ -101,3 +101,11 @@ def test_saelens_has_no_place_for_codes_that_are_solved_for(
 ) -> None:
     with pytest.raises(ModalensError, match="as those of NMF are"):
         save_saelens(fitted("nmf", pairs).model, tmp_path)
+
+
+def test_fitted_features_stand_beside_trained_ones_on_one_pass(pairs: tuple[np.ndarray, np.ndarray]) -> None:
+    configs = [SAEConfig(D, 6, 3, kind) for kind in ("pca", "topk", "nmf")]
+    found = train(configs, pairs, TrainConfig(steps=10, batch_size=64, log_every=5))
+    assert found[0].model.card() == fitted("pca", pairs, n=6).model.card()
+    assert [[entry["step"] for entry in each.log] for each in found] == [[5, 10]] * 3
+    assert found[1].log[-1]["loss"]["reconstruction"] > 0

@@ -4,7 +4,7 @@ import torch
 
 from modalens.features.config import SAEConfig
 from modalens.features.learners import SAELearner
-from modalens.features.registry import kinds
+from tests.features.kinds import TRAINED
 
 D, F, K, N = 6, 20, 3, 16
 
@@ -23,7 +23,7 @@ def dense_codes(learner, x, kind):
     return z * kept
 
 
-@pytest.mark.parametrize("kind", kinds("sae"))
+@pytest.mark.parametrize("kind", TRAINED)
 def test_losses_are_their_equations(kind):
     learner = SAELearner(SAEConfig(D, F, K, kind, dead_after=10, aux_k=4))
     image, text = batch()

@@ -145,12 +145,12 @@ def test_configurations_are_known_by_their_fields(name: str) -> None:
 
 
 def test_unknown_names_are_answered_with_those_there_are() -> None:
-    with pytest.raises(ModalensError, match="no learner 'pca'; there are sae, ncl"):
-        registry.config_class("pca")
-    with pytest.raises(ModalensError, match="no 'pca' features; there are topk, batch_topk"):
-        registry.kind_named("pca")
-    with pytest.raises(ModalensError, match="no kind 'pca'; choose one of topk, batch_topk"):
-        SAEConfig(4, kind="pca")
+    with pytest.raises(ModalensError, match="no learner 'svd'; there are sae, ncl"):
+        registry.config_class("svd")
+    with pytest.raises(ModalensError, match="no 'svd' features; there are topk, batch_topk"):
+        registry.kind_named("svd")
+    with pytest.raises(ModalensError, match="no kind 'svd'; choose one of topk, batch_topk"):
+        SAEConfig(4, kind="svd")
 
 
 def test_configurations_need_no_torch() -> None:

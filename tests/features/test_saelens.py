@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 import modalens as ml
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig
-from modalens.features.registry import kind_named, kinds
+from modalens.features.registry import kind_named
 from modalens.features.saelens import save_saelens
+from tests.features.kinds import LINEAR
 
 D, F, K = 12, 40, 5
 
@@ -55,7 +56,7 @@ def read_as_theirs(folder, x):
     return codes, codes @ t["W_dec"] + t["b_dec"]
 
 
-@pytest.mark.parametrize("kind", kinds("sae"))
+@pytest.mark.parametrize("kind", LINEAR)
 @pytest.mark.parametrize("standardise", ["none", "shared", "per_modality"])
 @pytest.mark.parametrize("modality", ["image", "text"])
 def test_the_files_say_the_same_function(kind, standardise, modality, tmp_path):
@@ -84,7 +85,7 @@ def test_one_file_cannot_hold_two_standardisers(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", kinds("sae"))
+@pytest.mark.parametrize("kind", LINEAR)
 @pytest.mark.parametrize("standardise", ["none", "shared"])
 def test_saelens_opens_it_and_agrees(kind, standardise, tmp_path):
     sae_lens = pytest.importorskip("sae_lens", reason="sae-lens is not installed")

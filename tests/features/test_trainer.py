@@ -14,10 +14,10 @@ from modalens.features.evaluation import Representation, Sample, evaluate
 from modalens.features.learners import SAELearner
 from modalens.features.logs import LOG_NAME
 from modalens.features.ncl import NCLLearner
-from modalens.features.registry import kinds
 from modalens.features.trainer import train
 from modalens.runs import embed
 from tests.fakes import FakePairs, FakeVLM, colour_pairs
+from tests.features.kinds import TRAINED
 
 CONFIGS = [SAEConfig(8, 16, 3, dead_after=100), NCLConfig(8, 12)]
 TRAIN = TrainConfig(steps=40, batch_size=32, log_every=10, checkpoint_every=10, warmup_steps=5)
@@ -250,7 +250,7 @@ def test_evaluation_draws_what_it_is_told(pairs):
 
 
 @pytest.mark.parametrize(
-    "config", [*(SAEConfig(8, 64, 3, kind, dead_after=1) for kind in kinds("sae")), NCLConfig(8, 32)]
+    "config", [*(SAEConfig(8, 64, 3, kind, dead_after=1) for kind in TRAINED), NCLConfig(8, 32)]
 )
 def test_a_gpu_rounds_the_products_alone(config):
     """What training on a GPU does about precision, done on the CPU: gradients stay whole and nearly the same."""

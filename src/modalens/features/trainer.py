@@ -183,8 +183,8 @@ class _Training:
         return self._finish()
 
     def _train(self) -> None:
-        if not any(parameter.requires_grad for each in self.learners for parameter in each.parameters()):
-            self._evaluate()  # they were fitted when they were made
+        if not any(trains(learner) for learner in self.learners):
+            self._evaluate()
             return
         stream = self.batches.from_step(self.step)
         with self._progress() as advance, termination() as stopped:
@@ -212,6 +212,9 @@ class _Training:
 
     def _step(self, *sides: Tensor) -> None:
         for number, (learner, optimiser) in enumerate(zip(self.learners, self.optimisers, strict=True)):
+            if not trains(learner):
+                self.losses.add(number, {})
+                continue
             for group in optimiser.param_groups:
                 group["lr"] = self.config.rate(self.step, self.rates[number])
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
@@ -297,6 +300,11 @@ class _Training:
 
 def _ignore(steps: int) -> None:
     del steps
+
+
+def trains(learner: Learner) -> bool:
+    """Whether anything is left to train; some learners are fitted when they are made."""
+    return any(parameter.requires_grad for parameter in learner.parameters())
 
 
 def pair_width(data: PairData) -> int:
