@@ -142,7 +142,12 @@ def build_gallery(galleries: Sequence[Gallery], samples: Samples, **settings: in
     html = (
         environment()
         .get_template(f"{package}/{TEMPLATE}")
-        .render(section=section, packed=packed, plays=False)
+        .render(
+            section=section,
+            packed=packed,
+            plays=False,
+            seeds=any(card.seeds for each in galleries for card in each.cards),
+        )
     )
     return GalleryPart(Markup(html), source(f"{package}/gallery.js"), source(f"{package}/gallery.css"))
 

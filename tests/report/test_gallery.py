@@ -218,3 +218,19 @@ def test_bad_input_is_said_in_a_sentence() -> None:
         replace(gallery.cards[0], verdict="perhaps")
     with pytest.raises(ModalensError, match="needs a live feature"):
         replace(gallery.cards[0], score=NAN)
+
+
+def test_what_other_seeds_found_is_on_the_card() -> None:
+    samples = make_samples()
+    gallery = make_gallery(samples, n_features=4)
+    cards = [replace(card, found=card.feature, seeds=3) for card in gallery.cards]
+    part = build_gallery([replace(gallery, cards=cards)], samples)
+    packed = json.loads(Blocks(part.html).data)["galleries"][0]["cards"]
+    assert {card["feature"]: card["found"] for card in packed} == {each: [each, 3] for each in range(4)}
+    assert "no other seed found" in part.html
+    assert "Found again in ${card.found[0]} of" in part.script
+    bare = build_gallery([gallery], samples)
+    assert "no other seed found" not in bare.html
+    assert all(
+        card["found"] == [0, 0] for card in json.loads(Blocks(bare.html).data)["galleries"][0]["cards"]
+    )
