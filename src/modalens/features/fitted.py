@@ -95,7 +95,7 @@ class FittedLearner(SAELearner):
         self.requires_grad_(False)
 
     @classmethod
-    def for_data(cls, config: SAEConfig, image: Matrix, text: Matrix) -> Self:
+    def for_data(cls, config: SAEConfig, image: Matrix, text: Matrix, *others: Matrix) -> Self:
         """Fit to a random sample of the pairs.
 
         Raises
@@ -103,16 +103,18 @@ class FittedLearner(SAELearner):
         ModalensError
             If there are more features than the factorisation can have.
         """
-        learner = cls(config, measure_standardiser(image, text, config.standardise))
-        sample = Sample.draw(image, text, FITTED_PAIRS, config.seed)
-        x = torch.cat(learner._standardise(sample.image, sample.text)).double().numpy()
+        learner = cls(config, measure_standardiser(image, text, config.standardise, others))
+        sample = Sample.draw(image, text, FITTED_PAIRS, config.seed, others)
+        x = torch.cat(learner._standardise(*sample.sides.values())).double().numpy()
         learner.b_pre.copy_(torch.from_numpy(x.mean(axis=0)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # iterations are bounded, whether or not they have converged
             learner.fit(x - x.mean(axis=0))
         return learner
 
-    def initialise(self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"]) -> None:
+    def initialise(
+        self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"], *others: Float[Tensor, "n d"]
+    ) -> None:
         """It starts, and stays, as it was fitted."""
 
     @abstractmethod
@@ -194,7 +196,7 @@ class NMFLearner(FittedLearner):
     @torch.no_grad()
     def represent(self, x: Float[Tensor, "n d"], modality: str) -> Representation:
         """Reconstruction (n, d) as the exported features give it, and how often each feature fired."""
-        row = MODALITIES.index(modality)
+        row = MODALITIES.index(modality) if modality in MODALITIES else 0
         codes = nonnegative_codes(
             (x - self.mean[row]) / self.scale[row] - self.b_pre, self.parts, self.config.k
         )
