@@ -24,7 +24,7 @@ BLOCK_ROWS = 4096
 
 def default_block_rows(matrix: Matrix) -> int:
     """Rows to read at a time so that a block stays small: fewer of a wide matrix, more of a sparse one."""
-    if sp.issparse(matrix) or sp.issparse(matrix[:1]):
+    if sp.issparse(matrix) or sp.issparse(matrix[0:1]):
         return 16_384
     return int(np.clip(2**20 // max(int(matrix.shape[1]), 1), 256, BLOCK_ROWS))
 

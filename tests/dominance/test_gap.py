@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from modalens.dominance import ModalityGap, modality_gap
+from modalens.dominance.separability import MAX_PAIRS
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import Buckets
 from modalens.statistics.intervals import jackknife_interval
@@ -171,6 +174,37 @@ def test_groups_widen_the_interval_of_repeated_pairs(rng):
     for name in ("l2m", "l2i"):
         widths = [high - low for low, high in (apart.intervals[name], together.intervals[name])]
         assert widths[1] > 1.8 * widths[0]
+
+
+def their_separability(image: np.ndarray, text: np.ndarray, seed: int) -> list[float]:
+    """Held-out accuracies by scikit-learn: of the modalities, and of labels swapped within pairs."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+    n = len(image)
+    rows = np.sort(rng.choice(n, min(MAX_PAIRS, n), replace=False))
+    held_out = np.isin(np.arange(n)[rows], rng.permutation(rows)[: len(rows) // 2])
+    samples = np.concatenate(
+        [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (image[rows], text[rows])]
+    )
+    twice = np.tile(held_out, 2)
+    samples = StandardScaler().fit(samples[~twice]).transform(samples)
+    swaps = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    accuracies = []
+    for draw in range(6):
+        swap = np.ones(len(rows)) if draw == 0 else swaps.choice([-1.0, 1.0], len(rows))
+        labels = np.concatenate([swap, -swap])
+        model = LogisticRegression(max_iter=5_000, tol=1e-8).fit(samples[~twice], labels[~twice])
+        accuracies.append((model.predict(samples[twice]) == labels[twice]).mean())
+    return accuracies
+
+
+@pytest.mark.parametrize("offset", [0.02, 0.15, 1.5])
+def test_separability_is_that_of_scikit_learns_regression(offset, rng):
+    image, text = cones(rng, n=6_000, d=30, offset=offset)
+    gap = modality_gap(image.astype(np.float32), text.astype(np.float32), resamples=20, seed=3)
+    own, *null = their_separability(image, text, 3)
+    assert gap.separability == pytest.approx(own, abs=0.002)
+    expected = (np.mean(null), min(null), max(null))
+    np.testing.assert_allclose(gap.null["separability"], expected, rtol=0, atol=0.002)
 
 
 def test_groups_are_not_torn_apart_by_the_split():

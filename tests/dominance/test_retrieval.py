@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from modalens.dominance.retrieval import Retrieval, measure_retrieval
+from modalens.dominance.retrieval import Retrieval, _ranks, measure_retrieval
 from modalens.errors import ModalensError
 from modalens.statistics.intervals import share_interval
 
@@ -81,6 +82,54 @@ def test_intervals_are_those_of_groups(rng):
     wider = measure_retrieval(images[owner], texts, image_ids=owner, groups=concepts).text_to_image[1]
     assert wider[0] == value
     assert wider != (value, low, high)
+
+
+def plain_ranks(queries, keys, right):
+    """Ranks and ties from all cosines in double precision."""
+    similar = queries @ keys.T
+    best = np.where(right, similar, -np.inf).max(axis=1, keepdims=True)
+    similar = np.where(right, -np.inf, similar)
+    return 1 + (similar >= best - 1e-6).sum(axis=1), int((abs(similar - best) < 1e-6).any(axis=1).sum())
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("spread", [1.0, 1e-4])
+@pytest.mark.parametrize("cores", ["1", "3"])
+def test_ranks_are_those_of_double_precision(sparse, spread, cores, rng, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)
+    owner = np.sort(rng.integers(0, 1_100, 2_000))
+    owner = np.unique(owner, return_inverse=True)[1]
+    n = owner.max() + 1
+    images, texts = (rng.normal(size=(rows, 40)) for rows in (n, 2_000))
+    if sparse:
+        images, texts = (
+            side * (rng.random(side.shape) < 0.2) + np.eye(40)[np.arange(len(side)) % 40]
+            for side in (images, texts)
+        )
+    else:  # with a small spread cosines are nearer each other than single precision tells
+        images, texts = (3.0 + spread * side for side in (images, texts))
+    texts += 0.3 * spread * images[owner] * (texts != 0)
+    texts[1_000:1_100] = texts[100:200]  # exact ties
+    images, texts = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (images, texts))
+    right = np.arange(n)[:, None] == owner
+    kind = sp.csr_array if sparse else np.asarray
+    of_images, of_texts, ties = _ranks(kind(images), kind(texts), owner)
+    expected, tied = plain_ranks(images, texts, right)
+    expected_texts, tied_texts = plain_ranks(texts, images, right.T)
+    np.testing.assert_array_equal(of_images, expected)
+    np.testing.assert_array_equal(of_texts, expected_texts)
+    assert ties == tied + tied_texts
+    assert ties > 50
+
+
+def test_sparse_codes_give_what_the_same_matrices_give_dense(rng):
+    images, texts = rng.exponential(size=(2, 300, 50)) * (rng.random((2, 300, 50)) < 0.2)
+    dense = measure_retrieval(images, texts)
+    for other in (
+        measure_retrieval(sp.csr_array(images), sp.csr_array(texts)),
+        measure_retrieval(sp.csr_array(images), texts),
+    ):
+        assert other == dense
 
 
 def test_labels_must_fit():

@@ -133,12 +133,12 @@ def test_shards_merge_into_the_whole(estimator, kind, rng):
         parts = [sums(*span) for span in order]
         for part in parts[1:]:
             parts[0].merge(part)
-        for scores in (
-            lambda sums: sums.scores(),
-            lambda sums: sums.resampled_scores(10, 1),
-            lambda sums: sums.swapped_scores(10, 1),
+        for scores, off in (
+            (lambda sums: sums.scores(), 1e-12),
+            (lambda sums: sums.resampled_scores(10, 1), 2e-7),  # in single precision
+            (lambda sums: sums.swapped_scores(10, 1), 2e-7),
         ):
-            np.testing.assert_allclose(scores(parts[0]), scores(whole), rtol=0, atol=1e-12)
+            np.testing.assert_allclose(scores(parts[0]), scores(whole), rtol=0, atol=off)
         np.testing.assert_array_equal(parts[0].pairs, whole.pairs)
         assert parts[0].n_pairs == 90
 

@@ -39,8 +39,9 @@ def test_uncertainty_equals_scoring_every_resample_anew(rule, estimator, codes):
         swap = (sign < 0)[:, None]
         swapped.append(naive_scores(np.where(swap, text, image), np.where(swap, image, text), estimator)[0])
 
-    np.testing.assert_allclose(result.low, np.percentile(resampled, 2.5, axis=1), rtol=0, atol=1e-9)
-    np.testing.assert_allclose(result.high, np.percentile(resampled, 97.5, axis=1), rtol=0, atol=1e-9)
+    # Draws are kept in single precision.
+    np.testing.assert_allclose(result.low, np.percentile(resampled, 2.5, axis=1), rtol=0, atol=2e-7)
+    np.testing.assert_allclose(result.high, np.percentile(resampled, 97.5, axis=1), rtol=0, atol=2e-7)
     assert np.isnan([result.low[2], result.high[2]]).all()
 
     classes = np.array([naive_classes(scores, rule) for scores in resampled.T]).T
@@ -55,8 +56,8 @@ def test_uncertainty_equals_scoring_every_resample_anew(rule, estimator, codes):
         hull = np.clip([min(low, 2 * mine - high), max(high, 2 * mine - low)], 0, 9)
         np.testing.assert_allclose(result.count_intervals()[name], hull, rtol=0, atol=1e-12)
 
-    np.testing.assert_allclose(result.null.scores, swapped[0], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(result.null.stds, np.nanstd(swapped, axis=1), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result.null.scores, swapped[0], rtol=0, atol=2e-7)
+    np.testing.assert_allclose(result.null.stds, np.nanstd(swapped, axis=1), rtol=0, atol=1e-7)
     drawn = np.array([naive_classes(scores, rule) for scores in swapped])
     for name in [*CLASSES, "dead"]:
         assert result.null.class_counts[rule][name] == pytest.approx((drawn == name).sum(axis=1).mean())
@@ -122,9 +123,9 @@ def test_pairs_that_repeat_tell_nothing_new(rng):
     together = modality_dominance(*repeated, groups=np.repeat(np.arange(150), 4))
     widths = [float((each.high - each.low).mean()) for each in (single, apart, together)]
     assert widths[1] == pytest.approx(widths[0] / 2, rel=0.1), "copies taken as new pairs halve the interval"
-    np.testing.assert_allclose(together.low, single.low, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(together.high, single.high, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(together.null.stds, single.null.stds, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(together.low, single.low, rtol=0, atol=2e-7)
+    np.testing.assert_allclose(together.high, single.high, rtol=0, atol=2e-7)
+    np.testing.assert_allclose(together.null.stds, single.null.stds, rtol=0, atol=1e-7)
 
 
 def test_swapped_labels_give_scores_about_a_half(rng):

@@ -212,6 +212,21 @@ def test_features_encode_wherever_they_are():
     assert sae.encode_tensor(torch.from_numpy(x)).device.type == device.type
 
 
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])])
+@pytest.mark.parametrize("kind", ["topk", "batch_topk"])
+def test_a_device_selects_what_compiled_code_selects(kind, device):
+    sae, x = random_learner(kind).export(), pairs(600)[0]
+    compiled = sae.encode(x)
+    with torch.inference_mode():
+        selected = sae.to(device)._selected(sae._centred(torch.from_numpy(x).to(device), None))
+    assert np.array_equal(selected.indptr, compiled.indptr)
+    assert np.array_equal(selected.indices, compiled.indices)
+    np.testing.assert_allclose(selected.data, compiled.data, rtol=1e-4, atol=1e-6)
+
+
 def test_files_name_their_folder(tmp_path):
     sae = random_learner().export()
     sae.save(tmp_path)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from modalens.engine.workers import LocalEngine
 from modalens.errors import ModalensError
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs.base import Pair
@@ -54,6 +55,21 @@ def test_what_was_measured_is_kept(run):
         first.scores.dominance["mean_ratio"].score,
         equal_nan=True,
     )
+
+
+def test_an_engine_encodes_and_scores_what_was_learned(run):
+    store, where = run.store(), run.learned("sae")
+    train_on(SAEConfig(int(store.image.shape[1]), n_features=16, k=4), store, QUICK, where.folder)
+    tasks = []
+
+    class Watched(LocalEngine):
+        def map(self, task, items, name):
+            tasks.append(task.func.__name__)
+            return super().map(task, items, name)
+
+    measure_learned(where, store, CONFIG, Watched())
+    assert tasks[0] == "_encode"
+    assert set(tasks[1:]) == {"sum_part"}
 
 
 def test_unfinished_training_is_not_taken_for_features(run):

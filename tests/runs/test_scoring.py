@@ -138,6 +138,9 @@ def save_codes(folder, image, text):
     return CodeStore.open(folder)
 
 
+merge = parts.Sums.merge
+
+
 def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -183,6 +186,36 @@ def test_all_measures_of_one_pass_are_those_of_passes_of_their_own(clip_features
     with pytest.raises(ModalensError) as refused:
         modality_dominance(*clip_features, "signed_ratio", resamples=30)
     assert found.dominance["signed_ratio"] == str(refused.value)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_passes_of_their_own_where_memory_is_short_give_the_same(
+    silent, tmp_path, small_parts, rng, monkeypatch
+):
+    dense = np.maximum(rng.normal(size=(2, 60, 9)) - 1, 0)
+    dense[:, :, 0] += 0.1
+    if silent:
+        dense[1, 40] = 0
+    codes = save_codes(tmp_path / "codes", *dense)
+    score_store(codes, QUICK).save(tmp_path / "at once")
+    monkeypatch.setattr(parts, "_MOST_AT_ONCE", 1)
+    apart = []
+    monkeypatch.setattr(
+        parts.Sums, "merge", lambda sums, other: apart.append(len(sums.own())) or merge(sums, other)
+    )
+    score_store(codes, QUICK).save(tmp_path / "apart")
+    assert set(apart) == {0, 1}  # the gap, and one estimator
+    assert files(tmp_path / "at once") == files(tmp_path / "apart")
+
+
+def test_estimators_that_agree_are_drawn_once(tmp_path, rng, monkeypatch):
+    codes = np.abs(rng.normal(size=(2, 60, 9)))
+    found = score(*codes, QUICK)
+    alone = modality_dominance(*codes, "signed_ratio", resamples=30)
+    signed = found.dominance["signed_ratio"]
+    for part in ("score", "low", "high", "pairs"):
+        assert np.array_equal(getattr(signed, part), getattr(alone, part))
+    assert (signed.estimator, found.dominance["mean_ratio"].estimator) == ("signed_ratio", "mean_ratio")
 
 
 def test_a_killed_worker_costs_its_part(store, tmp_path, small_parts, monkeypatch):

@@ -3,16 +3,26 @@
 from typing import Any
 
 from modalens.cli.options import Json, RunPath, takes
+from modalens.engine.engines import EngineConfig, open_engine
 from modalens.runs.choice import Scope
+from modalens.runs.encoding import EncodeOn
 from modalens.runs.interpretation import InterpretConfig
 
 
-@takes(InterpretConfig, Scope)
-def interpret(run: RunPath, json: Json = False, *, config: dict[str, Any], scope: dict[str, Any]) -> None:
+@takes(InterpretConfig, Scope, EncodeOn, EngineConfig)
+def interpret(
+    run: RunPath,
+    json: Json = False,
+    *,
+    config: dict[str, Any],
+    scope: dict[str, Any],
+    on: dict[str, Any],
+    engine: dict[str, Any],
+) -> None:
     """Measure how interpretable features are, and whether one-sided ones are private or split.
 
     Done for the embeddings and for every set of features learned on them, and for the run's baselines; the
-    report shows it.
+    report shows it. Features that are not encoded yet are encoded and scored first, by --workers processes.
 
     --json prints, for each representation, "averages" and "fidelity" (rows of tables), "verdicts" (counts by side)
     and "verdicts_of_shuffled_pairs".
@@ -21,7 +31,8 @@ def interpret(run: RunPath, json: Json = False, *, config: dict[str, Any], scope
     from modalens.runs.interpreting import interpret_run
     from modalens.runs.layout import RunFolder
 
-    found = interpret_run(RunFolder.find(run), InterpretConfig(**config), **scope)
+    with open_engine(**engine) as opened:
+        found = interpret_run(RunFolder.find(run), InterpretConfig(**config), **scope, **on, engine=opened)
     if json:
         print_json(
             {

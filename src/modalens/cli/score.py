@@ -12,7 +12,7 @@ from modalens.dominance import ESTIMATORS
 from modalens.engine.engines import EngineConfig, open_engine
 from modalens.errors import InputError
 from modalens.options import DEFAULT_ESTIMATOR, Options, option
-from modalens.runs.scoring import ScoreConfig
+from modalens.runs.scoring import ScoreConfig, SumsOn
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Shown(Options):
     )
 
 
-@takes(Shown, ScoreConfig, EngineConfig)
+@takes(Shown, ScoreConfig, SumsOn, EngineConfig)
 def score(
     data: Annotated[
         Path,
@@ -41,6 +41,7 @@ def score(
     *,
     shown: dict[str, Any],
     config: dict[str, Any],
+    on: dict[str, Any],
     engine: dict[str, Any],
 ) -> None:
     """Score every feature by the modality that drives it, and measure the gap.
@@ -72,10 +73,10 @@ def score(
     if run is not None:
         out = out or run.scores
         with opened:
-            scores = score_into(out, run.store(), how, opened)
+            scores = score_into(out, run.store(), how, opened, **on)
     else:
         with nullcontext() if out is None else alone_in(out):
-            scores = score_matrices(*load_stacked(data), how, source={"file": data.name})
+            scores = score_matrices(*load_stacked(data), how, source={"file": data.name}, **on)
             if out is not None:
                 scores.save(out)
     summary = summarise(scores, shown["estimator"])

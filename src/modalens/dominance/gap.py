@@ -189,14 +189,14 @@ def gap_of(
     assert sums.gap is not None
     assert sums.sample is not None
     accuracy, accuracy_null = sums.sample.separability(keys, plan.resamples, plan.seed)
+    found = sums.gap.conclude(plan.resamples, plan.seed)
     intervals, null = dict.fromkeys(MEASURES, (np.nan, np.nan)), {}
     if plan.resamples:
-        intervals = {**sums.gap.intervals(), "separability": (accuracy.low, accuracy.high)}
-        swapped = sums.gap.swapped(plan.resamples, plan.seed)
-        null = {name: (float(draws.mean()), *interval(draws)) for name, draws in swapped.items()}
+        intervals = {**found.intervals, "separability": (accuracy.low, accuracy.high)}
+        null = {name: (float(draws.mean()), *interval(draws)) for name, draws in found.swapped.items()}
         null["separability"] = (float(np.mean(accuracy_null)), min(accuracy_null), max(accuracy_null))
     return ModalityGap(
-        **sums.gap.measures(),
+        **found.measures,
         separability=accuracy.value,
         intervals=intervals,
         null=null,

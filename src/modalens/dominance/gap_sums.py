@@ -1,5 +1,7 @@
 """The sums that the model-level gap is made of: one pass over paired blocks, mergeable over parts."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -31,10 +33,18 @@ class GapSums:
         Buckets of the groups that pairs are in, see :class:`modalens.statistics.buckets.Buckets`.
     modalities
         Names of the two sides, for error messages.
+    device
+        PyTorch's name of a device on which dense blocks are summed; compiled code by default.
     """
 
-    def __init__(self, d: int, buckets: Buckets, modalities: tuple[str, str] = ("image", "text")) -> None:
-        self.buckets, self.modalities = buckets, modalities
+    def __init__(
+        self,
+        d: int,
+        buckets: Buckets,
+        modalities: tuple[str, str] = ("image", "text"),
+        device: str | None = None,
+    ) -> None:
+        self.buckets, self.modalities, self._device = buckets, modalities, device
         self._image, self._text = np.zeros((2, buckets.n_cells, d))
         # Of each cell: number of pairs, sum of their distances, and of the squares of these.
         self._pairs = np.zeros((buckets.n_cells, 3))
@@ -62,7 +72,7 @@ class GapSums:
         cells = self.buckets.cells(np.arange(start, start + image.shape[0]) if keys is None else keys)
         if suits(image, text):
             without = add_directions(
-                image, text, cells, self.buckets.shift, self._image, self._text, self._pairs
+                image, text, cells, self.buckets.shift, self._image, self._text, self._pairs, self._device
             )
             if without is not None:
                 raise _no_direction(start + without // 2, self.modalities[without % 2])
@@ -84,27 +94,27 @@ class GapSums:
         self._text += other._text
         self._pairs += other._pairs
 
-    def measures(self) -> dict[str, float]:
-        """L2M unbiased and as published, L2I and RMG."""
-        return {name: float(value) for name, value in self._whole().measures().items()}
+    def conclude(self, draws: int = 0, seed: int = 0) -> "Gap":
+        """What the sums over all pairs come to.
 
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % interval of each measure, by the jackknife over buckets.
-
-        That of L2M is the square root of one of its unbiased square, which is smooth where there is no gap and which
-        noise does not move. It belongs to both forms: what they estimate is one number.
+        Parameters
+        ----------
+        draws, seed
+            Label swaps; with 0 there are neither swaps nor intervals.
         """
-        own, left_out = self._whole().measures(), self._without_each().measures()
-        square = jackknife_interval(float(self._whole().squared_l2m()), self._without_each().squared_l2m())
-        found = {
-            "l2m": (float(np.sqrt(max(square[0], 0.0))), float(np.sqrt(max(square[1], 0.0)))),
-            "l2i": jackknife_interval(float(own["l2i"]), left_out["l2i"]),
-            "rmg": jackknife_interval(float(own["rmg"]), left_out["rmg"]),
-        }
-        found["l2m_unbiased"] = found["l2m"]
-        return {name: _clipped(found[name], most) for name, most in _MOST.items()}
+        vectors = _Vectors.of(self.buckets, self._image, self._text, self._pairs)
+        whole = vectors.whole()
+        measures = {name: float(value) for name, value in whole.measures().items()}
+        if not draws:
+            return Gap(measures, {}, {})
+        swapped = self._swapped(whole, draws, seed)
+        return Gap(measures, _intervals(whole, vectors.without_each()), swapped)
 
-    def swapped(self, draws: int, seed: int) -> dict[str, Float[np.ndarray, " r"]]:
+    def intervals(self) -> Mapping[str, tuple[float, float]]:
+        """95 % interval of each measure."""
+        return self.conclude(1).intervals
+
+    def _swapped(self, whole: "_Norms", draws: int, seed: int) -> dict[str, Float[np.ndarray, " r"]]:
         """The measures under label swaps; what concerns pairs alone does not change."""
         middle = (self._image.sum(axis=0) + self._text.sum(axis=0))[:, None] / 2
         turned = self.buckets.tilts(self._image - self._text).T @ self.buckets.signs(draws, seed) / 2
@@ -113,39 +123,99 @@ class GapSums:
             sum_blocks(of(middle[here], turned[here]) ** 2 for here in blocks)
             for of in (np.add, np.subtract, lambda _, turn: 2 * turn)
         )
-        whole = self._whole()._replace(sides=plus + minus, difference=difference)
+        whole = whole._replace(sides=plus + minus, difference=difference)
         return {name: np.broadcast_to(values, draws) for name, values in whole.measures().items()}
 
-    def _whole(self) -> "_Norms":
-        image, text, pairs = self._image.sum(axis=0), self._text.sum(axis=0), self._pairs.sum(axis=0)
-        own = self._own().sum(axis=1)
-        return _Norms(float(image @ image + text @ text), _norms(image - text), *pairs, *own)
 
-    def _without_each(self) -> "_Norms":
-        """The same with one bucket left out, for each that holds pairs."""
-        image, text, pairs = (self.buckets.totals(sums) for sums in (self._image, self._text, self._pairs))
+class Gap(NamedTuple):
+    """The model-level gap as sums give it, by measure: L2M unbiased and as published, L2I and RMG.
+
+    Attributes
+    ----------
+    measures
+        The values.
+    intervals
+        95 % interval of each, by the jackknife over buckets. That of L2M is the square root of one of its unbiased
+        square, which is smooth where there is no gap and which noise does not move; it belongs to both forms, since
+        what they estimate is one number.
+    swapped
+        The values under label swaps.
+    """
+
+    measures: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    swapped: Mapping[str, Float[np.ndarray, " r"]]
+
+
+def _intervals(whole: "_Norms", without_each: "_Norms") -> dict[str, tuple[float, float]]:
+    own, left_out = whole.measures(), without_each.measures()
+    square = jackknife_interval(float(whole.squared_l2m()), without_each.squared_l2m())
+    found = {
+        "l2m": (float(np.sqrt(max(square[0], 0.0))), float(np.sqrt(max(square[1], 0.0)))),
+        "l2i": jackknife_interval(float(own["l2i"]), left_out["l2i"]),
+        "rmg": jackknife_interval(float(own["rmg"]), left_out["rmg"]),
+    }
+    found["l2m_unbiased"] = found["l2m"]
+    return {name: _clipped(found[name], most) for name, most in _MOST.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Vectors:
+    """Squared norms of the vectors that buckets sum, and their products with the sum over all.
+
+    Attributes
+    ----------
+    total
+        Squared norm of the sum over all pairs: of images, of texts, of differences.
+    with_total, own
+        For each bucket that holds pairs, product of its sum with the one over all, and squared norm of its sum, (3, b).
+    pairs
+        Number of pairs, the sum of their distances and of the squares of these, (b, 3).
+    single
+        Whether every pair is a group of its own and groups share buckets.
+    """
+
+    total: Float[np.ndarray, " 3"]
+    with_total: Float[np.ndarray, "3 b"]
+    own: Float[np.ndarray, "3 b"]
+    pairs: Float[np.ndarray, "b 3"]
+    single: bool
+
+    @classmethod
+    def of(cls, buckets: Buckets, image: np.ndarray, text: np.ndarray, of_pairs: np.ndarray) -> "_Vectors":
+        """From the sums by cell."""
+        pairs = buckets.totals(of_pairs)
         filled = pairs[:, 0] > 0
-        image, text, pairs, own = image[filled], text[filled], pairs[filled], self._own()[:, filled]
+        image, text = (buckets.totals(side)[filled] for side in (image, text))
+        total, with_total, own = [], [], []
+        for vectors in (image, text, image - text):
+            whole = vectors.sum(axis=0)
+            total.append(whole @ whole)
+            with_total.append(np.einsum("ij,j->i", vectors, whole))
+            own.append(np.einsum("ij,ij->i", vectors, vectors))
+        single = buckets.hashed and buckets.effective == buckets.n_groups == pairs[:, 0].sum()
+        return cls(np.array(total), np.array(with_total), np.array(own), pairs[filled], bool(single))
 
-        def without(side: np.ndarray) -> Numbers:
-            left: np.ndarray = side.sum(axis=0) - side
-            squares: np.ndarray = _norms(left.T)
-            return squares
+    def whole(self) -> "_Norms":
+        """Over all pairs."""
+        image, text, difference = self.total.tolist()
+        return _Norms(image + text, difference, *self.pairs.sum(axis=0), *self._of_groups().sum(axis=1))
 
-        rest = pairs.sum(axis=0) - pairs
-        own = own.sum(axis=1, keepdims=True) - own
-        return _Norms(without(image) + without(text), without(image - text), *rest.T, *own)
+    def without_each(self) -> "_Norms":
+        """The same with one bucket left out, for each."""
+        image, text, difference = self.total[:, None] - 2 * self.with_total + self.own
+        rest, groups = self.pairs.sum(axis=0) - self.pairs, self._of_groups()
+        return _Norms(image + text, difference, *rest.T, *(groups.sum(axis=1, keepdims=True) - groups))
 
-    def _own(self) -> Float[np.ndarray, "3 b"]:
+    def _of_groups(self) -> Float[np.ndarray, "3 b"]:
         """What each bucket adds by pairs of one group: their number, and the products of both sides and of differences.
 
         Exact where each group has a bucket or each pair is a group; else pairs of one bucket count as of one group.
         """
-        pairs = self.buckets.totals(self._pairs)
-        if self.buckets.hashed and self.buckets.effective == self.buckets.n_groups == self._pairs[:, 0].sum():
-            return np.stack([pairs[:, 0], 2 * pairs[:, 0], pairs[:, 2]])
-        image, text = self.buckets.totals(self._image), self.buckets.totals(self._text)
-        return np.stack([pairs[:, 0] ** 2, _norms(image.T) + _norms(text.T), _norms((image - text).T)])
+        n, _, squares = self.pairs.T
+        if self.single:
+            return np.stack([n, 2 * n, squares])
+        return np.stack([n**2, self.own[0] + self.own[1], self.own[2]])
 
 
 class _Norms(NamedTuple):
@@ -187,10 +257,6 @@ class _Norms(NamedTuple):
                 "l2i": np.asarray(self.distance / self.n),
                 "rmg": np.where(paired + within > _ROUNDING, paired / (paired + within), np.nan),
             }
-
-
-def _norms(vectors: Float[np.ndarray, "d ..."]) -> Numbers:
-    return (vectors**2).sum(axis=0)
 
 
 def _clipped(interval: tuple[float, float], most: float) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Compiled passes over blocks of pairs: sums by cell for dominance scores and for the gap.
 
 Every cell is summed by one thread in the order of rows, so sums do not depend on the number of threads or on the
-size of blocks. Half precision comes as its bits, since compiled code has no such numbers.
+size of blocks.
 """
 
 from typing import Any
@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
-from numba import types
-from numba.extending import overload
 
 from modalens.arrays import Block
-from modalens.compiled import compiled, compiled_in_any_order, cores, on_cores
+from modalens.compiled import compiled, compiled_in_any_order, cores, number, numbers, on_cores
+from modalens.dominance import device_kernels
 
 # Squares of magnitudes in this range, and sums of them, are far from where float64 overflows or loses bits.
 _ORDINARY = (2.0**-128, 2.0**128)
-_HALF_LIMIT = 65536.0  # above every finite number of half precision
 
 
 def add_ratio(
@@ -27,6 +25,7 @@ def add_ratio(
     shift: int,
     share: Float[np.ndarray, "c d"],
     count: Int[np.ndarray, "c d"],
+    device: str | None = None,
 ) -> Int[np.ndarray, " d"]:
     """Add abs(A) / (abs(A) + abs(B)) of each pair to the share of its cell, and 1 to its count where that is defined.
 
@@ -40,12 +39,16 @@ def add_ratio(
         Pairs whose cells differ only in so many low bits are summed by one thread.
     share, count
         Sums by cell, added to in place. For dense blocks the count is of pairs *less* those in the cell.
+    device
+        Of PyTorch, on which dense blocks are summed; None for compiled code.
 
     Returns
     -------
     pairs
         Number of pairs with a defined ratio, by feature.
     """
+    if device is not None and not sp.issparse(image):
+        return device_kernels.add_ratio(image, text, cells, device, share, count)
     return _spread(False, image, text, cells, shift, share, count)
 
 
@@ -56,8 +59,11 @@ def add_energy(
     shift: int,
     share: Float[np.ndarray, "c d"],
     count: Float[np.ndarray, "c d"],
+    device: str | None = None,
 ) -> Int[np.ndarray, " d"]:
     """Add A^2 to the share and A^2 + B^2 to the count of each pair's cell; see :func:`add_ratio`."""
+    if device is not None and not sp.issparse(image):
+        return device_kernels.add_energy(image, text, cells, device, share, count)
     return _spread(True, image, text, cells, shift, share, count)
 
 
@@ -69,12 +75,13 @@ def add_directions(
     of_image: Float[np.ndarray, "c d"],
     of_text: Float[np.ndarray, "c d"],
     of_pairs: Float[np.ndarray, "c 3"],
+    device: str | None = None,
 ) -> int | None:
     """Add the unit rows of pairs to the sums of their cells.
 
     Parameters
     ----------
-    image, text, cells, shift
+    image, text, cells, shift, device
         As for :func:`add_ratio`.
     of_image, of_text, of_pairs
         Sums by cell of the two unit rows, and of 1, the distance of the two, and its square; added to in place.
@@ -85,11 +92,20 @@ def add_directions(
         A number that tells the first row without direction: 2 r for the image of row r, 2 r + 1 for its text; None
         where every row has one.
     """
+    if device is not None and not sp.issparse(image):
+        return device_kernels.add_directions(image, text, cells, device, of_image, of_text, of_pairs)
     run = _csr_directions if sp.issparse(image) else _dense_directions
     sides, threads = _arrays(image, text), cores()
     pieces = [(*sides, cells, shift, each, threads, of_image, of_text, of_pairs) for each in range(threads)]
     without = [row for row in on_cores(run, pieces) if row >= 0]
     return min(without) if without else None
+
+
+def unit_rows(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    """Rows of ordinary numbers, see :func:`suits`, at unit length in single precision; none is all zeros."""
+    unit = np.empty(rows.shape, dtype=np.float32)
+    _unit_rows(numbers(np.ascontiguousarray(rows)), unit)
+    return unit
 
 
 def alike(image: Block, text: Block) -> bool:
@@ -138,41 +154,12 @@ def _arrays(image: Block, text: Block) -> tuple[np.ndarray, ...]:
     """What two blocks are made of."""
     if sp.issparse(image):
         return tuple(array for side in (image, text) for array in (side.indptr, side.indices, side.data))
-    return _numbers(image), _numbers(text)
+    return numbers(image), numbers(text)
 
 
 def _values(block: Block) -> np.ndarray:
     values: np.ndarray = block.data if sp.issparse(block) else block
     return values
-
-
-def _numbers(block: np.ndarray) -> np.ndarray:
-    """A dense block in what compiled code knows: half precision as its bits."""
-    return block.view(np.uint16) if block.dtype == np.float16 else block
-
-
-def _number(value: Any) -> float:
-    """A value as float64, from the bits where it is in half precision; NaN where those are of no finite number."""
-    raise NotImplementedError(value)  # compiled code has its own, below
-
-
-@overload(_number)
-def _compiled_number(value: Any) -> Any:
-    if value == types.uint16:
-
-        def number(value: Any) -> float:
-            # The bits of exponent and fraction, moved to where single precision has them: off by 2**112 exactly.
-            bits = np.uint32((np.uint32(value) & np.uint32(0x7FFF)) << np.uint32(13))
-            size = np.float64(bits.view(np.float32)) * 2.0**112
-            finite = size if size < _HALF_LIMIT else np.nan
-            return -finite if value > 0x7FFF else finite
-
-    else:
-
-        def number(value: Any) -> float:
-            return np.float64(value)
-
-    return number
 
 
 @compiled
@@ -198,14 +185,14 @@ def _dense_ratio(
         x, y, into = image[row], text[row], share[cell]
         some_zero = False
         for j in range(d):
-            a, b = abs(_number(x[j])), abs(_number(y[j]))
+            a, b = abs(number(x[j])), abs(number(y[j]))
             whole = a + b
             some_zero |= whole == 0.0
             # The difference is 0, or NaN where a value is not finite.
             into[j] += (a / whole if whole != 0.0 else 0.0) + (whole - whole)
         if some_zero:
             for j in range(d):
-                if _number(x[j]) == 0.0 and _number(y[j]) == 0.0:
+                if number(x[j]) == 0.0 and number(y[j]) == 0.0:
                     count[cell, j] -= 1
                     pairs[j] -= 1
 
@@ -222,14 +209,14 @@ def _dense_energy(
         x, y, into, whole = image[row], text[row], share[cell], count[cell]
         some_zero = False
         for j in range(d):
-            a, b = _number(x[j]), _number(y[j])
+            a, b = number(x[j]), number(y[j])
             a, b = a * a, b * b
             some_zero |= a + b == 0.0
             into[j] += a + (b - b)
             whole[j] += a + b
         if some_zero:
             for j in range(d):
-                if _number(x[j]) == 0.0 and _number(y[j]) == 0.0:
+                if number(x[j]) == 0.0 and number(y[j]) == 0.0:
                     pairs[j] -= 1
 
 
@@ -299,13 +286,22 @@ def _dense_directions(
             without = 2 * row if squares == 0.0 else 2 * row + 1
         scale, other_scale = 1.0 / np.sqrt(squares), 1.0 / np.sqrt(other_squares)
         for j in range(d):
-            of_x[j] += _number(x[j]) * scale
-            of_y[j] += _number(y[j]) * other_scale
+            of_x[j] += number(x[j]) * scale
+            of_y[j] += number(y[j]) * other_scale
         apart = _squares_apart(x, scale, y, other_scale)
         of_pairs[cell, 0] += 1.0
         of_pairs[cell, 1] += np.sqrt(apart)
         of_pairs[cell, 2] += apart
     return without
+
+
+@compiled
+def _unit_rows(rows: Any, unit: Any) -> None:
+    for row in range(len(rows)):
+        x, into = rows[row], unit[row]
+        scale = 1.0 / np.sqrt(_squares(x))
+        for j in range(len(x)):
+            into[j] = number(x[j]) * scale
 
 
 @compiled
@@ -361,7 +357,7 @@ def _csr_directions(
 def _squares(x: Any) -> float:
     total = 0.0
     for j in range(len(x)):
-        total += _number(x[j]) * _number(x[j])
+        total += number(x[j]) * number(x[j])
     return total
 
 
@@ -369,6 +365,6 @@ def _squares(x: Any) -> float:
 def _squares_apart(x: Any, scale: float, y: Any, other_scale: float) -> float:
     total = 0.0
     for j in range(len(x)):
-        apart = _number(x[j]) * scale - _number(y[j]) * other_scale
+        apart = number(x[j]) * scale - number(y[j]) * other_scale
         total += apart * apart
     return total

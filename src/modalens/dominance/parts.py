@@ -5,22 +5,21 @@ so that the sums are the same bits whoever made them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Int
-from threadpoolctl import ThreadpoolController
 
 from modalens.arrays import Block, Matrix, default_block_rows, read_rows, sliceable, stored_rows
+from modalens.compiled import one_blas_thread, read_ahead
 from modalens.dominance.classes import check_modalities
 from modalens.dominance.estimators import ESTIMATORS, check_estimator
 from modalens.dominance.gap_sums import GapSums
 from modalens.dominance.kernels import alike
 from modalens.dominance.separability import PairSample
-from modalens.dominance.sums import DominanceSums
+from modalens.dominance.sums import DominanceSums, why_undefined
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import Buckets
 from modalens.statistics.checks import check_resampling
@@ -28,6 +27,8 @@ from modalens.statistics.checks import check_resampling
 PART_ROWS = 65_536
 # Blocks that are not widened may be so many times as long.
 _COPIED = 8
+# Sums of more numbers than this are not held for several things at once: they take 64 MiB and more each.
+_MOST_AT_ONCE = 2**23
 _MIN_PAIRS = 4
 
 
@@ -83,6 +84,23 @@ class Plan:
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
+    def steps(self, gap_apart: bool = False) -> list["Plan"]:
+        """The same in as many passes as memory asks for: one where sums are small, else one for each measure.
+
+        Parameters
+        ----------
+        gap_apart
+            Leave the gap to someone else.
+        """
+        gap = self.gap and not gap_apart
+        if self.n_features * self.buckets.n_cells <= _MOST_AT_ONCE:
+            return [replace(self, gap=gap)]
+        apart: dict[str, list[str]] = {}
+        for name in self.estimators:
+            apart.setdefault(ESTIMATORS[name].same_as or name, []).append(name)
+        steps = [replace(self, estimators=names, gap=False) for names in apart.values()]
+        return [*steps, replace(self, estimators=(), normalize=False)] if gap else steps
+
 
 @dataclass(frozen=True)
 class Part:
@@ -123,7 +141,8 @@ class Sums:
     Attributes
     ----------
     dominance
-        By estimator; or the sentence that says why it is not defined on these pairs.
+        By estimator; or the sentence that says why it is not defined on these pairs. Estimators that agree where both
+        are defined share their sums.
     gap, sample
         What the gap is made of, if it is measured.
     """
@@ -133,42 +152,54 @@ class Sums:
     sample: PairSample | None = None
 
     @classmethod
-    def empty(cls, plan: Plan) -> Self:
-        """The sums over no pairs."""
+    def empty(cls, plan: Plan, device: str | None = None) -> Self:
+        """The sums over no pairs; of dense blocks they are taken on a device of PyTorch, if one is named."""
         drawn_over = plan.buckets if plan.resamples else None
-        return cls(
-            {
-                name: DominanceSums(
+        made: dict[str, DominanceSums] = {}
+        for name in plan.estimators:
+            same = ESTIMATORS[name].same_as
+            made[name] = (
+                made[same]
+                if same in made
+                else DominanceSums(
                     plan.n_features,
                     name,
                     normalize=plan.normalize,
                     buckets=drawn_over,
                     modalities=plan.modalities,
+                    device=device,
                 )
-                for name in plan.estimators
-            },
-            GapSums(plan.n_features, plan.buckets, plan.modalities) if plan.gap else None,
+            )
+        return cls(
+            dict(made),
+            GapSums(plan.n_features, plan.buckets, plan.modalities, device) if plan.gap else None,
             PairSample(plan.n_pairs, plan.seed) if plan.gap else None,
         )
 
+    def own(self) -> list[tuple[str, DominanceSums]]:
+        """The sums that are still of use, each once, by the first estimator that they are of."""
+        found: dict[int, tuple[str, DominanceSums]] = {}
+        for name, each in self.dominance.items():
+            if not isinstance(each, str):
+                found.setdefault(id(each), (name, each))
+        return list(found.values())
+
     def merge(self, other: Self) -> None:
         """Add the sums over the parts that follow."""
-        for name, theirs in other.dominance.items():
-            mine = self.dominance[name]
-            if isinstance(mine, str):
-                continue
-            if isinstance(theirs, str):
-                self.dominance[name] = theirs
-            else:
+        for name, mine in self.own():
+            theirs = other.dominance[name]
+            if not isinstance(theirs, str):
                 mine.merge(theirs)
+        for name, theirs in other.dominance.items():
+            if isinstance(theirs, str) and not isinstance(self.dominance[name], str):
+                self.dominance[name] = theirs
         if self.gap and self.sample and other.gap and other.sample:
             self.gap.merge(other.gap)
             self.sample.merge(other.sample)
 
     def finite(self) -> bool:
         """Whether all values so far were finite."""
-        scores = (each.finite() for each in self.dominance.values() if not isinstance(each, str))
-        return all(scores) and (self.gap is None or self.gap.finite())
+        return all(each.finite() for _, each in self.own()) and (self.gap is None or self.gap.finite())
 
     def of(self, estimator: str) -> DominanceSums:
         """The sums of one estimator.
@@ -184,7 +215,7 @@ class Sums:
         return found
 
 
-def sum_part(image: Matrix, text: Matrix, plan: Plan, part: Part) -> Sums:
+def sum_part(image: Matrix, text: Matrix, plan: Plan, part: Part, device: str | None = None) -> Sums:
     """The sums over one part, in one pass.
 
     Parameters
@@ -193,38 +224,42 @@ def sum_part(image: Matrix, text: Matrix, plan: Plan, part: Part) -> Sums:
         The whole matrices.
     plan, part
         What is summed over which pairs.
+    device
+        PyTorch's name of a device on which dense blocks are summed; compiled code by default.
 
     Raises
     ------
     ModalensError
         If a value is NaN or infinite or, where the gap is measured, a row is all zeros.
     """
-    sums = _sum_rows(image, text, plan, part, as_stored=True)
+    sums = _sum_rows(image, text, plan, part, Sums.empty(plan, device), as_stored=True)
     # What is not finite is found in the sums; the slower walk then says where it stands.
-    return sums if sums.finite() else _sum_rows(image, text, plan, part, as_stored=False)
+    return sums if sums.finite() else _sum_rows(image, text, plan, part, Sums.empty(plan), as_stored=False)
 
 
-def _sum_rows(image: Matrix, text: Matrix, plan: Plan, part: Part, *, as_stored: bool) -> Sums:
-    sums = Sums.empty(plan)
+def _sum_rows(image: Matrix, text: Matrix, plan: Plan, part: Part, sums: Sums, *, as_stored: bool) -> Sums:
+    """Add the pairs of a part to sums."""
     as_stored &= all(ESTIMATORS[name].compiled is not None for name in plan.estimators)
     block_rows = plan.block_rows or (_stored_rows(image, text) if as_stored else default_block_rows(image))
     sides = [side if part.rows is None else _Rows(side, part) for side in (image, text)]
-    with _blas().limit(limits=1, user_api="blas"):
-        for start in range(part.start, part.stop, block_rows):
-            stop = min(start + block_rows, part.stop)
-            a, b = _read(sides, start, stop, plan.modalities, as_stored)
+    ends = [(start, min(start + block_rows, part.stop)) for start in range(part.start, part.stop, block_rows)]
+
+    def read(start: int, stop: int) -> list[Block]:
+        return _read(sides, start, stop, plan.modalities, as_stored)
+
+    with one_blas_thread():
+        for (start, stop), (a, b) in zip(ends, read_ahead(read, ends), strict=True):
             keys = (
                 np.arange(start, stop)
                 if part.keys is None
                 else part.keys[start - part.start :][: stop - start]
             )
             for name, each in sums.dominance.items():
-                if isinstance(each, str):
-                    continue
-                try:
-                    each.update(start, a, b, keys)
-                except ModalensError as error:  # not every estimator is defined for features that change sign
-                    sums.dominance[name] = str(error)
+                # Not every estimator is defined for features that change sign.
+                if not isinstance(each, str) and (why := why_undefined(name, start, zip(plan.modalities, (a, b), strict=True))):
+                    sums.dominance[name] = why
+            for _, own in sums.own():
+                own.update(start, a, b, keys)
             if sums.gap and sums.sample:
                 sums.gap.update(start, a, b, keys)
                 sums.sample.collect(start, a, b)
@@ -253,12 +288,17 @@ def _stored_rows(image: Matrix, text: Matrix) -> int:
 def sum_all(image: Matrix, text: Matrix, plan: Plan, keys: Int[np.ndarray, " n"] | None = None) -> Sums:
     """The sums over all pairs of two matrices, part by part."""
     image, text = sliceable(image), sliceable(text)
-    sums = Sums.empty(plan)
+    sums: Sums | None = None
     for part in cut_parts(plan.n_pairs, keys=keys):
-        sums.merge(sum_part(image, text, plan, part))
+        summed = sum_part(image, text, plan, part)
+        if sums is None:
+            sums = summed
+        else:
+            sums.merge(summed)
+        del summed
         if not plan.gap and all(isinstance(each, str) for each in sums.dominance.values()):
             break
-    return sums
+    return sums or Sums.empty(plan)
 
 
 class _Rows:
@@ -271,8 +311,3 @@ class _Rows:
         assert self._part.rows is not None
         first = self._part.start
         return self._matrix[self._part.rows[rows.start - first : rows.stop - first]]
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Int
 
-from modalens.arrays import Matrix, paired_shape, read_rows
+from modalens.arrays import Block, Matrix, normalize_rows, paired_shape, read_rows
+from modalens.compiled import cores, on_cores
+from modalens.dominance.retrieval_kernels import count_nearer, products
 from modalens.errors import ModalensError
 from modalens.statistics.groups import group_keys, repeated_rows
 from modalens.statistics.intervals import share_interval
@@ -126,22 +130,20 @@ def measure_retrieval(
     texts = _unit_rows(text, rows, modalities[1])
     first = np.sort(np.unique(labels, return_index=True)[1])
     images, image_labels = _unit_rows(image, rows[first], modalities[0]), labels[first]
-    found: dict[str, dict[int, tuple[float, float, float]]] = {}
-    ties = 0
-    for way, queries, candidates, own, of_candidates, groups_of in (
-        ("image_to_text", images, texts, image_labels, labels, keys[first]),
-        ("text_to_image", texts, images, labels, image_labels, keys),
+    of_images, of_texts, ties = _ranks(images, texts, np.searchsorted(image_labels, labels))
+    found = {}
+    for way, ranks, groups_of in (
+        ("image_to_text", of_images, keys[first]),
+        ("text_to_image", of_texts, keys),
     ):
-        ranks, tied = _ranks(queries, candidates, own, of_candidates)
         recalls = {k: share_interval(ranks <= k, groups_of) for k in RANKS}
         found[way] = {k: (each.value, each.low, each.high) for k, each in recalls.items()}
-        ties += tied
     return Retrieval(
         found["image_to_text"],
         found["text_to_image"],
-        chance={k: min(1.0, k / len(images)) for k in RANKS},
-        n=len(images),
-        texts=len(texts),
+        chance={k: min(1.0, k / images.shape[0]) for k in RANKS},
+        n=images.shape[0],
+        texts=texts.shape[0],
         ties=ties,
     )
 
@@ -185,28 +187,47 @@ def _whole_images(labels: Int[np.ndarray, " n"], max_pairs: int, seed: int) -> I
     return np.flatnonzero(np.isin(labels, drawn))
 
 
-def _unit_rows(matrix: Matrix, rows: np.ndarray, name: str) -> np.ndarray:
+def _unit_rows(matrix: Matrix, rows: np.ndarray, name: str) -> Block:
+    """Some rows at unit length, dense or CSR in double precision; rows of zeros stay."""
     blocks = []
     for start in range(0, len(rows), _QUERY_ROWS):
         wanted = rows[start : start + _QUERY_ROWS]
-        block = read_rows(matrix[wanted], 0, len(wanted), name)
-        block = block.toarray() if hasattr(block, "toarray") else block
-        norms = np.linalg.norm(block, axis=1, keepdims=True)
-        blocks.append(block / np.where(norms == 0, 1, norms))
-    return np.concatenate(blocks)
+        blocks.append(normalize_rows(read_rows(matrix[wanted], 0, len(wanted), name))[0])
+    return sp.vstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.concatenate(blocks)
 
 
 def _ranks(
-    queries: np.ndarray, keys: np.ndarray, query_labels: np.ndarray, key_labels: np.ndarray
-) -> tuple[Int[np.ndarray, " n"], int]:
-    """Rank (1 is best) of the nearest right key of each query; and how many queries a wrong key ties for."""
-    ranks, ties = np.empty(len(queries), dtype=np.int64), 0
-    for start in range(0, len(queries), _QUERY_ROWS):
-        stop = start + _QUERY_ROWS
-        similar = queries[start:stop] @ keys.T
-        right = query_labels[start:stop, None] == key_labels[None, :]
-        best = np.where(right, similar, -np.inf).max(axis=1, keepdims=True)
-        similar[right] = -np.inf
-        ranks[start:stop] = 1 + (similar >= best - _TIE).sum(axis=1)
-        ties += int((np.abs(similar - best) < _TIE).any(axis=1).sum())
-    return ranks, ties
+    images: Block, texts: Block, image_of_text: Int[np.ndarray, " t"]
+) -> tuple[Int[np.ndarray, " i"], Int[np.ndarray, " t"], int]:
+    """Rank (1 is best) of the nearest right text of each image and of the right image of each text, and how many tie.
+
+    Cosines of dense rows are taken in single precision, and again in double where that could change a rank.
+    """
+    sparse = sp.issparse(images) and sp.issparse(texts)
+    if not sparse:
+        images, texts = (side.toarray() if sp.issparse(side) else side for side in (images, texts))
+    right = np.empty(texts.shape[0])
+    if sparse:
+        right[:] = images[image_of_text].multiply(texts).sum(axis=1)
+        others, margin = texts.T.tocsr(), 0.0
+    else:
+        products(texts, images, image_of_text, right)
+        others, margin = texts.T.astype(np.float32), (texts.shape[1] + 4) * 2.0**-24
+    best = np.full(images.shape[0], -np.inf)
+    np.maximum.at(best, image_of_text, right)
+    bounds = np.linspace(0, len(right), cores() + 1).astype(int).tolist()
+    of_images = [np.zeros((len(best), 2), dtype=np.int64) for _ in bounds[1:]]
+    of_texts = np.zeros((len(right), 2), dtype=np.int64)
+    for start in range(0, len(best), _QUERY_ROWS):
+        block = images[start : start + _QUERY_ROWS]
+        similar = (block @ others).toarray() if sparse else block.astype(np.float32) @ others
+        exact = (np.empty((0, 0)),) * 2 if sparse else (images, texts)
+        on_cores(
+            count_nearer,
+            [
+                (similar, margin, _TIE, *exact, start, *ends, image_of_text, best, right, counts, of_texts)
+                for ends, counts in zip(pairwise(bounds), of_images, strict=True)
+            ],
+        )
+    totals = np.sum(of_images, axis=0)
+    return 1 + totals[:, 0], 1 + of_texts[:, 0], int((totals[:, 1] > 0).sum() + (of_texts[:, 1] > 0).sum())

@@ -12,8 +12,9 @@ from modalens.errors import ModalensError
 
 Bounds = tuple[np.ndarray, np.ndarray]
 
-# Rounding must not tip a score that sits on a bound, since the bound itself is cross.
-_TOLERANCE = 1e-12
+# Rounding must not tip a score that sits on a bound, since the bound itself is cross: that of scores, and of draws in
+# single precision.
+_TOLERANCE, _TOLERANCE_OF_DRAWS = 1e-12, 1e-6
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def class_tally(
     lower, upper = (
         np.broadcast_to(each, scores.shape[1:]) for each in RULES[check_rule(rule)].bounds(scores)
     )
-    return tally_classes(scores, lower - _TOLERANCE, upper + _TOLERANCE)
+    tolerance = _tolerance(scores)
+    return tally_classes(scores, lower - tolerance, upper + tolerance)
 
 
 def class_masks(shares: Float[np.ndarray, "m d ..."], rule: str) -> Int[np.ndarray, "d ..."]:
@@ -131,8 +133,13 @@ def class_codes(scores: Float[np.ndarray, "d ..."], rule: str) -> Int8[np.ndarra
         One of :data:`RULES`.
     """
     lower, upper = RULES[check_rule(rule)].bounds(scores)
+    tolerance = _tolerance(scores)
     codes = np.full(scores.shape, CROSS, dtype=np.int8)
-    codes[scores < lower - _TOLERANCE] = TEXT
-    codes[scores > upper + _TOLERANCE] = IMAGE
+    codes[scores < lower - tolerance] = TEXT
+    codes[scores > upper + tolerance] = IMAGE
     codes[np.isnan(scores)] = DEAD
     return codes
+
+
+def _tolerance(scores: np.ndarray) -> float:
+    return _TOLERANCE_OF_DRAWS if scores.dtype == np.float32 else _TOLERANCE

@@ -6,6 +6,7 @@ from typing import Any, overload
 import numpy as np
 
 from modalens.arrays import Matrix, paired_shape
+from modalens.compiled import on_cores
 from modalens.dominance.classes import check_modalities, class_names, moments
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.dominance.result import Dominance, LabelSwapNull
@@ -21,6 +22,9 @@ from modalens.store.base import PairStore
 from modalens.store.joined import JoinedStore
 from modalens.store.paired import Groups, aligned, paired, several
 from modalens.version import __version__
+
+# Draws that are sorted at a time.
+_SORTED = 2**18
 
 
 @overload
@@ -211,8 +215,10 @@ def _uncertainty(
         own.resampled_scores(plan.resamples, plan.seed) if plan.resamples else np.empty((len(score), 0))
     )
     low, high = np.empty((2, len(score)))
-    for here in feature_blocks(len(score), plan.resamples):
-        low[here], high[here] = percentile_interval(resampled[here])
+    blocks = list(feature_blocks(len(score), plan.resamples, _SORTED))
+    found = on_cores(percentile_interval, [(resampled[here],) for here in blocks])
+    for here, ends in zip(blocks, found, strict=True):
+        low[here], high[here] = ends
     return low, high, {each: _class_uncertainty(score, resampled, each) for each in RULES}
 
 
@@ -234,4 +240,6 @@ def _label_swap_null(own: DominanceSums, plan: Plan) -> LabelSwapNull:
         by_draw = class_tally(swapped, rule)[1].mean(axis=1)
         dead = float(np.isnan(swapped).sum(axis=0).mean())
         class_counts[rule] = dict(zip(class_names(plan.modalities), [*by_draw.tolist(), dead], strict=True))
-    return LabelSwapNull(scores=swapped[:, 0].copy(), stds=moments(swapped)[1], class_counts=class_counts)
+    return LabelSwapNull(
+        scores=swapped[:, 0].astype(np.float64), stds=moments(swapped)[1], class_counts=class_counts
+    )

@@ -1,22 +1,28 @@
 """How well a line tells the two modalities apart."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from modalens.arrays import Block
+from modalens.compiled import on_cores, one_blas_thread
 from modalens.dominance.gap_sums import directions
+from modalens.dominance.kernels import suits, unit_rows
 from modalens.errors import ModalensError
+from modalens.statistics.design import Design, standardised
 from modalens.statistics.intervals import Estimate, share_interval
+from modalens.statistics.logistic import LogisticRegressions
 
 MAX_PAIRS = 5_000
 _NULL_DRAWS = 5
-# Swapped labels can be told apart only by memorising, which converges slowly and changes nothing held out.
-_NULL_ITERATIONS = 50
+# The penalty, in the terms of scikit-learn's LogisticRegression.
+_C = 1.0
+# So far from its minimum the objective of n samples stops, (5e-7 n)^2 and at most 1e-5: predictions that differ from
+# those at the minimum are under 1 in 400, half of them for the better.
+_PER_SAMPLE, _FURTHEST = 5e-7, 1e-5
 
 
 class PairSample:
@@ -33,7 +39,12 @@ class PairSample:
         first, last = np.searchsorted(self._rows, [start, start + image.shape[0]])
         if last > first:
             here = self._rows[first:last] - start
-            self._blocks.append(directions(start, image[here], text[here]))
+            image, text = image[here], text[here]
+            if suits(image, text) and not sp.issparse(image):
+                self._blocks.append((unit_rows(image), unit_rows(text)))
+            else:
+                units = directions(start, image, text)
+                self._blocks.append((units[0].astype(np.float32), units[1].astype(np.float32)))
 
     def merge(self, other: Self) -> None:
         """Take what was collected from the blocks that follow."""
@@ -59,29 +70,31 @@ class PairSample:
         null
             The same with labels swapped at random within pairs, a few draws.
         """
-        from sklearn.preprocessing import StandardScaler
-
         keys = self._rows if keys is None else keys[self._rows]
         held_out = self._split(keys)
-        image, text = (_stack([pair[side] for pair in self._blocks]) for side in (0, 1))
-        everything = (
-            sp.vstack([image, text], format="csr") if sp.issparse(image) else np.vstack([image, text])
-        )
-        held_out_twice = np.tile(held_out, 2)
-        # A sparse matrix is scaled but not centred; the free intercept makes up for it.
-        scaler = StandardScaler(with_mean=not sp.issparse(everything)).fit(everything[~held_out_twice])
-        everything = scaler.transform(everything)
-        labels = np.repeat([1.0, -1.0], len(keys))
+        sides = [_stack([pair[side] for pair in self._blocks]) for side in (0, 1)]
+        train = _stack([side[~held_out] for side in sides])
+        test = _stack([side[held_out] for side in sides])
+        labels = np.repeat(np.float32([[1], [-1]]), len(keys), axis=0).reshape(2, -1)
 
-        correct = _correct(everything, labels, held_out_twice, max_iter=1_000)
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
         group = np.unique(keys, return_inverse=True)[1]
-        null = []
-        for _ in range(min(resamples, _NULL_DRAWS)):
-            swap = random.choice([-1.0, 1.0], group.max() + 1)[group]
-            guessed = _correct(everything, labels * np.tile(swap, 2), held_out_twice, _NULL_ITERATIONS)
-            null.append(float(guessed.mean()))
-        return share_interval(correct, np.tile(keys[held_out], 2)), null
+        swaps = [
+            random.choice(np.float32([-1, 1]), group.max() + 1)[group]
+            for _ in range(min(resamples, _NULL_DRAWS))
+        ]
+        # In two parts, which converge in unlike numbers of steps and can run side by side.
+        ways = [labels[:, :, None], *([labels[:, :, None] * np.stack(swaps, axis=1)] if swaps else [])]
+        right = _right(
+            *standardised(train, test),
+            [
+                (way[:, ~held_out].reshape(-1, way.shape[2]), way[:, held_out].reshape(-1, way.shape[2]))
+                for way in ways
+            ],
+            2 * len(keys),
+        )
+        null = [float(share) for each in right[1:] for share in each.mean(axis=0)]
+        return share_interval(right[0][:, 0], np.tile(keys[held_out], 2)), null
 
     def _split(self, keys: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         distinct = np.unique(keys)
@@ -92,19 +105,21 @@ class PairSample:
         return np.isin(keys, self._random.permutation(distinct)[: len(distinct) // 2])
 
 
-def _correct(samples: Block, labels: np.ndarray, held_out: np.ndarray, max_iter: int) -> np.ndarray:
-    """Whether each held-out sample is classified right, as 0 or 1."""
-    # Imported here, since it takes two seconds and every worker imports this module.
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+def _right(
+    train: Design, test: Design, ways: Sequence[tuple[np.ndarray, np.ndarray]], n_samples: int
+) -> list[Float[np.ndarray, "h K"]]:
+    """Whether each held-out sample is told right, as 0 or 1, for some ways to label the training and held-out ones."""
+    covariance = train.covariance()
+    tolerance = min(_FURTHEST, (_PER_SAMPLE * n_samples) ** 2)
 
-    model = LogisticRegression(max_iter=max_iter)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(samples[~held_out], labels[~held_out])
-    right: np.ndarray = (model.predict(samples[held_out]) == labels[held_out]).astype(np.float64)
-    return right
+    def one(labels: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+        weights = LogisticRegressions(train, labels, 1 / (_C * len(train)), covariance).fitted(tolerance)
+        right: np.ndarray = ((test.logits(weights) > 0) == (held_out > 0)).astype(np.float64)
+        return right
+
+    with one_blas_thread():
+        return on_cores(one, ways)
 
 
 def _stack(blocks: list[Block]) -> Block:
-    return sp.vstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.vstack(blocks)
+    return sp.vstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.concatenate(blocks)

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from modalens.arrays import Matrix, default_block_rows, normalize_rows, read_rows, sliceable
+from modalens.dominance.draw_kernels import feature_moments
 from modalens.dominance.estimators import ESTIMATORS
-from modalens.dominance.sums import prior_weight, refuse_negative
+from modalens.dominance.sums import prior_weight, why_undefined
 from modalens.errors import ModalensError
 from modalens.statistics.buckets import Buckets, add_by_cell, feature_blocks
 
@@ -70,7 +71,9 @@ class ShareSums:
         """
         m, d = len(self.modalities), len(self.samples)
         by_modality = [np.ascontiguousarray(self._share[:, each]) for each in range(m)]
-        prior = prior_weight(by_modality, self._count, self.buckets)
+        none, parts = np.zeros(self.buckets.n, dtype=np.int64), self.buckets.sizes() / self.buckets.n_groups
+        moments = [feature_moments(share, self._count, none, 1, parts) for share in by_modality]
+        prior = prior_weight(moments, self.buckets.n_groups)
         weights = self.buckets.weights(resamples, seed)
         found = np.empty((m, d, resamples))
         for number, here in enumerate(feature_blocks(d, m * resamples)):
@@ -101,8 +104,8 @@ class ShareSums:
 
     def _block(self, side: Matrix, start: int, stop: int, name: str) -> Float[np.ndarray, "n d"]:
         rows = read_rows(side, start, stop, name)
-        if ESTIMATORS[self.estimator].non_negative:
-            refuse_negative(rows, start, name, self.estimator)
+        if (why := why_undefined(self.estimator, start, [(name, rows)])) is not None:
+            raise ModalensError(why)
         dense: np.ndarray = rows.toarray() if hasattr(rows, "toarray") else rows
         return dense
 

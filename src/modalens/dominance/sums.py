@@ -1,14 +1,21 @@
 """The sums that dominance scores are made of: one pass over paired blocks, mergeable over shards."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from modalens.arrays import Block, normalize_rows, widened
-from modalens.dominance.draw_kernels import resampled_ratios, swapped_ratios
+from modalens.dominance.draw_kernels import (
+    FeatureMoments,
+    deviations,
+    feature_moments,
+    resampled_ratios,
+    swapped_ratios,
+    tilts,
+)
 from modalens.dominance.estimators import ESTIMATORS, check_estimator
 from modalens.dominance.kernels import suits
 from modalens.errors import ModalensError
@@ -26,6 +33,9 @@ _LANE_ROWS, _LANES = 1024, 8
 _POOLED_GROUPS = 6
 # A prior of no weight would leave a resample that misses a feature without a score.
 _LEAST_PHI = 1e-4
+# Counts that differ by less than this part of all are equal but for rounding.
+_ROUNDING = 1e-9
+_ALL = slice(None)
 
 
 class DominanceSums:
@@ -45,6 +55,8 @@ class DominanceSums:
         Buckets of the groups that pairs are in; None where nothing is resampled.
     modalities
         Names of the two sides, for error messages.
+    device
+        PyTorch's name of a device on which dense blocks are summed; compiled code by default.
     """
 
     def __init__(
@@ -55,10 +67,11 @@ class DominanceSums:
         normalize: bool = False,
         buckets: Buckets | None = None,
         modalities: tuple[str, str] = ("image", "text"),
+        device: str | None = None,
     ) -> None:
         self.settings = (n_features, check_estimator(estimator), normalize, buckets, modalities)
         self.n_features, self.estimator, self.normalize = n_features, estimator, normalize
-        self.buckets, self.modalities = buckets, modalities
+        self.buckets, self.modalities, self._device = buckets, modalities, device
         self._estimator = ESTIMATORS[estimator]
         self.n_pairs = 0
         self.pairs: Int[np.ndarray, " d"] = np.zeros(n_features, dtype=np.int64)
@@ -90,12 +103,11 @@ class DominanceSums:
         ModalensError
             If the estimator is for non-negative features and a value is negative.
         """
+        if (why := why_undefined(self.estimator, start, zip(self.modalities, (image, text), strict=True))) is not None:
+            raise ModalensError(why)
         rows = np.arange(start, start + image.shape[0])
         if self.normalize:
             image, text = (normalize_rows(widened(side))[0] for side in (image, text))
-        if self._estimator.non_negative:
-            for block, modality in ((image, self.modalities[0]), (text, self.modalities[1])):
-                refuse_negative(block, start, modality, self.estimator)
         self.n_pairs += len(rows)
         if self.buckets is None:
             cells, shift = rows // _LANE_ROWS % _LANES, 0
@@ -106,7 +118,7 @@ class DominanceSums:
         if self._estimator.compiled is None or not plain_scale or not suits(image, text):
             self._add_plainly(widened(image), widened(text), cells)
             return
-        pairs = self._estimator.compiled(image, text, cells, shift, self._share, self._count)
+        pairs = self._estimator.compiled(image, text, cells, shift, self._share, self._count, self._device)
         if self._estimator.degree:
             self._exponent[pairs > 0] = 0
         self.pairs += pairs
@@ -155,17 +167,13 @@ class DominanceSums:
         """R in [0, 1]; 1 where the first modality drives the feature, NaN where no pair counted."""
         return _ratio(self._share.sum(axis=0), self._counted())
 
-    def _counts(self) -> Float[np.ndarray, "c d"]:
-        """Sum of c over the pairs of each cell."""
-        return self._full[:, None] + self._count.astype(np.float64, copy=False)
-
     def _counted(self) -> Float[np.ndarray, " d"]:
         """Sum of c over all pairs."""
         counted: np.ndarray = self._full.sum() + self._count.sum(axis=0, dtype=np.float64)
         return counted
 
-    def resampled_scores(self, resamples: int, seed: int) -> Float[np.ndarray, "d r"]:
-        """R in each bootstrap resample; NaN where no pair counted.
+    def resampled_scores(self, resamples: int, seed: int) -> Float32[np.ndarray, "d r"]:
+        """R in each bootstrap resample, in single precision; NaN where no pair counted.
 
         A resample of few groups repeats what these happen to show, so that a feature of one group would have an
         interval of no width. Each resample therefore holds, beside the groups it takes, a random group of the prior:
@@ -173,30 +181,53 @@ class DominanceSums:
         Jeffreys' prior. Its weight s vanishes where every group counts alike; see :func:`prior_weight`.
         """
         buckets = self._drawn_over()
-        share, count = buckets.totals(self._share), buckets.totals(self._counts())
-        weights = buckets.weights(resamples, seed)
-        prior = prior_weight([share], count, buckets)
-        scores = np.empty((self.n_features, resamples))
+        weights, moments = buckets.weights(resamples, seed), self._moments(buckets)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            score, prior = (
+                moments.share / moments.total,
+                prior_weight([moments], buckets.n_groups) / moments.total,
+            )
+        scores = np.empty((self.n_features, resamples), dtype=np.float32)
         for number, here in enumerate(feature_blocks(self.n_features, resamples)):
-            generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, number)))
-            size = (here.stop - here.start, resamples)
-            first, second = (generator.standard_normal(size, dtype=np.float32) for _ in range(2))
-            np.matmul(share[:, here].T, weights, out=scores[here])
+            own = FeatureMoments(*(each[here] for each in moments))
+            apart, counted = deviations(*self._sums(buckets, here), own)
+            np.matmul(apart.T, weights, out=scores[here])
             # One feature's counts stand for all where every pair counts for each.
-            drawn = count[:, here if self._uneven else slice(1)].T @ weights
-            resampled_ratios(scores[here], drawn, (first, second), prior[here])
-        scores[count.sum(axis=0) == 0] = np.nan
+            drawn = counted[:, : None if self._uneven else 1].T @ weights
+            generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, number)))
+            size = (len(own.total) if (prior[here] > 0).any() else 0, resamples)
+            first, second = (generator.standard_normal(size, dtype=np.float32) for _ in range(2))
+            resampled_ratios(scores[here], drawn, score[here], prior[here], (first, second))
         return scores
 
-    def swapped_scores(self, draws: int, seed: int) -> Float[np.ndarray, "d r"]:
-        """R in each draw of random label swaps within pairs; NaN where no pair counted.
+    def swapped_scores(self, draws: int, seed: int) -> Float32[np.ndarray, "d r"]:
+        """R in each draw of random label swaps within pairs, in single precision; NaN where no pair counted.
 
         Swapping the labels of a pair turns u into c - u, so R = 1/2 + sum s (u - c/2) / sum c with signs s.
         """
-        buckets = self._drawn_over()
-        tilt: np.ndarray = buckets.tilts(self._share - self._counts() / 2).T @ buckets.signs(draws, seed)
-        swapped_ratios(tilt, self._counted())  # in place: draws of many features take gigabytes
-        return tilt
+        buckets, total = self._drawn_over(), self._counted()
+        signs = buckets.signs(draws, seed)
+        scores = np.empty((self.n_features, draws), dtype=np.float32)
+        for here in feature_blocks(self.n_features, draws):
+            np.matmul(tilts(*self._sums(buckets, here), total[here]).T, signs, out=scores[here])
+        swapped_ratios(scores, total)
+        return scores
+
+    def _sums(
+        self, buckets: Buckets, here: slice = _ALL
+    ) -> tuple[Float[np.ndarray, "c d"], np.ndarray, Int[np.ndarray, " c"], int]:
+        """What draws are made of, of some features."""
+        return self._share[:, here], self._count[:, here], self._full, 1 + buckets.shift
+
+    def _moments(self, buckets: Buckets) -> FeatureMoments:
+        """Moments over buckets of all features."""
+        parts = buckets.sizes() / buckets.n_groups
+        over = buckets.totals(self._full) - parts * self._full.sum()
+        if self._uneven or (over**2).sum() > (_ROUNDING * self._full.sum()) ** 2:
+            return feature_moments(*self._sums(buckets), parts)
+        # Every group counts alike for each feature: nothing but the sums is needed.
+        none = np.zeros(self.n_features)
+        return FeatureMoments(self._counted(), self._share.sum(axis=0), none, none, none)
 
     def _drawn_over(self) -> Buckets:
         if self.buckets is None:
@@ -247,12 +278,10 @@ def _ratio(share: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.clip(ratio, 0.0, 1.0)  # only rounding lies outside
 
 
-def prior_weight(
-    shares: Sequence[Float[np.ndarray, "b d"]], count: Float[np.ndarray, "b d"], buckets: Buckets
-) -> Float[np.ndarray, " d"]:
-    """Weight s of the prior's group in a resample, in the units of ``count``, (d,).
+def prior_weight(several: Sequence[FeatureMoments], n_groups: int) -> Float[np.ndarray, " d"]:
+    """Weight s of the prior's group in a resample, in the units of c, (d,).
 
-    ``shares`` are the sums of u by bucket of each modality; of two, one says it all.
+    ``several`` are the moments of each modality, whose c is one; of two modalities one says it all.
 
     v / C x sqrt(phi): v is the variance of the resampled count C*, so that s is what one group counts for where a
     feature is rare, and 0 where every group counts alike. phi in [0, 1] is the variance of the groups' shares as a
@@ -261,18 +290,14 @@ def prior_weight(
     s proportional to phi too narrow ones; the square root covered .92 to .99 in simulation, with certainty
     within .03 (``make calibrate``).
     """
-    total = count.sum(axis=0)
+    total, _, variance, _, filled = several[0]
     live = total > 0
     safe = np.where(live, total, 1.0)
-    variance = ((count - np.outer(buckets.sizes() / buckets.n_groups, total)) ** 2).sum(axis=0)
-    squares = np.where(live, variance + total**2 / buckets.n_groups, 1.0)
-    scores = [share.sum(axis=0) / safe for share in shares]
-    others = np.maximum((count > 0).sum(axis=0) - 1, 0)
-    spread = sum(
-        ((share - score * count) ** 2).sum(axis=0) for share, score in zip(shares, scores, strict=True)
-    )
-    spread = spread * (1 + 1 / np.maximum(others, 1))
-    of_zeros_and_ones = sum(score * (1 - score) for score in scores) + spread / safe**2
+    squares = np.where(live, variance + total**2 / n_groups, 1.0)
+    scores = [each.share / safe for each in several]
+    others = np.maximum(filled - 1, 0)
+    spread = np.sum([each.spread for each in several], axis=0) * (1 + 1 / np.maximum(others, 1))
+    of_zeros_and_ones = np.sum([score * (1 - score) for score in scores], axis=0) + spread / safe**2
     spread /= squares
     pooled_of_zeros_and_ones = others @ of_zeros_and_ones
     pooled = others @ spread / pooled_of_zeros_and_ones if pooled_of_zeros_and_ones > 0 else 1.0
@@ -287,15 +312,18 @@ def prior_weight(
     return weight
 
 
-def refuse_negative(block: Block, start: int, modality: str, estimator: str) -> None:
-    """Raise if a value is negative, for an estimator that is not defined there."""
-    values = block.data if sp.issparse(block) else block
-    if not (values < 0).any():
-        return
-    rows, columns = (block < 0).nonzero()
-    first = np.lexsort((columns, rows))[0]
-    others = " or ".join(name for name, each in ESTIMATORS.items() if not each.non_negative)
-    raise ModalensError(
-        f"{estimator} needs features that are never negative, but feature {columns[first]} of the {modality} "
-        f"matrix is negative in row {start + rows[first]}; use {others}."
-    )
+def why_undefined(estimator: str, start: int, sides: Iterable[tuple[str, Block]]) -> str | None:
+    """Why an estimator is not defined on blocks of the sides, by name, whose first row has the number ``start``."""
+    if not ESTIMATORS[estimator].non_negative:
+        return None
+    for modality, block in sides:
+        if not ((block.data if sp.issparse(block) else block) < 0).any():
+            continue
+        rows, columns = (block < 0).nonzero()
+        first = np.lexsort((columns, rows))[0]
+        others = " or ".join(name for name, each in ESTIMATORS.items() if not each.non_negative)
+        return (
+            f"{estimator} needs features that are never negative, but feature {columns[first]} of the {modality} "
+            f"matrix is negative in row {start + rows[first]}; use {others}."
+        )
+    return None

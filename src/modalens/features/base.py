@@ -144,7 +144,10 @@ class FeatureModel(ABC):
         for _, block in iter_blocks(x, _BLOCK_ROWS, name):
             dense = block.toarray() if sp.issparse(block) else block
             with torch.inference_mode():
-                rows = torch.from_numpy(dense.astype(np.float32)).to(self.device)
+                rows = torch.from_numpy(dense.astype(np.float32))
+                if self.device.type == "cuda":  # from such memory it is copied while the program goes on
+                    rows = rows.pin_memory()
+                rows = rows.to(self.device, non_blocking=True)
                 codes = self._sparse_codes(rows, modality)
             yield codes
 

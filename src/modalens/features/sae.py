@@ -178,9 +178,13 @@ class SparseAutoencoder(Trainable):
         centred = self._centred(rows, modality)
         if self.device.type == "cpu":
             return self._active(torch.addmm(self.b_enc, centred, self.W_enc.T).numpy())
+        return self._selected(centred)
+
+    def _selected(self, centred: Float[Tensor, "n d"]) -> sp.csr_array:
+        """The codes as PyTorch selects them, on any device."""
         codes, _ = encode(centred, self.W_enc, self.b_enc, self._select)
         parts = tuple(part.cpu().numpy() for part in (codes.values, codes.features, codes.offsets))
-        sparse = sp.csr_array(parts, shape=(len(rows), self.config.n_features))
+        sparse = sp.csr_array(parts, shape=(len(centred), self.config.n_features))
         sparse.eliminate_zeros()  # fewer than k may be positive
         sparse.sort_indices()
         return sparse

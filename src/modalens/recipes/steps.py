@@ -20,12 +20,13 @@ from modalens.pairs import load_pairs
 from modalens.recipes.comparison import compare, write_comparison
 from modalens.runs.choice import Scope, ScopeOfOne
 from modalens.runs.embedding import embed
+from modalens.runs.encoding import EncodeOn
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import LearnConfig, measure_learned, train_on
 from modalens.runs.reporting import ReportConfig, report_run
-from modalens.runs.scoring import ScoreConfig, score_into
+from modalens.runs.scoring import ScoreConfig, SumsOn, score_into
 from modalens.runs.shards import EmbedConfig, EmbedStep
 from modalens.runs.studying import run_study
 from modalens.store import EmbeddingStore
@@ -103,10 +104,10 @@ def embed_pairs(
     )
 
 
-def score_run(runs: Path, run: RunFolder, config: ScoreConfig) -> None:
+def score_run(runs: Path, run: RunFolder, config: ScoreConfig, on: SumsOn) -> None:
     """Dominance scores, the gap and retrieval of the embeddings."""
     del runs
-    score_into(run.scores, run.store(), config)
+    score_into(run.scores, run.store(), config, device=on.device)
 
 
 def shuffled_pairs(store: EmbeddingStore) -> tuple[Matrix, Matrix]:
@@ -131,13 +132,15 @@ def train_features(
     assert how.name is not None  # the step's own where none is given
     where = run.learned(how.name)
     train_on(config, data, training, where.folder, split=how.split, trackers=how.tracker)
-    measure_learned(where, store, score_into(run.scores, store).config)
+    measure_learned(where, store, score_into(run.scores, store).config, device=training.device)
 
 
-def interpret_features(runs: Path, run: RunFolder, config: InterpretConfig, scope: Scope) -> None:
+def interpret_features(
+    runs: Path, run: RunFolder, config: InterpretConfig, scope: Scope, on: EncodeOn
+) -> None:
     """How interpretable the features of representations are, with galleries and verdicts."""
     del runs
-    interpret_run(run, config, **vars(scope))
+    interpret_run(run, config, **vars(scope), device=on.device)
 
 
 def study_run(
@@ -175,9 +178,9 @@ def _study_classes(settings: Mapping[str, Any]) -> tuple[type[Options], ...]:
 
 STEPS: dict[str, StepKind] = {
     "embed": StepKind(lambda _: (EmbedPairs, EmbedStep, EmbedConfig, EngineConfig), embed_pairs),
-    "score": StepKind(lambda _: (ScoreConfig,), score_run),
+    "score": StepKind(lambda _: (ScoreConfig, SumsOn), score_run),
     "train": StepKind(_train_classes, train_features),
-    "interpret": StepKind(lambda _: (InterpretConfig, Scope), interpret_features),
+    "interpret": StepKind(lambda _: (InterpretConfig, Scope, EncodeOn), interpret_features),
     "study": StepKind(_study_classes, study_run),
     "report": StepKind(lambda _: (ReportConfig,), report_on),
     "compare": StepKind(lambda _: (CompareWith,), compare_with_papers),

@@ -27,6 +27,11 @@ class Encoder(Protocol):
 
     config: Any
 
+    @property
+    def device(self) -> Any:
+        """Where it encodes."""
+        ...
+
     def encode(self, x: Matrix, modality: str | None = None) -> sp.csr_array:
         """Codes (n, f) of embeddings (n, d)."""
         ...
@@ -47,6 +52,15 @@ class EncodeConfig(Options):
     rows_per_shard: int = option(8192, "Pairs in one shard, the unit a kill can cost.", unit="pairs", least=1)
 
 
+@dataclass(frozen=True)
+class EncodeOn(Options):
+    """Where codes are made; it changes them by rounding."""
+
+    device: str | None = option(
+        None, "Device to encode on, such as cpu or cuda (default: the best there is)."
+    )
+
+
 def encode_store(
     model: Encoder,
     store: EmbeddingStore,
@@ -60,7 +74,7 @@ def encode_store(
     Parameters
     ----------
     model
-        A trained :class:`modalens.TopKSAE` or its kin, or a :class:`modalens.NCL`.
+        A trained :class:`modalens.TopKSAE` or its kin, or a :class:`modalens.NCL`, on the device to encode on.
     store
         The embeddings it was trained on, or others of the same width.
     out
@@ -153,7 +167,7 @@ def _task(
         return
     with TemporaryDirectory(prefix=".features-", dir=out.resolve().parent) as folder:
         model.save(folder)
-        yield partial(_encode_stored, folder, store.folder.resolve())
+        yield partial(_encode_stored, folder, str(model.device), store.folder.resolve())
 
 
 def _encode(model: Encoder, store: EmbeddingStore, shard: _Shard) -> dict[str, np.ndarray]:
@@ -163,15 +177,15 @@ def _encode(model: Encoder, store: EmbeddingStore, shard: _Shard) -> dict[str, n
     return arrays
 
 
-def _encode_stored(features: str, store: Path, shard: _Shard) -> dict[str, np.ndarray]:
-    return _encode(*_opened(features, store), shard)
+def _encode_stored(features: str, device: str, store: Path, shard: _Shard) -> dict[str, np.ndarray]:
+    return _encode(*_opened(features, device, store), shard)
 
 
 @lru_cache(maxsize=1)
-def _opened(features: str, store: Path) -> tuple[Encoder, EmbeddingStore]:
+def _opened(features: str, device: str, store: Path) -> tuple[Encoder, EmbeddingStore]:
     from modalens.features.loading import load_features  # brings PyTorch
 
-    return load_features(features), EmbeddingStore.open(store)
+    return load_features(features).to(device), EmbeddingStore.open(store)
 
 
 def _records(block: Sequence[pa.RecordBatch], ids: Sequence[str]) -> list[dict[str, Any]]:

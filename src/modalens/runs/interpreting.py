@@ -13,6 +13,7 @@ from jaxtyping import Int
 
 from modalens.arrays import Matrix, read_rows
 from modalens.dominance import Dominance
+from modalens.engine.workers import Engine
 from modalens.errors import InputError, ModalensError
 from modalens.interpret import (
     activation_histograms,
@@ -241,6 +242,8 @@ def interpret_run(
     features: str | None = Scope.features,
     baselines: bool = Scope.baselines,
     baseline_of: RunFolder | None = None,
+    engine: Engine | None = None,
+    device: str | None = None,
 ) -> dict[str, Interpretation]:
     """Interpret representations of a run, and of its baselines likewise; what is done is kept.
 
@@ -256,6 +259,10 @@ def interpret_run(
         Whether to interpret the run's baselines too.
     baseline_of
         The run that this one is a baseline of: it has the same samples, and says how pairs are scored.
+    engine
+        Who encodes and scores what is missing, as for :func:`modalens.encode_store`; this process by default.
+    device
+        Where it encodes, see :class:`modalens.runs.encoding.EncodeOn`.
 
     Returns
     -------
@@ -271,14 +278,14 @@ def interpret_run(
     check_judges(config, run.store().modalities)
     parent = run if baseline_of is None else baseline_of
     scoring = None if baseline_of is None else score_into(parent.scores, parent.store()).config
-    own = representations(run, scoring)
+    own = representations(run, scoring, engine, device)
     if baseline_of is None:  # which may lack some of its run's features
         all_of(features, [each.name for each in own if each.name != RAW])
     config = config.judges(own[0].store.modalities)
     samples = collect_samples(own[0].store, parent.samples, own[0].rows, config)
     for name, baseline in run.baselines() if baselines else ():
         logger.info("Baseline %s", name)
-        interpret_run(baseline, config, features=features, baseline_of=run)
+        interpret_run(baseline, config, features=features, baseline_of=run, engine=engine, device=device)
     found = {}
     for each in own:
         if features not in (None, each.name):

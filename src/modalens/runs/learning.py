@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from modalens.arrays import Matrix
+from modalens.engine.workers import Engine
 from modalens.errors import InputError, ModalensError, StoreError
 from modalens.features import FeatureModel, TrainConfig, distributed, load_features, train
 from modalens.features.card import read_log
@@ -31,6 +32,7 @@ from modalens.store import CodeStore, EmbeddingStore
 from modalens.store.documents import read_document, write_document
 from modalens.store.kept import Kept, is_finished, kept_or_made, read_inputs, set_aside, stable
 from modalens.store.lock import alone_in
+from modalens.towers.compute import pick_device
 from modalens.version import __version__
 
 _KIND = "modalens feature quality"
@@ -222,8 +224,17 @@ def check_features(where: LearnedFeatures, store: EmbeddingStore) -> None:
         )
 
 
-def measure_learned(where: LearnedFeatures, store: EmbeddingStore, config: ScoreConfig) -> Learned:
+def measure_learned(
+    where: LearnedFeatures,
+    store: EmbeddingStore,
+    config: ScoreConfig,
+    engine: Engine | None = None,
+    device: str | None = None,
+) -> Learned:
     """Encode the pairs of a store, score the codes and measure the features; what is done is kept.
+
+    Who encodes and scores is ``engine``, as for :func:`modalens.encode_store`; this process by default. It encodes on
+    ``device``, see :class:`modalens.runs.encoding.EncodeOn`.
 
     Raises
     ------
@@ -232,8 +243,9 @@ def measure_learned(where: LearnedFeatures, store: EmbeddingStore, config: Score
     """
     check_features(where, store)
     model = load_features(where.folder)
-    codes = _encode(where, model, store)
-    scores = score_into(where.scores, codes, config)
+    codes = _encode(where, model.to(pick_device(device)), store, engine)
+    model.to("cpu")
+    scores = score_into(where.scores, codes, config, engine)
     return Learned(model, scores, _quality(where, model, store, config), read_log(where.folder))
 
 
@@ -258,7 +270,9 @@ def _load_quality(where: LearnedFeatures) -> dict[str, Quality]:
     return {name: Quality.from_dict(values) for name, values in document["quality"].items()}
 
 
-def _encode(where: LearnedFeatures, model: FeatureModel, store: EmbeddingStore) -> CodeStore:
+def _encode(
+    where: LearnedFeatures, model: FeatureModel, store: EmbeddingStore, engine: Engine | None
+) -> CodeStore:
     kept = codes_kept(where, model, store)
     if kept.problem() is None:
         return CodeStore.open(where.codes)
@@ -267,7 +281,7 @@ def _encode(where: LearnedFeatures, model: FeatureModel, store: EmbeddingStore) 
     if unknown or (before is not None and before != stable(kept.all_inputs())):
         set_aside(where.codes, where.folder / REPLACED)
     with kept.making():
-        return encode_store(model, store, where.codes)
+        return encode_store(model, store, where.codes, engine=engine)
 
 
 def _quality(

@@ -12,6 +12,7 @@ from jaxtyping import Int
 
 from modalens.arrays import Matrix
 from modalens.dominance import Dominance
+from modalens.engine.workers import Engine
 from modalens.errors import BusyError, ModalensError
 from modalens.runs.choice import OF
 from modalens.runs.choice import RAW as RAW
@@ -129,7 +130,14 @@ class Found:
     left_out: list[tuple[str, str]]
 
 
-def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, make: bool = True) -> Found:
+def find_representations(
+    run: RunFolder,
+    config: ScoreConfig | None = None,
+    *,
+    make: bool = True,
+    engine: Engine | None = None,
+    device: str | None = None,
+) -> Found:
     """The embeddings of a run and all features learned on them, encoded and scored now where that was not done.
 
     Parameters
@@ -140,6 +148,10 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, m
         How scores must have been made; as it was done last by default.
     make
         Whether to encode and score what is missing; otherwise it is left out.
+    engine
+        Who encodes and scores, as for :func:`modalens.encode_store`; this process by default.
+    device
+        Where it encodes, see :class:`modalens.runs.encoding.EncodeOn`.
 
     Raises
     ------
@@ -150,7 +162,7 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, m
     found = Found([], [])
     config = config or last_config(run.scores) or ScoreConfig()
     if make:
-        scores = score_into(run.scores, store, config)
+        scores = score_into(run.scores, store, config, engine)
         found.representations.append(Representation(RAW, store, scores, run.folder))
     elif (problem := scores_kept(run.scores, store, config).problem()) is not None:
         found.left_out.append((RAW, problem))
@@ -158,7 +170,11 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, m
         found.representations.append(Representation(RAW, store, Scores.load(run.scores), run.folder))
     for where in [each for own in run.begun() for each in (own, *own.baselines())]:
         try:
-            learned = measure_learned(where, store, config) if make else load_learned(where, store, config)
+            learned = (
+                measure_learned(where, store, config, engine, device)
+                if make
+                else load_learned(where, store, config)
+            )
         except BusyError:
             raise  # it will be there when the other process is done
         except ModalensError as error:
@@ -172,9 +188,14 @@ def find_representations(run: RunFolder, config: ScoreConfig | None = None, *, m
     return found
 
 
-def representations(run: RunFolder, config: ScoreConfig | None = None) -> list[Representation]:
+def representations(
+    run: RunFolder,
+    config: ScoreConfig | None = None,
+    engine: Engine | None = None,
+    device: str | None = None,
+) -> list[Representation]:
     """The same without those that cannot be used, which the log names."""
-    found = find_representations(run, config)
+    found = find_representations(run, config, engine=engine, device=device)
     for name, why in found.left_out:
         logger.warning("Left out: %s. %s", name, why)
     return found.representations

@@ -132,7 +132,10 @@ class Run:
         folder = folder_for(self.layout, name or config.label, config, store, training, split)
         train_on(config, store, training, folder, split=split)
         return measure_learned(
-            self.layout.learned(folder.name), store, score_into(self.layout.scores, store).config
+            self.layout.learned(folder.name),
+            store,
+            score_into(self.layout.scores, store).config,
+            device=training.device,
         )
 
     def sweep(

@@ -68,6 +68,28 @@ class ScoreConfig(Options):
 
 
 @dataclass(frozen=True)
+class SumsOn(Options):
+    """Where the pairs of dense embeddings are summed; it changes scores by rounding."""
+
+    device: str | None = option(None, "Device of the sums, such as cuda (default: the CPU).")
+
+    def picked(self) -> str | None:
+        """PyTorch's name of the device; None for the CPU, where compiled code is faster.
+
+        Raises
+        ------
+        ModalensError
+            If there is no such device on this machine.
+        """
+        if self.device is None:
+            return None
+        from modalens.towers.compute import pick_device  # brings PyTorch
+
+        device = pick_device(self.device)
+        return None if device.type == "cpu" else str(device)
+
+
+@dataclass(frozen=True)
 class Scores:
     """Everything scoring gives.
 
@@ -145,6 +167,7 @@ def score(
     image_ids: Sequence[Any] | np.ndarray | None = None,
     source: Mapping[str, Any] | None = None,
     modalities: tuple[str, str] = ("image", "text"),
+    device: str | None = None,
 ) -> Scores:
     """Dominance under every estimator, the model-level gap and retrieval of two paired matrices.
 
@@ -162,12 +185,13 @@ def score(
         What is scored, kept with the scores.
     modalities
         What the two sides are; the one-sided classes are called after them.
+    device
+        See :class:`SumsOn`.
     """
     image, text = sliceable(image), sliceable(text)
     chosen = _Chosen(image, text, None, groups, image_ids, modalities)
-    return _score(
-        chosen, config or ScoreConfig(), LocalEngine(), partial(sum_part, image, text), source or {}
-    )
+    sum_one = partial(sum_part, image, text, device=SumsOn(device).picked())
+    return _score(chosen, config or ScoreConfig(), LocalEngine(), sum_one, source or {})
 
 
 @dataclass(frozen=True)
@@ -200,7 +224,7 @@ def _score(
         return _sum_and_conclude(chosen, config, engine, sum_one, source)
     except MemoryError as error:
         n_features = int(chosen.image.shape[1])
-        draws = 3 * 8 * n_features * config.resamples / 2**30
+        draws = 4 * n_features * config.resamples / 2**30
         raise ModalensError(
             f"Scoring {n_features} features does not fit into memory: {config.resamples} resamples take about "
             f"{draws:.1f} GiB beside the sums; fewer --resamples take less."
@@ -233,32 +257,51 @@ def _sum_and_conclude(
     with progress_bar("Scoring", n_pairs) as advance:
 
         def sum_all(plan: Plan, rows: np.ndarray | None, keys: np.ndarray | None) -> Sums:
-            sums = Sums.empty(plan)
+            sums: Sums | None = None
             for part, summed in engine.map(partial(sum_one, plan), cut_parts(plan.n_pairs, rows, keys), str):
-                sums.merge(summed)
-                advance(part.stop - part.start if plan.estimators else 0)
-            return sums
+                if sums is None:
+                    sums = summed
+                else:
+                    sums.merge(summed)
+                advance(part.stop - part.start if first in plan.estimators else 0)
+                del summed
+            return sums or Sums.empty(plan)
 
+        first = next(iter(ESTIMATORS))
         fires = _both_fire(image, text)
-        if fires.all():
-            sums = sum_all(plan, chosen.rows, keys)
-            gap = gap_of(sums, plan, keys, source)
-        else:
+        dominance: dict[str, Dominance | str] = {}
+        gap: ModalityGap | None = None
+        for step in plan.steps(gap_apart=not fires.all()):
+            sums = sum_all(step, chosen.rows, keys)
+            dominance |= _dominance(sums, step, config.rule, source)
+            gap = gap_of(sums, step, keys, source) if step.gap else gap
+            del sums
+        if gap is None:
             logger.info(
                 "%d pairs have a side on which no feature fires; the gap leaves them out", (~fires).sum()
             )
-            sums = sum_all(replace(plan, gap=False), chosen.rows, keys)
             rows = np.flatnonzero(fires) if chosen.rows is None else chosen.rows[fires]
             gap_keys = None if keys is None else np.unique(keys[fires], return_inverse=True)[1]
             buckets = Buckets.of(len(rows), gap_keys, n_features)
             gap_plan = replace(plan, n_pairs=len(rows), buckets=buckets, estimators=(), normalize=False)
             gap = gap_of(sum_all(gap_plan, rows, gap_keys), gap_plan, gap_keys, source)
-    dominance = {
-        name: each if isinstance(each, str) else dominance_of(sums, name, plan, config.rule, source)
-        for name, each in sums.dominance.items()
-    }
+    dominance = {name: dominance[name] for name in plan.estimators}
     found = measure_retrieval(image, text, image_ids=chosen.image_ids, seed=config.seed)
     return Scores(dominance, gap, found, config, dict(source))
+
+
+def _dominance(sums: Sums, plan: Plan, rule: str, source: Mapping[str, Any]) -> dict[str, Dominance | str]:
+    """Scores by each estimator of a plan; those that agree are drawn once."""
+    found: dict[str, Dominance | str] = {}
+    for name, each in sums.dominance.items():
+        same = found.get(str(ESTIMATORS[name].same_as))
+        if isinstance(each, str):
+            found[name] = each
+        elif isinstance(same, Dominance):
+            found[name] = replace(same, estimator=name)
+        else:
+            found[name] = dominance_of(sums, name, plan, rule, source)
+    return found
 
 
 def _both_fire(image: Matrix, text: Matrix) -> np.ndarray:
@@ -276,7 +319,10 @@ def _fires(codes: Matrix) -> np.ndarray:
 
 
 def score_store(
-    store: EmbeddingStore | CodeStore, config: ScoreConfig | None = None, engine: Engine | None = None
+    store: EmbeddingStore | CodeStore,
+    config: ScoreConfig | None = None,
+    engine: Engine | None = None,
+    device: str | None = None,
 ) -> Scores:
     """Score a store; pairs that share an image (or ``config.groups``) are drawn together.
 
@@ -289,6 +335,8 @@ def score_store(
     engine
         Who sums over the pairs: an open engine (see :func:`~modalens.engine.engines.open_engine`), whose
         workers open the store by its folder; this process by default. The scores are the same bit for bit.
+    device
+        See :class:`SumsOn`.
 
     Raises
     ------
@@ -297,7 +345,7 @@ def score_store(
         that split.
     """
     config = config or ScoreConfig()
-    engine = engine or LocalEngine()
+    engine, device = engine or LocalEngine(), SumsOn(device).picked()
     rows = None if config.split is None else store.rows_of_split(config.split)
     images = store.image_numbers
     groups = store.groups if config.groups is None else store.groups_by(config.groups)
@@ -320,9 +368,9 @@ def score_store(
         store.modalities,
     )
     sum_one = (
-        partial(sum_part, store.image, store.text)
+        partial(sum_part, store.image, store.text, device=device)
         if engine.in_process
-        else partial(_sum_stored, type(store), store.folder.resolve())
+        else partial(_sum_stored, type(store), store.folder.resolve(), device=device)
     )
     return _score(chosen, config, engine, sum_one, source)
 
@@ -332,6 +380,7 @@ def score_into(
     store: EmbeddingStore | CodeStore,
     config: ScoreConfig | None = None,
     engine: Engine | None = None,
+    device: str | None = None,
 ) -> Scores:
     """Scores of a store in a folder: those that are there if they were made from the same, else made now.
 
@@ -339,7 +388,7 @@ def score_into(
     ----------
     folder
         Where they are kept.
-    store, engine
+    store, engine, device
         As for :func:`score_store`.
     config
         How to score; by default as it was done last in this folder.
@@ -348,7 +397,7 @@ def score_into(
     chosen = config
 
     def make() -> Scores:
-        scores = score_store(store, chosen, engine)
+        scores = score_store(store, chosen, engine, device)
         scores.save(folder)
         return scores
 
@@ -363,10 +412,10 @@ def last_config(folder: Path) -> ScoreConfig | None:
         return None
 
 
-def _sum_stored(kind: Any, folder: Path, plan: Plan, part: Part) -> Sums:
+def _sum_stored(kind: Any, folder: Path, plan: Plan, part: Part, device: str | None = None) -> Sums:
     """The sums over a part, for a worker in another process; ``kind`` is the store's class."""
     store = _open(kind, folder)
-    return sum_part(store.image, store.text, plan, part)
+    return sum_part(store.image, store.text, plan, part, device)
 
 
 @lru_cache(maxsize=1)

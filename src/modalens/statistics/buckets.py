@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Int, Real
+from jaxtyping import Float, Float32, Int, Real
+
+from modalens.statistics.kernels import count_taken
 
 MOST_BUCKETS = 1024
 # Sums by bucket are bounded to so many numbers, so that wide codes get fewer buckets.
@@ -121,18 +123,18 @@ class Buckets:
         """Sums over buckets in which every group has its fixed sign, from those over cells."""
         return sums[0::2] - sums[1::2] if self.hashed else sums
 
-    def weights(self, resamples: int, seed: int) -> Float[np.ndarray, "b r"]:
+    def weights(self, resamples: int, seed: int) -> Float32[np.ndarray, "b r"]:
         """How often each resample takes each bucket; a resample takes as many as there are."""
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-        taken = generator.integers(0, self.n, (resamples, self.n)) * resamples
-        taken += np.arange(resamples)[:, None]
-        weights: np.ndarray = np.bincount(taken.ravel(), minlength=self.n * resamples)
-        return weights.reshape(self.n, resamples).astype(np.float64)
+        weights = np.zeros((resamples, self.n), dtype=np.float32)
+        count_taken(generator.integers(0, self.n, (resamples, self.n)), weights)
+        return weights.T
 
-    def signs(self, resamples: int, seed: int) -> Float[np.ndarray, "b r"]:
+    def signs(self, resamples: int, seed: int) -> Float32[np.ndarray, "b r"]:
         """+1 where a swap draw leaves the labels of a bucket's pairs alone, -1 where it swaps them."""
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        return 1.0 - 2.0 * generator.integers(0, 2, (self.n, resamples), dtype=np.uint8)
+        swapped = generator.integers(0, 2, (self.n, resamples), dtype=np.uint8)
+        return np.float32(1) - np.float32(2) * swapped
 
 
 def effective_number(sizes: np.ndarray) -> float:

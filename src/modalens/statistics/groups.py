@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Int, UInt64
 
-from modalens.arrays import Matrix, iter_blocks, read_rows, sliceable
+from modalens.arrays import Block, Matrix, default_block_rows, matrix_shape, read_rows, sliceable, stored_rows
+from modalens.compiled import cores, numbers, on_cores
 from modalens.errors import ModalensError
+from modalens.statistics.kernels import csr_digests, dense_digests
 
 # Rows looked at for copies, and the share of copies among them that is told.
 _LOOKED_AT = 2000
@@ -47,19 +50,40 @@ def repeated_rows(matrix: Matrix, rows: int | None = None) -> Int[np.ndarray, " 
     """Number of each row, the same for rows that are equal, from 0 in order of appearance.
 
     Only the first ``rows`` rows are read, if told.
+
+    Raises
+    ------
+    ModalensError
+        If a value is NaN or infinite.
     """
-    read = matrix if rows is None else matrix[:rows]
-    digests = np.empty((read.shape[0], 2), dtype=np.uint64)
-    for start, block in iter_blocks(read):
-        sparse = sp.issparse(block)
-        for row in range(block.shape[0]):
-            if sparse:
-                here = slice(block.indptr[row], block.indptr[row + 1])
-                value = block.indices[here].tobytes() + block.data[here].tobytes()
-            else:
-                value = block[row].tobytes()
-            digests[start + row] = digest_of(value)
-    return equal_digests(digests)
+    return equal_digests(_row_digests(matrix, rows))
+
+
+def _row_digests(matrix: Matrix, rows: int | None = None, name: str = "matrix") -> UInt64[np.ndarray, "n 2"]:
+    """What tells each row from others, in 16 bytes; 0 for rows of zeros. See :func:`repeated_rows`."""
+    matrix = sliceable(matrix)
+    n, _ = matrix_shape(matrix)
+    n = n if rows is None else min(n, rows)
+    digests = np.empty((n, 2), dtype=np.uint64)
+    step = default_block_rows(matrix)
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        block = stored_rows(matrix, start, stop, name)
+        if block is None:
+            block = read_rows(matrix, start, stop, name)
+        bounds = np.linspace(0, stop - start, cores() + 1).astype(int).tolist()
+        into = digests[start:stop]
+        if not all(on_cores(_digest, [(block[a:b], into[a:b]) for a, b in pairwise(bounds)])):
+            read_rows(matrix, start, stop, name)  # which names the row
+    return digests
+
+
+def _digest(block: Block, digests: UInt64[np.ndarray, "n 2"]) -> bool:
+    """Fill in the digests of rows as they are stored; whether all is finite."""
+    if sp.issparse(block):
+        csr_digests(block.indptr, block.indices, block.data, digests)
+        return True
+    return bool(dense_digests(numbers(np.ascontiguousarray(block)), digests))
 
 
 def digest_of(value: bytes) -> UInt64[np.ndarray, " 2"]:
@@ -96,13 +120,13 @@ def warn_of_copies(matrix: Matrix, name: str) -> bool:
 
     Rows of zeros, samples for which no feature fires, are not looked at. Returns whether it warned.
     """
-    rows = read_rows(sliceable(matrix), 0, min(_LOOKED_AT, matrix.shape[0]), name)
-    rows = rows[np.flatnonzero(abs(rows).sum(axis=1))]
-    copies = rows.shape[0] - int(repeated_rows(rows).max()) - 1 if rows.shape[0] else 0
-    many = bool(copies > _MANY * rows.shape[0])
+    digests = _row_digests(matrix, _LOOKED_AT, name)
+    digests = digests[digests.any(axis=1)]
+    copies = len(digests) - int(equal_digests(digests).max()) - 1 if len(digests) else 0
+    many = bool(copies > _MANY * len(digests))
     if many:
         warnings.warn(
-            f"{copies} of the first {rows.shape[0]} rows of the {name} matrix repeat an earlier row. Samples that are "
+            f"{copies} of the first {len(digests)} rows of the {name} matrix repeat an earlier row. Samples that are "
             "copies are no independent evidence: give groups=, one label a sample, the same for those that belong "
             "together (such as the image of each caption).",
             stacklevel=3,

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from modalens.statistics import design
 from modalens.studies.stats import fold_classifier, softmax
 from modalens.studies.stats.fold_classifier import CLASSIFIER, FoldClassifier
 
@@ -77,7 +78,7 @@ def test_sparse_features_give_what_dense_ones_give(rng, monkeypatch):
     split, removed = split_of(N), some_sets(rng)
     dense = FoldClassifier(x, labels, split).predict(removed)
     assert (FoldClassifier(sp.csr_array(x), labels, split).predict(removed) == dense).mean() > 0.999
-    monkeypatch.setattr(softmax, "_MOST_CORRELATED", 10)  # features that are too many for a covariance
+    monkeypatch.setattr(design, "MOST_CORRELATED", 10)  # features that are too many for a covariance
     wide = FoldClassifier(sp.csr_array(x), labels, split)
     assert wide._covariance is None
     assert (wide.predict(removed) == dense).mean() > 0.998
