@@ -73,14 +73,14 @@ def embed_and_die(marker: Path, model, config, strict, shard):
     return shards.embed_shard_by_name(model, config, strict, shard)
 
 
-def sum_and_die(marker: Path, kind, folder, plan, part):
+def sum_and_die(marker: Path, kind, folder, device, plan, part):
     """Sum over a part; the worker of the third part is killed, once."""
     from modalens.runs import scoring
 
     if part.start == 22 and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return scoring._sum_stored(kind, folder, plan, part)
+    return scoring._sum_stored(kind, folder, device, plan, part)
 
 
 def embed_and_wait(pid: Path, model, config, strict, shard):

@@ -370,7 +370,7 @@ def score_store(
     sum_one = (
         partial(sum_part, store.image, store.text, device=device)
         if engine.in_process
-        else partial(_sum_stored, type(store), store.folder.resolve(), device=device)
+        else partial(_sum_stored, type(store), store.folder.resolve(), device)
     )
     return _score(chosen, config, engine, sum_one, source)
 
@@ -412,7 +412,7 @@ def last_config(folder: Path) -> ScoreConfig | None:
         return None
 
 
-def _sum_stored(kind: Any, folder: Path, plan: Plan, part: Part, device: str | None = None) -> Sums:
+def _sum_stored(kind: Any, folder: Path, device: str | None, plan: Plan, part: Part) -> Sums:
     """The sums over a part, for a worker in another process; ``kind`` is the store's class."""
     store = _open(kind, folder)
     return sum_part(store.image, store.text, plan, part, device)
