@@ -200,9 +200,12 @@ def test_passes_of_their_own_where_memory_is_short_give_the_same(
     score_store(codes, QUICK).save(tmp_path / "at once")
     monkeypatch.setattr(parts, "_MOST_AT_ONCE", 1)
     apart = []
-    monkeypatch.setattr(
-        parts.Sums, "merge", lambda sums, other: apart.append(len(sums.own())) or merge(sums, other)
-    )
+
+    def noted(sums, other):
+        apart.append(len(sums.own()))
+        merge(sums, other)
+
+    monkeypatch.setattr(parts.Sums, "merge", noted)
     score_store(codes, QUICK).save(tmp_path / "apart")
     assert set(apart) == {0, 1}  # the gap, and one estimator
     assert files(tmp_path / "at once") == files(tmp_path / "apart")

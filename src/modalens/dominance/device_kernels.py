@@ -120,8 +120,8 @@ def _parts(
 ) -> Iterator[_Part]:
     for start in range(0, len(cells), _ROWS):
         here = slice(start, start + _ROWS)
-        moved = (_moved(each[here], device) for each in (image, text, cells))
-        yield _Part(start, *moved, n_cells)
+        a, b, of_row = (_moved(each[here], device) for each in (image, text, cells))
+        yield _Part(start, a, b, of_row, n_cells)
 
 
 def _moved(rows: np.ndarray, device: str) -> "Tensor":

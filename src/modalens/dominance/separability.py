@@ -75,12 +75,12 @@ class PairSample:
         sides = [_stack([pair[side] for pair in self._blocks]) for side in (0, 1)]
         train = _stack([side[~held_out] for side in sides])
         test = _stack([side[held_out] for side in sides])
-        labels = np.repeat(np.float32([[1], [-1]]), len(keys), axis=0).reshape(2, -1)
+        labels = np.stack([np.ones(len(keys), dtype=np.float32), -np.ones(len(keys), dtype=np.float32)])
 
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
         group = np.unique(keys, return_inverse=True)[1]
         swaps = [
-            random.choice(np.float32([-1, 1]), group.max() + 1)[group]
+            random.choice([-1.0, 1.0], group.max() + 1).astype(np.float32)[group]
             for _ in range(min(resamples, _NULL_DRAWS))
         ]
         # In two parts, which converge in unlike numbers of steps and can run side by side.
