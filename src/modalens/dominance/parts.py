@@ -256,7 +256,9 @@ def _sum_rows(image: Matrix, text: Matrix, plan: Plan, part: Part, sums: Sums, *
             )
             for name, each in sums.dominance.items():
                 # Not every estimator is defined for features that change sign.
-                if not isinstance(each, str) and (why := why_undefined(name, start, zip(plan.modalities, (a, b), strict=True))):
+                if not isinstance(each, str) and (
+                    why := why_undefined(name, start, zip(plan.modalities, (a, b), strict=True))
+                ):
                     sums.dominance[name] = why
             for _, own in sums.own():
                 own.update(start, a, b, keys)

@@ -103,7 +103,9 @@ class DominanceSums:
         ModalensError
             If the estimator is for non-negative features and a value is negative.
         """
-        if (why := why_undefined(self.estimator, start, zip(self.modalities, (image, text), strict=True))) is not None:
+        if (
+            why := why_undefined(self.estimator, start, zip(self.modalities, (image, text), strict=True))
+        ) is not None:
             raise ModalensError(why)
         rows = np.arange(start, start + image.shape[0])
         if self.normalize:
