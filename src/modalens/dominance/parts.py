@@ -244,11 +244,12 @@ def _sum_rows(image: Matrix, text: Matrix, plan: Plan, part: Part, sums: Sums, *
     sides = [side if part.rows is None else _Rows(side, part) for side in (image, text)]
     ends = [(start, min(start + block_rows, part.stop)) for start in range(part.start, part.stop, block_rows)]
 
-    def read(start: int, stop: int) -> list[Block]:
-        return _read(sides, start, stop, plan.modalities, as_stored)
+    def read(start: int, stop: int) -> tuple[int, int, Block, Block]:
+        a, b = _read(sides, start, stop, plan.modalities, as_stored)
+        return start, stop, a, b
 
     with one_blas_thread():
-        for (start, stop), (a, b) in zip(ends, read_ahead(read, ends), strict=True):
+        for start, stop, a, b in read_ahead(read, ends):
             keys = (
                 np.arange(start, stop)
                 if part.keys is None
@@ -265,6 +266,7 @@ def _sum_rows(image: Matrix, text: Matrix, plan: Plan, part: Part, sums: Sums, *
             if sums.gap and sums.sample:
                 sums.gap.update(start, a, b, keys)
                 sums.sample.collect(start, a, b)
+            del a, b  # before the one after the next is read
     return sums
 
 
