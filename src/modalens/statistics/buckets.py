@@ -18,7 +18,7 @@ _RUNS = 32
 
 # Constants of SplitMix64, a generator whose mixing step is a good hash of consecutive numbers.
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-_CHUNK = 2**20
+_CHUNK = 2**13
 
 
 @dataclass(frozen=True)
