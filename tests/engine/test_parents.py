@@ -33,9 +33,25 @@ if __name__ == "__main__":
     with ProcessPoolExecutor(2, get_context("spawn"), initializer=end_with_parent) as pool:
         list(pool.map(partial(crew.say_and_wait, Path(sys.argv[1])), range(2)))
 """
+# As torchrun has them: each leads a session of its own.
+LAUNCHED = """
+import subprocess
+child = (
+    f"import sys; sys.path[:0] = {sys.path!r}\\n"
+    "from pathlib import Path\\n"
+    "from modalens.engine.parents import end_with_launcher\\n"
+    "from tests.engine import crew\\n"
+    "end_with_launcher()\\n"
+    "crew.say_and_wait(Path(sys.argv[1]), int(sys.argv[2]))"
+)
+words = [sys.executable, "-c", child, sys.argv[1]]
+started = [subprocess.Popen([*words, number], start_new_session=True) for number in "01"]
+for each in started:
+    each.wait()
+"""
 
 
-@pytest.mark.parametrize("script", [WORKERS, POOL], ids=["workers", "pool"])
+@pytest.mark.parametrize("script", [WORKERS, POOL, LAUNCHED], ids=["workers", "pool", "launched"])
 def test_no_worker_outlives_a_killed_parent(tmp_path: Path, script: str) -> None:
     path = tmp_path / "script.py"
     path.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{script}")

@@ -1,6 +1,7 @@
 """A process that was started to help ends when the one that started it does, however that ends."""
 
 import os
+import time
 from multiprocessing import connection, parent_process
 from threading import Thread
 
@@ -20,3 +21,20 @@ def end_with_parent() -> None:
         os._exit(1)
 
     Thread(target=watch, args=(parent.sentinel,), daemon=True, name="end-with-parent").start()
+
+
+def end_with_launcher() -> None:
+    """End this process within a second or two of the program that started it, such as ``torchrun``, in whatever work.
+
+    Each process of ``torchrun`` leads a session of its own, so that killing the launcher reaches none of them, and one
+    that is still looking for the others would do so for half an hour. Where there are no parents (Windows), nothing
+    is done.
+    """
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True, name="end-with-launcher").start()
