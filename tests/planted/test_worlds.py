@@ -17,7 +17,14 @@ def test_pairs_are_what_was_planted(name):
     again = plant(world, 4000, seed=1)
     assert np.array_equal(planted.image, again.image)
     assert not np.array_equal(planted.image, plant(world, 4000, seed=2).image)
-    np.testing.assert_allclose(np.linalg.norm(planted.atoms, axis=1), 1)
+    np.testing.assert_allclose(np.linalg.norm(planted.atoms, axis=2), 1)
+    shared = planted.kind == "shared"
+    np.testing.assert_allclose((planted.atoms[0] * planted.atoms[1]).sum(axis=1)[shared], world.shared_cosine)
+    np.testing.assert_array_equal(*planted.atoms[:, ~shared])
+    strengths = [
+        np.asarray(each[:, shared].sum(axis=0)).ravel() for each in (planted.image_codes, planted.text_codes)
+    ]
+    assert (strengths[0] / strengths[1]).max() < 1.25 * world.tilt
     active = (planted.image_codes > 0).sum() / 4000
     assert active == pytest.approx(world.active * world.kept, rel=0.1)
     # Private atoms of a modality are never written by the other one, halves of split ones neither.
@@ -25,7 +32,7 @@ def test_pairs_are_what_was_planted(name):
     for side, other in (("image", "text"), ("text", "image")):
         assert codes[other][:, planted.owner == side].nnz == 0
     halves = np.flatnonzero((planted.kind == "split") & (planted.owner == "image"))
-    cosines = (planted.atoms[halves] * planted.atoms[planted.partner[halves]]).sum(axis=1)
+    cosines = (planted.atoms[0, halves] * planted.atoms[1, planted.partner[halves]]).sum(axis=1)
     np.testing.assert_allclose(cosines, world.split_cosine, atol=1e-6)
     means = [side.mean(axis=0) for side in (planted.image, planted.text)]
     norms = [float(np.linalg.norm(each)) for each in means]

@@ -22,7 +22,7 @@ _COMMANDS = {
     "annotate": "Write a page where a person says whether features are of one modality, both or neither.",
     "agreement": "Measure how well raters agree with each other and with the classes.",
     "run": "Run the steps of a recipe; run again after a stop or a change, it does only what is not done.",
-    "benchmark": "Measure how fast modalens is; without a command, its speed.",
+    "benchmark": "Measure how fast modalens is, and how right learners and scores are; without a command, its speed.",
 }
 
 _main = typer.Typer(

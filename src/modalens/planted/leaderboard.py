@@ -90,15 +90,17 @@ class Leaderboard:
 
     def save(self, path: Path) -> None:
         """Write everything to a .json file, from which :meth:`load` gives the same numbers bit for bit."""
-        config = asdict(self.config) if isinstance(self.config, Options) else dict(self.config)
-        values = {
-            "config": config,
+        write_document(path, _KIND, _SCHEMA_VERSION, self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "config": asdict(self.config) if isinstance(self.config, Options) else dict(self.config),
             "worlds": list(self.worlds),
             "learners": list(self.learners),
             "rows": [asdict(row) for row in self.rows],
             "modalens": self.version,
         }
-        write_document(path, _KIND, _SCHEMA_VERSION, values)
 
     @classmethod
     def load(cls, path: Path) -> Self:

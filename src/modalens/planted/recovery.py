@@ -73,12 +73,17 @@ def match(planted: Planted, image_codes: Matrix, text_codes: Matrix) -> Matches:
 def recovery(
     planted: Planted, matches: Matches, decoder: Float[np.ndarray, "f d"] | None
 ) -> dict[str, float]:
-    """Share of live atoms that a feature stands for, and the mean cosine of an atom to the nearest decoder row."""
+    """Share of live atoms that a feature stands for, and the mean cosine of an atom to the nearest decoder row.
+
+    The direction of a shared concept is the one between those of the two modalities.
+    """
     found = {"recovery": float(matches.recovered.sum() / matches.live.sum())}
     if decoder is not None:
         norms = np.linalg.norm(decoder, axis=1, keepdims=True)
         rows = np.divide(decoder, norms, out=np.zeros_like(decoder), where=norms > 0)
-        found["cosine"] = float((planted.atoms @ rows.T).max(axis=1)[matches.live].mean())
+        between = planted.atoms.sum(axis=0)
+        between /= np.linalg.norm(between, axis=1, keepdims=True)
+        found["cosine"] = float((between @ rows.T).max(axis=1)[matches.live].mean())
     return found
 
 

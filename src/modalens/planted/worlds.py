@@ -35,8 +35,10 @@ class World:
         Share of the concepts of a kind that fire only where a parent of the same kind does.
     kept
         Chance that a side of a pair shows a concept that fires.
-    split_cosine
-        Cosine of the two directions of a split concept.
+    split_cosine, shared_cosine
+        Cosine of the two directions of a split concept, and of a shared one.
+    tilt
+        How many times as strong as in the other modality a shared concept is at most in one.
     image_mean, text_mean, mean_cosine
         As in :class:`modalens.planted.space.SpaceStatistics`: the cones.
     noise
@@ -52,6 +54,8 @@ class World:
     children: float = 0.0
     kept: float = 1.0
     split_cosine: float = 0.3
+    shared_cosine: float = 1.0
+    tilt: float = 1.0
     image_mean: float = 0.0
     text_mean: float = 0.0
     mean_cosine: float = 0.0
@@ -85,7 +89,7 @@ class World:
         shared, split = (
             covariance[start:][:n].sum() for start, n in ((0, self.shared), (self.shared, self.split))
         )
-        return float((shared + self.split_cosine * split) / variance.sum())
+        return float((self.shared_cosine * shared + self.split_cosine * split) / variance.sum())
 
     def rank(self) -> float:
         """Participation ratio of the covariance that directions at random lead to."""
@@ -113,11 +117,9 @@ class World:
 # From easy to like a real CLIP.
 WORLDS: dict[str, World] = {
     "easy": World(),
-    "cones": World(image_mean=0.7, text_mean=0.7, mean_cosine=0.4, noise=0.1, kept=0.9),
-    "hierarchies": World(
-        skew=0.7, children=0.4, noise=0.1, kept=0.9, image_mean=0.7, text_mean=0.7, mean_cosine=0.4
-    ),
-    "like CLIP": World(children=0.3, kept=0.85).like(CLIP_B32),
+    "cones": World(kept=0.9, image_mean=0.7, text_mean=0.7, mean_cosine=0.4, noise=0.1),
+    "hierarchies": World(skew=0.7, children=0.4, kept=0.9, tilt=1.6, noise=0.1),
+    "like-clip": World(children=0.3, kept=0.85, tilt=1.6, shared_cosine=0.85).like(CLIP_B32),
 }
 
 
@@ -125,7 +127,7 @@ WORLDS: dict[str, World] = {
 class Planted:
     """Pairs of a synthetic space with what they were made of.
 
-    An *atom* is a direction that concepts are written along: one a concept, two a split one.
+    An *atom* is what concepts are written along: one a concept, two a split one.
 
     Attributes
     ----------
@@ -134,7 +136,7 @@ class Planted:
     image_codes, text_codes
         Strength of each atom in each sample, (n, a), sparse.
     atoms
-        Unit directions, (a, d).
+        Unit direction of each atom in images and in texts, (2, a, d); the two differ for shared concepts at most.
     kind
         "shared", "split" or "private", (a,).
     owner
@@ -147,7 +149,7 @@ class Planted:
     text: Float[np.ndarray, "n d"]
     image_codes: sp.csr_array
     text_codes: sp.csr_array
-    atoms: Float[np.ndarray, "a d"]
+    atoms: Float[np.ndarray, "2 a d"]
     kind: np.ndarray
     owner: np.ndarray
     partner: Int[np.ndarray, " a"]
@@ -173,7 +175,7 @@ def plant(world: World, n: int, seed: int) -> Planted:
     rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
     shared, split, image_rates, text_rates = world.rates()
     atoms, kind, owner, partner = _directions(world, rng)
-    codes = np.zeros((2, n, len(atoms)))
+    codes = np.zeros((2, n, len(kind)))
     both = np.arange(world.shared)
     first = world.shared + np.arange(world.split)
     second = first + world.split
@@ -181,13 +183,16 @@ def plant(world: World, n: int, seed: int) -> Planted:
         strength = _fire(rates, world.children, n, rng)
         for side, place in enumerate(places):
             codes[side][:, place] = _seen(strength, world.kept, rng)
+    tilt = world.tilt ** rng.uniform(-0.5, 0.5, world.shared)
+    codes[0][:, both] *= tilt
+    codes[1][:, both] /= tilt
     start = world.shared + 2 * world.split
     for side, rates in enumerate((image_rates, text_rates)):
         place = start + side * world.private + np.arange(world.private)
         codes[side][:, place] = _seen(_fire(rates, world.children, n, rng), world.kept, rng)
     image, text = (
-        _embedded(each @ atoms, mean, world.noise, rng)
-        for each, mean in zip(codes, _means(world, rng), strict=True)
+        _embedded(each @ directions, mean, world.noise, rng)
+        for each, directions, mean in zip(codes, atoms, _means(world, rng), strict=True)
     )
     sparse = [sp.csr_array(each.astype(np.float32)) for each in codes]
     return Planted(image, text, sparse[0], sparse[1], atoms, kind, owner, partner)
@@ -198,13 +203,14 @@ def _directions(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Atoms with their kinds, owners and partners: shared, halves of images, halves of texts, private ones."""
     sizes = [world.shared, world.split, world.split, world.private, world.private]
-    atoms = _unit(rng.standard_normal((sum(sizes), world.d)))
+    image, other = _unit(rng.standard_normal((2, sum(sizes), world.d)))
     first = world.shared + np.arange(world.split)
     second = first + world.split
-    cosine = world.split_cosine
-    across = atoms[second] - (atoms[second] * atoms[first]).sum(axis=1, keepdims=True) * atoms[first]
-    atoms[second] = cosine * atoms[first] + np.sqrt(1 - cosine**2) * _unit(across)
-    partner = np.full(len(atoms), -1)
+    image[second] = _at_cosine(image[first], other[first], world.split_cosine)
+    text = image.copy()
+    text[: world.shared] = _at_cosine(image[: world.shared], other[: world.shared], world.shared_cosine)
+    atoms = np.stack([image, text])
+    partner = np.full(sum(sizes), -1)
     partner[first], partner[second] = second, first
     kind = np.repeat(["shared", "split", "split", "private", "private"], sizes)
     owner = np.repeat(["cross", "image", "text", "image", "text"], sizes)
@@ -234,10 +240,9 @@ def _seen(strength: np.ndarray, kept: float, rng: np.random.Generator) -> np.nda
 
 def _means(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Means of both modalities, with the norms and the cosine of the world."""
-    first, other = _unit(rng.standard_normal((2, world.d)))
-    across = _unit((other - (other @ first) * first)[None])[0]
-    second = world.mean_cosine * first + np.sqrt(1 - world.mean_cosine**2) * across
-    return world.image_mean * first, world.text_mean * second
+    first, other = _unit(rng.standard_normal((2, 1, world.d)))
+    second = _at_cosine(first, other, world.mean_cosine)
+    return world.image_mean * first[0], world.text_mean * second[0]
 
 
 def _embedded(
@@ -252,6 +257,13 @@ def _embedded(
     return embedded
 
 
+def _at_cosine(rows: np.ndarray, others: np.ndarray, cosine: float) -> np.ndarray:
+    """Unit rows at a cosine to unit rows, in the planes that these span with others."""
+    across = _unit(others - (others * rows).sum(axis=-1, keepdims=True) * rows)
+    found: np.ndarray = cosine * rows + np.sqrt(1 - cosine**2) * across
+    return found
+
+
 def _unit(rows: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
     return unit
