@@ -15,6 +15,8 @@ from modalens.planted.worlds import Planted
 
 # From this correlation on a feature stands for an atom.
 MATCHES = 0.7
+# Classes are judged where so many atoms are recovered.
+LEAST_RECOVERED = 12
 # Atoms that fire in fewer of the held-out pairs are not asked for.
 LEAST_FIRINGS = 5
 
@@ -93,10 +95,12 @@ def attribution(
     """How often the class of a feature is that of its atom, by estimator and rule.
 
     Accuracy over recovered atoms, balanced over their owners: the mean of the shares that are right of those of images,
-    of texts and of both; 1/3 by chance. Estimators that agree with another wherever both are defined are left out, and
-    so are those that are not defined on these codes.
+    of texts and of both; 1/3 by chance. Empty where under 12 atoms are recovered. Estimators that agree with another
+    wherever both are defined are left out, and so are those that are not defined on these codes.
     """
-    found = {}
+    found: dict[tuple[str, str], float] = {}
+    if matches.recovered.sum() < LEAST_RECOVERED:
+        return found
     for estimator, each in ESTIMATORS.items():
         if each.same_as is not None:
             continue
@@ -109,7 +113,7 @@ def attribution(
             owners = [
                 right[matches.recovered & (planted.owner == owner)] for owner in ("image", "text", "cross")
             ]
-            found[estimator, rule] = float(np.mean([each.mean() for each in owners if len(each)] or [np.nan]))
+            found[estimator, rule] = float(np.mean([each.mean() for each in owners if len(each)]))
     return found
 
 
