@@ -19,6 +19,7 @@ from modalens.runs.embedding import Effort, embed_with
 from modalens.runs.shards import EmbedConfig
 from modalens.store import EmbeddingStore
 from modalens.towers import load_vlm
+from modalens.towers.quiet import quiet
 from modalens.towers.transformers_dual import pooled
 
 
@@ -28,12 +29,13 @@ def embed(at: Place, *, photos: int, batch: int, width: int, layers: int, side: 
     Beside it transformers by hand, one batch after another, and as the floor the same model on tensors that were
     decoded, resized and cut into tokens before.
     """
-    clip = random_clip(at.folder / "clip", width=width, layers=layers, side=side, patch=patch)
+    with quiet():
+        clip = random_clip(at.folder / "clip", width=width, layers=layers, side=side, patch=patch)
+        by_hand = _ByHand(clip, at.device)
     write_photos(at.folder / "photos", photos)
     vlm: Any = load_vlm(str(clip), device=at.device)
     pairs = load_pairs(f"folder:{at.folder / 'photos'}")
     files = sorted((at.folder / "photos").glob("*.jpg"))
-    by_hand = _ByHand(clip, at.device)
     ready = [by_hand.inputs(each) for each in _batches(files, batch)]
 
     def ours() -> tuple[EmbeddingStore, Effort]:
