@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from modalens.statistics import design
 from modalens.statistics.design import standardised
-from modalens.statistics.logistic import LogisticRegressions
+from modalens.statistics.logistic import LogisticRegressions, curvature_factor
 
 N, F = 1_200, 40
 
@@ -47,7 +47,8 @@ def test_fits_are_those_of_scikit_learn(kind, samples, rng, monkeypatch):
     train, test = standardised(*(sides if kind == "dense" else [sp.csr_array(side) for side in sides]))
     covariance = train.covariance()
     assert (covariance is None) == (kind == "uncorrelated")
-    weights = LogisticRegressions(train, labels[~held_out], 1 / len(train), covariance).fitted(1e-9)
+    factor = None if covariance is None else curvature_factor(covariance, 1 / len(train))
+    weights = LogisticRegressions(train, labels[~held_out], 1 / len(train), factor).fitted(1e-9)
     logits = test.logits(weights)
     for way in range(3):
         decided, expected = theirs(samples, labels[:, way], held_out)
@@ -62,8 +63,8 @@ def test_fits_are_those_of_scikit_learn(kind, samples, rng, monkeypatch):
 def test_ways_do_not_depend_on_each_other(samples, rng):
     labels = labelled(samples, rng)
     train, _ = standardised(samples.copy(), samples[:2].copy())
-    covariance = train.covariance()
-    together = LogisticRegressions(train, labels, 1 / N, covariance).fitted(1e-7)
+    factor = curvature_factor(train.covariance(), 1 / N)
+    together = LogisticRegressions(train, labels, 1 / N, factor).fitted(1e-7)
     for way in range(3):
-        alone = LogisticRegressions(train, labels[:, [way]], 1 / N, covariance).fitted(1e-7)
+        alone = LogisticRegressions(train, labels[:, [way]], 1 / N, factor).fitted(1e-7)
         np.testing.assert_allclose(together[:, [way]], alone, rtol=0, atol=0.003 * abs(alone).max())

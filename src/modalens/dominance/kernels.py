@@ -16,6 +16,8 @@ from modalens.dominance import device_kernels
 
 # Squares of magnitudes in this range, and sums of them, are far from where float64 overflows or loses bits.
 _ORDINARY = (2.0**-128, 2.0**128)
+# Squared distances of unit vectors over this follow from their cosine.
+_NEAR = 0.1
 
 
 def add_ratio(
@@ -281,14 +283,16 @@ def _dense_directions(
         if (cell >> shift) % threads != mine:
             continue
         x, y, of_x, of_y = image[row], text[row], of_image[cell], of_text[cell]
-        squares, other_squares = _squares(x), _squares(y)
+        squares, other_squares, product = _products(x, y)
         if without < 0 and (squares == 0.0 or other_squares == 0.0):
             without = 2 * row if squares == 0.0 else 2 * row + 1
         scale, other_scale = 1.0 / np.sqrt(squares), 1.0 / np.sqrt(other_squares)
         for j in range(d):
             of_x[j] += number(x[j]) * scale
             of_y[j] += number(y[j]) * other_scale
-        apart = _squares_apart(x, scale, y, other_scale)
+        apart = 2.0 - 2.0 * product * scale * other_scale
+        if not apart > _NEAR:  # where this difference would lose digits
+            apart = _squares_apart(x, scale, y, other_scale)
         of_pairs[cell, 0] += 1.0
         of_pairs[cell, 1] += np.sqrt(apart)
         of_pairs[cell, 2] += apart
@@ -359,6 +363,17 @@ def _squares(x: Any) -> float:
     for j in range(len(x)):
         total += number(x[j]) * number(x[j])
     return total
+
+
+@compiled_in_any_order
+def _products(x: Any, y: Any) -> tuple[float, float, float]:
+    squares = other_squares = product = 0.0
+    for j in range(len(x)):
+        a, b = number(x[j]), number(y[j])
+        squares += a * a
+        other_squares += b * b
+        product += a * b
+    return squares, other_squares, product
 
 
 @compiled_in_any_order

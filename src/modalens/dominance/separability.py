@@ -14,7 +14,7 @@ from modalens.dominance.kernels import suits, unit_rows
 from modalens.errors import ModalensError
 from modalens.statistics.design import Design, standardised
 from modalens.statistics.intervals import Estimate, share_interval
-from modalens.statistics.logistic import LogisticRegressions
+from modalens.statistics.logistic import LogisticRegressions, curvature_factor
 
 MAX_PAIRS = 5_000
 _NULL_DRAWS = 5
@@ -72,9 +72,7 @@ class PairSample:
         """
         keys = self._rows if keys is None else keys[self._rows]
         held_out = self._split(keys)
-        sides = [_stack([pair[side] for pair in self._blocks]) for side in (0, 1)]
-        train = _stack([side[~held_out] for side in sides])
-        test = _stack([side[held_out] for side in sides])
+        train, test = (self._picked(rows) for rows in (~held_out, held_out))
         labels = np.stack([np.ones(len(keys), dtype=np.float32), -np.ones(len(keys), dtype=np.float32)])
 
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
@@ -96,6 +94,15 @@ class PairSample:
         null = [float(share) for each in right[1:] for share in each.mean(axis=0)]
         return share_interval(right[0][:, 0], np.tile(keys[held_out], 2)), null
 
+    def _picked(self, wanted: Bool[np.ndarray, " n"]) -> Block:
+        """Some pairs, all of one side first."""
+        ends = np.cumsum([pair[0].shape[0] for pair in self._blocks])[:-1]
+        of_block = np.split(wanted, ends)
+        blocks = [
+            pair[side][rows] for side in (0, 1) for pair, rows in zip(self._blocks, of_block, strict=True)
+        ]
+        return sp.vstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.concatenate(blocks)
+
     def _split(self, keys: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         distinct = np.unique(keys)
         if len(distinct) < 2:
@@ -109,17 +116,14 @@ def _right(
     train: Design, test: Design, ways: Sequence[tuple[np.ndarray, np.ndarray]], n_samples: int
 ) -> list[Float[np.ndarray, "h K"]]:
     """Whether each held-out sample is told right, as 0 or 1, for some ways to label the training and held-out ones."""
-    covariance = train.covariance()
+    covariance, ridge = train.covariance(), 1 / (_C * len(train))
+    factor = None if covariance is None else curvature_factor(covariance, ridge)
     tolerance = min(_FURTHEST, (_PER_SAMPLE * n_samples) ** 2)
 
     def one(labels: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-        weights = LogisticRegressions(train, labels, 1 / (_C * len(train)), covariance).fitted(tolerance)
+        weights = LogisticRegressions(train, labels, ridge, factor).fitted(tolerance)
         right: np.ndarray = ((test.logits(weights) > 0) == (held_out > 0)).astype(np.float64)
         return right
 
     with one_blas_thread():
         return on_cores(one, ways)
-
-
-def _stack(blocks: list[Block]) -> Block:
-    return sp.vstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.concatenate(blocks)

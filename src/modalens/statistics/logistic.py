@@ -26,8 +26,9 @@ class LogisticRegressions:
         1 or -1, (n, K) float32.
     ridge
         The penalty; 1 / (C n) in the terms of scikit-learn's ``LogisticRegression``.
-    covariance
-        Of the features; None takes them as uncorrelated, which costs steps and no memory.
+    factor
+        What :func:`curvature_factor` gives of the features' covariance; None takes them as uncorrelated, which costs
+        steps and no memory.
     """
 
     def __init__(
@@ -35,13 +36,13 @@ class LogisticRegressions:
         design: Design,
         labels: Float[np.ndarray, "n K"],
         ridge: float,
-        covariance: Float[np.ndarray, "f f"] | None,
+        factor: Float[np.ndarray, "f f"] | None,
     ) -> None:
         self._labels, self._ridge, self._n = labels, np.float32(ridge), len(design)
         self.logits, self.gradient = design.logits, design.gradient
         self.penalty = np.full((design.values.shape[1] + 1, 1), ridge, dtype=np.float32)
         self.penalty[-1] = 0
-        self._factor = None if covariance is None else self._cholesky(covariance)
+        self._factor = factor
 
     def __len__(self) -> int:
         return self._n
@@ -71,11 +72,13 @@ class LogisticRegressions:
         found: np.ndarray = np.einsum("ij,ij->j", one, other)
         return found
 
-    def _cholesky(self, covariance: Float[np.ndarray, "f f"]) -> Float[np.ndarray, "f f"]:
-        curved = _CURVED * covariance
-        # Some more of the ridge keeps what rounds to single precision positive.
-        curved.flat[:: len(curved) + 1] += max(self._ridge, np.float32(1e-6 * len(curved) * _CURVED))
-        factor, failed = spotrf(curved.T, lower=True, overwrite_a=True)
-        assert failed == 0
-        found: np.ndarray = factor
-        return found
+
+def curvature_factor(covariance: Float[np.ndarray, "f f"], ridge: float) -> Float[np.ndarray, "f f"]:
+    """Cholesky factor of the second derivative of the objective at weights of 0."""
+    curved = _CURVED * covariance
+    # Some more of the ridge keeps what rounds to single precision positive.
+    curved.flat[:: len(curved) + 1] += np.float32(max(ridge, 1e-6 * len(curved) * float(_CURVED)))
+    factor: np.ndarray
+    factor, failed = spotrf(curved.T, lower=True, overwrite_a=True)
+    assert failed == 0
+    return factor
