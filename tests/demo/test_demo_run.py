@@ -20,6 +20,8 @@ QUICK = {"batch_size": 256, "log_every": 50, "checkpoint_every": 75, "evaluation
 PLAN = DemoPlan(
     sae=TrainConfig(steps=150, **QUICK),
     ncl=TrainConfig(steps=100, lr=1e-3, **QUICK),
+    seeds=(1,),
+    dictionaries=("frozen_decoder", "pca"),
     interpretation=InterpretConfig(draws=2, shuffles=100),
 )
 
@@ -86,11 +88,13 @@ def test_features_are_learned_and_interpreted_beside_the_twins(demo):
     run, _, report = demo
     tails = {}
     for name, part in [("demo", run), *((twin, run.baseline(twin)) for twin in TWINS)]:
-        raw, ncl, sae = representations(part)
+        raw, ncl, sae, *dictionaries = representations(part)
         assert (raw.name, ncl.name, sae.name) == ("raw", "ncl", "sae")
+        beside = ["sae+frozen_decoder", "sae+pca"] if name == "demo" else []
+        assert [each.name for each in dictionaries] == beside
         tails[name] = outer_share(sae.mds)[0]
         assert sae.learned.quality["train"].fvu["image"][0] < sae.learned.quality["held-out"].fvu["image"][0]
-        for each in (raw, ncl, sae):
+        for each in (raw, ncl, sae, *dictionaries):
             found = load_interpretation(each)
             assert found.fidelity.average("mono", "image").features > 0
             assert (part.study("removal") / each.name / "result.json").exists()
@@ -98,8 +102,10 @@ def test_features_are_learned_and_interpreted_beside_the_twins(demo):
     # Two cones that lie apart make one-sided features, learned pairs or not.
     assert tails["shuffled"] > tails["demo"] > tails["learnt-temperature"]
     page = report.read_text(encoding="utf-8")
-    for section in ("learned", "gallery", "meaning", "study-removal"):
+    for section in ("learned", "dictionary", "gallery", "meaning", "study-removal"):
         assert f'<section id="{section}"' in page
+    assert "the trained SAE has a Mono of" in page
+    assert "are found again by another seed" in page
 
 
 def test_a_second_demo_keeps_what_is_there(demo):

@@ -49,8 +49,9 @@ def test_components_are_those_of_both_sides_together(pairs: tuple[np.ndarray, np
     np.testing.assert_allclose(model.b_pre, x.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(np.abs(model.W_dec[::2].double() @ expected.T), np.eye(3), atol=1e-5)
     np.testing.assert_array_equal(model.W_dec[1], -model.W_dec[0])
-    with pytest.raises(ModalensError, match="gives 16 features at most, not 17"):
-        fitted("pca", pairs, n=17)
+    more = fitted("pca", pairs, n=2 * D + 3)
+    assert not more.model.W_dec[2 * D :].any()
+    assert more.log[0]["train"]["dead"] >= 3, "there are two features a dimension at most"
 
 
 @pytest.mark.parametrize("kind", ["pca", "ica", "nmf"])

@@ -38,9 +38,9 @@ TWINS = ("untrained", "shuffled", "learnt-temperature")
 CONFIG = ScoreConfig(groups="concept", split="held-out")
 
 
-# The size that a sweep recommends: half of the features are found again by another seed.
+# The size that a sweep over n 256 and 512, k 4 and 8 recommends: another seed finds over half of the features again.
 N_FEATURES, K = 512, 4
-_SAE = TrainConfig(steps=2000, batch_size=512, log_every=200, checkpoint_every=500, evaluation_pairs=1000)
+_SAE = TrainConfig(steps=1000, batch_size=512, log_every=100, checkpoint_every=250, evaluation_pairs=1000)
 _NCL = TrainConfig(steps=300, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
 # By Unicode's category and emojilib's keywords: the encoder is built on two frozen models, which must not judge it.
 _LABELS = "labels:category,tags"
@@ -58,7 +58,7 @@ class DemoPlan:
     """
 
     sae: TrainConfig = _SAE
-    seeds: tuple[int, ...] = (1, 2, 3)
+    seeds: tuple[int, ...] = (1, 2)
     dictionaries: tuple[str, ...] = KINDS
     ncl: TrainConfig = _NCL
     interpretation: InterpretConfig = _INTERPRETATION

@@ -96,13 +96,7 @@ class FittedLearner(SAELearner):
 
     @classmethod
     def for_data(cls, config: SAEConfig, image: Matrix, text: Matrix, *others: Matrix) -> Self:
-        """Fit to a random sample of the pairs.
-
-        Raises
-        ------
-        ModalensError
-            If there are more features than the factorisation can have.
-        """
+        """Fit to a random sample of the pairs."""
         learner = cls(config, measure_standardiser(image, text, config.standardise, others))
         sample = Sample.draw(image, text, FITTED_PAIRS, config.seed, others)
         x = torch.cat(learner._standardise(*sample.sides.values())).double().numpy()
@@ -122,21 +116,13 @@ class FittedLearner(SAELearner):
         """Set the weights from centred embeddings."""
 
     def _signed(self, encoder: Float[np.ndarray, "c d"], decoder: Float[np.ndarray, "c d"]) -> None:
-        """Take components that have either sign as two features each."""
-        n = self.config.n_features
+        """Take components that have either sign as two features each; features beyond those never fire."""
         for weight, rows in ((self.W_enc, encoder), (self.W_dec, decoder)):
-            both = np.stack([rows, -rows], axis=1).reshape(-1, rows.shape[1])
-            weight.copy_(torch.from_numpy(both[:n]))
+            both = np.stack([rows, -rows], axis=1).reshape(-1, rows.shape[1])[: len(weight)]
+            weight.zero_()[: len(both)] = torch.from_numpy(both)
 
-    def _components(self, x: Float[np.ndarray, "n d"], what: str) -> int:
-        most = min(x.shape)
-        wanted = -(-self.config.n_features // 2)
-        if wanted > most:
-            raise ModalensError(
-                f"{what} of embeddings of width {x.shape[1]} and {len(x)} samples gives {2 * most} features at most, "
-                f"not {self.config.n_features}: each component is two, one for either sign."
-            )
-        return wanted
+    def _components(self, x: Float[np.ndarray, "n d"]) -> int:
+        return min(*x.shape, -(-self.config.n_features // 2))
 
 
 class PCALearner(FittedLearner):
@@ -146,7 +132,7 @@ class PCALearner(FittedLearner):
         """Set the weights from centred embeddings."""
         from sklearn.decomposition import PCA
 
-        found = PCA(self._components(x, "PCA"), svd_solver="full").fit(x)
+        found = PCA(self._components(x), svd_solver="full").fit(x)
         self._signed(found.components_, found.components_)
 
 
@@ -158,7 +144,7 @@ class ICALearner(FittedLearner):
         from sklearn.decomposition import FastICA
 
         found = FastICA(
-            self._components(x, "ICA"),
+            self._components(x),
             whiten="unit-variance",
             max_iter=_ITERATIONS,
             random_state=self.config.seed,
