@@ -18,7 +18,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BEYOND = ("llava-hf/", "http://", "touchtech/", "sd2-community/", "laion/", "beyond_cross_modal.yaml")
 # Settings that keep the stand-ins quick.
 QUICK = {
-    "train": ("--steps", "20", "--batch-size", "32"),
+    "train sae": ("--steps", "20", "--batch-size", "32"),
+    "train sweep": ("--steps", "20", "--batch-size", "32", "--n", "64", "--k", "4,8", "--seeds", "2"),
     "interpret": ("--image-embedder", "own", "--text-embedder", "own", "--m", "5", "--shuffles", "100"),
 }
 
@@ -72,7 +73,8 @@ def test_commands_run(place: Path) -> None:
     for words in _commands():
         if any(word in " ".join(words) for word in BEYOND):
             continue
-        app([*words, *QUICK.get(words[0], ())], standalone_mode=False)
+        quick = next((more for name, more in QUICK.items() if " ".join(words).startswith(name)), ())
+        app([*words, *quick], standalone_mode=False)
     assert (place / "runs/photos/report/report.html").is_file()
     assert (place / "runs/own_data-smoke").is_dir()
 
