@@ -28,6 +28,7 @@ from modalens.runs.sweep_config import SweepConfig
 from modalens.runs.sweep_measures import MeasuredPairs, groups_of
 from modalens.store import EmbeddingStore
 from modalens.store.kept import Kept, kept_or_made, read_inputs, set_aside, stable
+from modalens.store.lock import alone_in
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ def sweep_run(
     trained_kept = _trained_kept(run, store, configs, training, rows)
     before = trained_kept.recorded_inputs()
     if before is not None and before != stable(trained_kept.all_inputs()):
-        set_aside(run.sweep, run.folder / REPLACED)
+        with alone_in(run.sweep, "sweeping into"):
+            set_aside(run.sweep, run.folder / REPLACED)
     kept = _sweep_kept(run, store, config, training, scoring, judges)
 
     def make() -> Sweep:
