@@ -122,7 +122,7 @@ class FittedLearner(SAELearner):
             weight.zero_()[: len(both)] = torch.from_numpy(both)
 
     def _components(self, x: Float[np.ndarray, "n d"]) -> int:
-        return min(*x.shape, -(-self.config.n_features // 2))
+        return int(min(*x.shape, -(-self.config.n_features // 2)))
 
 
 class PCALearner(FittedLearner):
