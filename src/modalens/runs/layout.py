@@ -180,6 +180,12 @@ class RunFolder:
         """The run of the same pairs through another encoder."""
         return RunFolder(self.folder / _BASELINES / name)
 
+    @property
+    def whole(self) -> "RunFolder":
+        """The run that it is a baseline of, or itself."""
+        beside = self.folder.parent
+        return RunFolder(beside.parent) if beside.name == _BASELINES else self
+
     def baselines(self) -> list[tuple[str, "RunFolder"]]:
         """All baselines by name, sorted."""
         folder = self.folder / _BASELINES

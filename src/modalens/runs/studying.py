@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 from modalens.options import Options
 from modalens.runs.choice import RAW, Scope, all_of, one_of
 from modalens.runs.layout import RunFolder
@@ -86,6 +86,10 @@ def run_study(
 def _chosen(study: Study, own: Sequence[Representation], wanted: str | None) -> list[Representation]:
     """The representations to study."""
     learned = [each.name for each in own if each.name != RAW]
+    if study.together:
+        if wanted is not None:
+            raise InputError(f"The study {study.name} compares all representations; leave out --features.")
+        return [each for each in own if each.name == RAW]
     names = [one_of(wanted, learned)] if study.one_representation else all_of(wanted, learned)
     return [each for each in own if each.name in names]
 

@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from modalens.errors import InputError
+from modalens.errors import InputError, ModalensError
 from modalens.features import FeatureModel, load_features
 from modalens.pairs import Pairs
 from modalens.runs.galleries import pictures_of
-from modalens.runs.interpreting import load_interpretation
+from modalens.runs.interpretation import InterpretConfig, SampleSets
+from modalens.runs.interpreting import FOLDER, collect_samples, load_interpretation
 from modalens.runs.layout import LearnedFeatures
 from modalens.runs.origin import open_pairs, open_vlm
 from modalens.runs.representations import Representation, find_representations
@@ -56,6 +57,34 @@ class StudySubject(Representation):
         """Every pair's image by another model (N, h), kept in a folder."""
         return embed_samples(self.store, embedder, folder)
 
+    def _judges(self) -> tuple[InterpretConfig, Mapping[str, Any]]:
+        inputs = read_inputs(self.folder / FOLDER)
+        if inputs is None:
+            raise InputError(
+                f"{self.name} was not interpreted; run modalens interpret {self.run.folder} first."
+            )
+        try:
+            return InterpretConfig(**inputs["config"]), inputs["embedders"]
+        except (KeyError, TypeError, ModalensError) as error:
+            raise InputError(
+                f"The interpretation in {self.folder / FOLDER} cannot be read ({error}); interpret again."
+            ) from error
+
+    def judges(self) -> Mapping[str, Any]:
+        """The models that said how alike samples are when it was interpreted.
+
+        Raises
+        ------
+        InputError
+            If it was not interpreted.
+        """
+        return self._judges()[1]
+
+    def judged_samples(self) -> SampleSets:
+        """The distinct samples, embedded by these models."""
+        config, _ = self._judges()
+        return collect_samples(self._embedded(), self.run.whole.samples, self.rows, config)
+
     def verdicts(self) -> np.ndarray | None:
         """``private``, ``split``, ``unclear`` or empty for every feature; None if it was not interpreted."""
         found = load_interpretation(self)
@@ -95,6 +124,11 @@ class StudySubject(Representation):
             )
             raise InputError(f"The run has no other features {name!r} to study: {why}")
         return StudySubject.of(known[name])
+
+    def siblings(self) -> list["StudySubject"]:
+        """Every other representation of the same run; dictionary baselines are none."""
+        found = find_representations(self.run, self.scores.config, make=False).representations
+        return [StudySubject.of(each) for each in found if each.name != self.name and not each.baseline_of]
 
 
 def _learned_on(folder: Path) -> tuple[Any, Any] | None:

@@ -23,6 +23,7 @@ _FOLDERS = {
     "adversarial": "adversarial_images",
     "text-to-image": "text_to_image_control",
     "close-gap": "gap_closing",
+    "top-m": "top_sample_count",
 }
 
 
@@ -48,6 +49,8 @@ class Study:
         What the first side of the pairs may be; empty for anything.
     one_representation
         Whether it is run on one representation only (it takes minutes), and on the run's own encoder only.
+    together
+        Whether it is run once for all representations of a run together; its result is kept with the embeddings.
     called
         The name of its folder of results for a configuration; by default its own.
     check_early
@@ -64,6 +67,7 @@ class Study:
     inputs: Callable[[Subject, Any], Mapping[str, Any]]
     modalities: tuple[str, ...] = ()
     one_representation: bool = False
+    together: bool = False
     called: Callable[[Any], str] | None = None
     check_early: Callable[[Any, Abilities | None], None] | None = None
     columns: Callable[[Any], Sequence[str]] = lambda _: ()

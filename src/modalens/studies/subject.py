@@ -17,6 +17,23 @@ if TYPE_CHECKING:  # these bring model libraries, which a list of studies does w
     from modalens.towers.base import VLM
 
 
+class JudgedSamples(Protocol):
+    """The distinct samples of the scored pairs, embedded by models that are not under study.
+
+    Attributes
+    ----------
+    distinct
+        For each side, places within the scored pairs of samples that differ from every earlier one, (u,).
+    embeddings
+        For each side, their embeddings, (u, h).
+    """
+
+    @property
+    def distinct(self) -> Mapping[str, Int[np.ndarray, " u"]]: ...  # noqa: D102
+    @property
+    def embeddings(self) -> Mapping[str, Matrix]: ...  # noqa: D102
+
+
 class Subject(Protocol):
     """One representation of a run: its embeddings (``raw``) or a set of features learned on them.
 
@@ -87,6 +104,14 @@ class Subject(Protocol):
         """Every pair's image by another model (N, h), kept in a folder."""
         ...
 
+    def judges(self) -> Mapping[str, Any]:
+        """The models that said how alike samples are when it was interpreted; refused where it was not."""
+        ...
+
+    def judged_samples(self) -> JudgedSamples:
+        """The distinct samples, embedded by these models."""
+        ...
+
     def verdicts(self) -> np.ndarray | None:
         """``private``, ``split``, ``unclear`` or empty for every feature; None if it was not interpreted."""
         ...
@@ -97,6 +122,10 @@ class Subject(Protocol):
 
     def beside(self, name: str) -> "Subject":
         """Another representation of the same run."""
+        ...
+
+    def siblings(self) -> "Sequence[Subject]":
+        """Every other representation of the same run; dictionary baselines are none."""
         ...
 
     def about(self) -> Mapping[str, Any]:

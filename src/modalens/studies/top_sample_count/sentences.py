@@ -1,0 +1,52 @@
+"""What the tables of the study of m let one say."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from modalens.studies.top_sample_count.config import PUBLISHED_M
+
+_METRIC = "mono"
+_SAID = {
+    "holds": "keeps its sign, decided at every m",
+    "turns": "changes its sign with m, decided on both sides",
+    "open": "is not decided at every m",
+}
+
+
+def statements(tables: Mapping[str, pd.DataFrame], sides: Sequence[str]) -> list[str]:
+    """Whether the ranking holds, every comparison by Mono, and where features have fewer samples than m."""
+    by_m, comparisons = tables["by_m"], tables["comparisons"]
+    numbers = sorted(by_m["m"].unique())
+    span = f"m from {numbers[0]} to {numbers[-1]}"
+    said = []
+    for side in sides:
+        said += _of_ranking(tables["ranking"], side, span)
+        for row in comparisons.query("modality == @side and metric == @_METRIC").to_dict("records"):
+            if row["value"] == row["value"]:
+                said.append(
+                    f"Mono on {side}s, {row['comparison']}: {row['value']:.3f} ({row['value_low']:.3f} to "
+                    f"{row['value_high']:.3f}) at m = {PUBLISHED_M}, {row['least']:.3f} to {row['most']:.3f} over "
+                    f"{span}; it {_SAID[row['verdict']]}."
+                )
+        full = by_m.query("modality == @side and metric == @_METRIC and quantity == 'mean'")
+        short = full[full["m"] == numbers[-1]].query("full < 1").to_dict("records")
+        if short:
+            told = ", ".join(f"{row['full']:.0%} of {row['features']}" for row in short)
+            said.append(
+                f"At m = {numbers[-1]} not every feature fires for so many {side}s ({told} does); the others are "
+                "scored on those they fire for."
+            )
+    return said
+
+
+def _of_ranking(ranking: pd.DataFrame, side: str, span: str) -> list[str]:
+    if not len(ranking):
+        return []
+    rows = ranking.query("modality == @side and metric == @_METRIC")
+    order = rows.loc[rows["m"] == PUBLISHED_M, "order"].iloc[0]
+    others = rows[~rows["same"]]
+    if not len(others):
+        return [f"By Mono on {side}s the order of representations is {order} at every m, {span}."]
+    told = "; ".join(f"{row['order']} at m = {row['m']}" for row in others.to_dict("records"))
+    return [f"By Mono on {side}s the order of representations hangs on m: {order} at {PUBLISHED_M}, {told}."]
