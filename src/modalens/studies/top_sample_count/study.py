@@ -181,8 +181,8 @@ def _ranking(
                 value = {
                     name: each[(modality, metric, MEAN), m].average.value for name, each in found.items()
                 }
-                known = [name for name in value if not np.isnan(value[name])]
-                orders[m] = " > ".join(sorted(known, key=lambda name, value=value: -value[name]))
+                known = sorted((-each, place) for place, each in enumerate(value.values()) if each == each)
+                orders[m] = " > ".join(list(value)[place] for _, place in known)
             rows += [
                 {
                     "modality": modality,
