@@ -32,4 +32,4 @@ class PlantedConfig(Options):
     pairs: int = option(6000, "Pairs that are learned on.", unit="pairs", least=100)
     held_out: int = option(2000, "Pairs that everything is measured on.", unit="pairs", least=100)
     steps: int = option(500, "Budget of batches.", unit="batches", least=1)
-    batch_size: int = option(512, "Pairs in a batch.", unit="pairs", least=1)
+    batch_size: int = option(256, "Pairs in a batch.", unit="pairs", least=1)
