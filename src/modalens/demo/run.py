@@ -18,7 +18,7 @@ from modalens.engine.parents import end_with_parent
 from modalens.features import NCLConfig, SAEConfig, TrainConfig
 from modalens.pairs import Pair, Pairs, Skipped, load_pairs
 from modalens.progress import progress_bar
-from modalens.runs.dictionary_baselines import KINDS, BaselinesConfig, train_baselines
+from modalens.runs.dictionary_baselines import BaselinesConfig, train_baselines
 from modalens.runs.embedding import embed
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import collect_samples, interpret_run
@@ -60,7 +60,7 @@ class DemoPlan:
 
     sae: TrainConfig = _SAE
     seeds: tuple[int, ...] = (1, 2)
-    dictionaries: tuple[str, ...] = KINDS
+    dictionaries: tuple[str, ...] = ("frozen_decoder", "frozen_encoder", "pca", "ica")
     ncl: TrainConfig = _NCL
     interpretation: InterpretConfig = _INTERPRETATION
     studies: tuple[str, ...] = ("removal", "stability")
