@@ -56,7 +56,7 @@ def test_sentences_name_what_is_beaten_and_what_is_not(beside: ReportData) -> No
     assert any("loses 0.200 of accuracy (0.190 to 0.210), beside 0.100 of PCA." in each for each in said)
     (head,) = dictionary_headline(beside)
     assert head.startswith(
-        "Beside 2 dictionaries that are random in part or not trained, the trained SAE has a Mono of"
+        "Beside two dictionaries of its size that are random in part or not trained, the trained SAE has"
     )
 
 
@@ -69,7 +69,7 @@ def test_where_no_baseline_is_beaten_training_adds_nothing(beside: ReportData) -
         for each in statements(dataclasses.replace(beside, main=main))
         if each.startswith("Mono on images")
     ]
-    assert "training the dictionary adds nothing to it that these pairs can tell" in mono[0]
+    assert "adds nothing to it that these pairs can tell, and to be told beside PCA it would" in mono[0]
 
 
 def test_the_section_has_a_row_each_and_is_left_out_without_baselines(

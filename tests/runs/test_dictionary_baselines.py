@@ -76,7 +76,8 @@ def test_every_table_of_the_report_has_them_and_the_head_says_what_training_adds
     page = report_run(beside, out=tmp_path).read_text(encoding="utf-8")
     assert "What training the dictionary adds" in page
     assert (
-        "Beside 2 dictionaries that are random in part or not trained, the trained SAE has a Mono of" in page
+        "Beside two dictionaries of its size that are random in part or not trained, the trained SAE has"
+        in page
     )
     table = pd.read_csv(tmp_path / "tables/dictionary_baselines.csv")
     assert table["features"].tolist() == ["SAE", "SAE, frozen decoder", "SAE, PCA", "Raw"]

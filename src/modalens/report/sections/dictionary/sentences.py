@@ -1,9 +1,10 @@
 """What a trained dictionary has beyond its baselines, in sentences computed from the numbers."""
 
+import math
 from typing import Any
 
 from modalens.report.data import ReportData
-from modalens.report.naming import Naming, count, interval, listing, number, percent
+from modalens.report.naming import Naming, count, interval, listing, number, number_word, percent
 from modalens.report.sections.dictionary.tables import RAW, compared, interpreted, rows
 
 
@@ -31,23 +32,30 @@ def headline(data: ReportData) -> list[str]:
         if interpreted(data, own.name) is None:
             continue
         row = next(each for each in found if each["features"] == own.name)
-        rivals = [each for each in found if _is_of(data, own.name, each) and "mono_first" in each]
+        rivals = [each for each in found if _is_of(data, own.name, each) and "split" in each]
         if not rivals:
             continue
         parts = []
         for role, side in zip(("first", "second"), data.modalities, strict=True):
-            best = max(rivals, key=lambda each: each[f"mono_{role}"])
             name = f"mono_{role}"
-            how = _against(row, best, name)
-            parts.append(
-                f"{number(row[name])} on {naming.many(side)}, {how} the best of them ({number(best[name])}, "
-                f"{_kind(best)})"
-            )
+            if _known(row, name) and (scored := [each for each in rivals if _known(each, name)]):
+                best = max(scored, key=lambda each: each[name])
+                parts.append(
+                    f"a Mono of {number(row[name])} on {naming.many(side)} ({_against(row, best, name)} the best of "
+                    f"them, {_kind(best)}: {number(best[name])})"
+                )
+        most = max(rivals, key=lambda each: each["split"])
+        beside = f"{_kind(most)} has {count(most['split'])}" if most["split"] else "they have none"
+        parts.append(f"{count(row['split'])} halves of split concepts ({beside})")
         said.append(
-            f"Beside {count(len(rivals))} dictionaries that are random in part or not trained, the trained {own.name} "
-            f"has a Mono of {listing(parts)}."
+            f"Beside {number_word(len(rivals))} dictionaries of its size that are random in part or not trained, the "
+            f"trained {own.name} has {listing(parts)}."
         )
     return said
+
+
+def _known(row: dict[str, Any], name: str) -> bool:
+    return not math.isnan(row.get(name, math.nan))
 
 
 def _is_of(data: ReportData, name: str, row: dict[str, Any]) -> bool:
@@ -69,17 +77,22 @@ def _against(row: dict[str, Any], rival: dict[str, Any], name: str) -> str:
 
 def _higher(row: dict[str, Any], rivals: list[dict[str, Any]], name: str, what: str) -> list[str]:
     """Which baselines a value that should be high beats."""
-    known = [each for each in rivals if name in each and each[name] == each[name]]
-    if name not in row or not known:
+    known = [each for each in rivals if _known(each, name)]
+    if not _known(row, name) or not known:
         return []
     grouped: dict[str, list[str]] = {}
     for each in known:
         grouped.setdefault(_against(row, each, name), []).append(f"{_kind(each)} ({number(each[name])})")
     told = [f"{how} that of {listing(names)}" for how, names in grouped.items()]
     value = f"{number(row[name])}, {interval(row[f'{name}_low'], row[f'{name}_high'])}"
-    nothing = (
-        "" if "above" in grouped else ": training the dictionary adds nothing to it that these pairs can tell"
-    )
+    nothing = ""
+    if "above" not in grouped:
+        nearest = min(known, key=lambda each: abs(each[name] - row[name]))
+        least = sum((each[f"{name}_high"] - each[f"{name}_low"]) / 2 for each in (row, nearest))
+        nothing = (
+            ": training the dictionary adds nothing to it that these pairs can tell, and to be told beside "
+            f"{_kind(nearest)} it would have to add {number(least)}"
+        )
     return [f"{what} of {row['features']} ({value}) is {listing(told)}{nothing}."]
 
 
