@@ -24,6 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "removal": {"folds": 2},
     "stability": {"resamples": 5, "splits": 2},
     "gender": {"attribute": "kind", "folds": 2, "seeds": 1},
+    "class-properties": {"draws": 100},
     "close-gap": {"draws": 5, "folds": 2, "label": "kind"},
 }
 

@@ -13,7 +13,7 @@ from modalens.errors import InputError, ModalensError
 from modalens.features import FeatureModel, load_features
 from modalens.pairs import Pairs
 from modalens.runs.galleries import pictures_of
-from modalens.runs.interpretation import InterpretConfig, SampleSets
+from modalens.runs.interpretation import SIDES, InterpretConfig, SampleSets
 from modalens.runs.interpreting import FOLDER, collect_samples, load_interpretation
 from modalens.runs.layout import LearnedFeatures
 from modalens.runs.origin import open_pairs, open_vlm
@@ -84,6 +84,11 @@ class StudySubject(Representation):
         """The distinct samples, embedded by these models."""
         config, _ = self._judges()
         return collect_samples(self._embedded(), self.run.whole.samples, self.rows, config)
+
+    def similarity(self) -> Mapping[str, np.ndarray] | None:
+        """Mean cosine between each feature's strongest samples, by side, (f,); None if it was not interpreted."""
+        found = load_interpretation(self)
+        return None if found is None else {side: found.mono[side].similarity for side in SIDES}
 
     def verdicts(self) -> np.ndarray | None:
         """``private``, ``split``, ``unclear`` or empty for every feature; None if it was not interpreted."""

@@ -1,7 +1,7 @@
 """Studies: tests and uses of the classes, each a function of arrays that gives tables beside their controls.
 
-``removal``, ``stability``, ``gender``, ``adversarial``, ``text_to_image``, ``close_gap`` and ``top_m`` are imported
-when first used, since some bring PyTorch.
+``removal``, ``stability``, ``gender``, ``adversarial``, ``text_to_image``, ``close_gap``, ``top_m`` and
+``class_properties`` are imported when first used, since some bring PyTorch.
 """
 
 from importlib import import_module
@@ -15,6 +15,7 @@ __all__ = ["StudyResult", *sorted(study_functions())]
 if TYPE_CHECKING:
     from modalens.studies.adversarial_images.study import adversarial as adversarial
     from modalens.studies.attribute_probing.study import gender as gender
+    from modalens.studies.class_characteristics.study import class_properties as class_properties
     from modalens.studies.class_removal.study import removal as removal
     from modalens.studies.class_stability.study import stability as stability
     from modalens.studies.gap_closing.study import close_gap as close_gap

@@ -24,6 +24,7 @@ _FOLDERS = {
     "text-to-image": "text_to_image_control",
     "close-gap": "gap_closing",
     "top-m": "top_sample_count",
+    "class-properties": "class_characteristics",
 }
 
 

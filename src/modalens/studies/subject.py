@@ -112,6 +112,10 @@ class Subject(Protocol):
         """The distinct samples, embedded by these models."""
         ...
 
+    def similarity(self) -> Mapping[str, np.ndarray] | None:
+        """Mean cosine between each feature's strongest samples, by side, (f,); None if it was not interpreted."""
+        ...
+
     def verdicts(self) -> np.ndarray | None:
         """``private``, ``split``, ``unclear`` or empty for every feature; None if it was not interpreted."""
         ...

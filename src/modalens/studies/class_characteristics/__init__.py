@@ -1,0 +1,1 @@
+"""What tells the classes apart beside the score that made them."""
