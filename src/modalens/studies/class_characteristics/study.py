@@ -173,7 +173,7 @@ def _table(features: pd.DataFrame, classes: Sequence[str], config: PropertiesCon
     if len(table):
         q = corrected(table[[f"p{end}" for end in _KINDS]].to_numpy())
         for place, end in enumerate(_KINDS):
-            table.insert(int(table.columns.get_loc(f"p{end}")) + 1, f"q{end}", q[:, place])
+            table.insert(list(table.columns).index(f"p{end}") + 1, f"q{end}", q[:, place])
     return table.sort_values("property", kind="stable", ignore_index=True) if len(table) else table
 
 
