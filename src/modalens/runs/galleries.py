@@ -62,9 +62,14 @@ def make_gallery(
     live = np.flatnonzero(mds.labels != "dead")
     if again is not None:
         counts = again.counts[live]
+        by_all = (
+            f", {np.count_nonzero(counts == again.others):,} by all {again.others}"
+            if again.others > 1
+            else ""
+        )
         note = (
-            f"{note} {np.count_nonzero(counts > 0):,} of {len(live):,} are found again by another seed, "
-            f"{np.count_nonzero(counts == again.others):,} by all {again.others}; those that none found are marked."
+            f"{note} {np.count_nonzero(counts > 0):,} of {len(live):,} are found again by another seed{by_all}; those "
+            "that none found are marked."
         )
     if len(live) > most:
         drawn = np.random.default_rng((found.config.seed, 4)).choice(live, most, replace=False)

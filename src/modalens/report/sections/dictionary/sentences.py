@@ -86,8 +86,9 @@ def _higher(row: dict[str, Any], rivals: list[dict[str, Any]], name: str, what: 
     told = [f"{how} that of {listing(names)}" for how, names in grouped.items()]
     value = f"{number(row[name])}, {interval(row[f'{name}_low'], row[f'{name}_high'])}"
     nothing = ""
-    if "above" not in grouped:
-        nearest = min(known, key=lambda each: abs(each[name] - row[name]))
+    dictionaries = [each for each in known if each["features"] != RAW]
+    if dictionaries and all(_against(row, each, name) != "above" for each in dictionaries):
+        nearest = min(dictionaries, key=lambda each: abs(each[name] - row[name]))
         least = sum((each[f"{name}_high"] - each[f"{name}_low"]) / 2 for each in (row, nearest))
         nothing = (
             ": training the dictionary adds nothing to it that these pairs can tell, and to be told beside "
