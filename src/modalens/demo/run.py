@@ -60,7 +60,7 @@ class DemoPlan:
 
     sae: TrainConfig = _SAE
     seeds: tuple[int, ...] = (1, 2)
-    dictionaries: tuple[str, ...] = ("frozen_decoder", "frozen_encoder", "pca", "ica")
+    dictionaries: tuple[str, ...] = ("frozen_decoder", "frozen_encoder", "soft_frozen", "pca", "ica")
     ncl: TrainConfig = _NCL
     interpretation: InterpretConfig = _INTERPRETATION
     studies: tuple[str, ...] = ("removal", "stability")
