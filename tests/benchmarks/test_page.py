@@ -1,10 +1,13 @@
 """The page of the site shows what was measured."""
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from modalens.benchmarks.rows import ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,6 +21,15 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_results_that_are_kept_have_every_row(tables: ModuleType) -> None:
+    kept = json.loads((ROOT / "benchmarks/results/speed-cpu.json").read_text())
+    assert [row["name"] for row in kept["rows"]] == [row.name for row in ROWS]
+    shown = tables.rows("speed-cpu")
+    assert all(f"| `{row.name}` {row.what}" in shown for row in ROWS)
+    assert shown.startswith("Measured on 20")
+    assert "data:image/svg+xml;base64," in tables.curves("speed-cpu")
 
 
 def test_what_was_not_measured_is_told(
