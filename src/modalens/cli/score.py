@@ -12,6 +12,7 @@ from modalens.dominance import ESTIMATORS
 from modalens.engine.engines import EngineConfig, open_engine
 from modalens.errors import InputError
 from modalens.options import DEFAULT_ESTIMATOR, Options, option
+from modalens.runs.import_config import ImportConfig
 from modalens.runs.scoring import ScoreConfig, SumsOn
 
 
@@ -24,7 +25,7 @@ class Shown(Options):
     )
 
 
-@takes(Shown, ScoreConfig, SumsOn, EngineConfig)
+@takes(Shown, ScoreConfig, SumsOn, EngineConfig, ImportConfig)
 def score(
     data: Annotated[
         Path,
@@ -43,25 +44,34 @@ def score(
     config: dict[str, Any],
     on: dict[str, Any],
     engine: dict[str, Any],
+    taken: dict[str, Any],
 ) -> None:
     """Score every feature by the modality that drives it, and measure the gap.
 
+    With --features, a dictionary that another library trained is taken into the run under a name, the pairs are encoded
+    with it, and its features are scored beside the embeddings and printed.
+
     --json prints "data" and "scores" (paths), "pairs", "groups" (which are resampled whole), "effective_groups",
-    "features", "estimator", "mean", "std", "min", "max" and "std_label_swap" of the scores, "rule" with its "counts",
-    "count_intervals" and "cross_in_the_tails", "other_rules" (counts and intervals by every other rule), "gap"
-    (value, interval and label_swap of l2m_unbiased, l2m as published, l2i, rmg and separability), "modalities",
-    "retrieval", "seed", "resamples" and "retried" (parts begun again). Of a joined store it prints "data", "scores",
-    "samples", "groups", "features", "estimator", "rule", "modalities", "missing" (ids left out, by modality), "counts",
-    "count_intervals" and "label_turn" (mean counts with labels turned at random), "spread" and "spread_label_turn", and
-    "gaps" (a list of "first", "second", "measure", "value", "low", "high", "label_swap").
+    "features", "estimator", "mean", "std", "min", "max" and "std_label_swap" of the scores, "rule" with its
+    "counts", "count_intervals" and "cross_in_the_tails", "other_rules" (counts and intervals by every other rule),
+    "gap" (value, interval and label_swap of l2m_unbiased, l2m as published, l2i, rmg and separability),
+    "modalities", "retrieval", "seed", "resamples", "retried" (parts begun again) and, with --features, "name" (of
+    these features in the run). Of a joined store it prints "data", "scores", "samples", "groups", "features",
+    "estimator", "rule", "modalities", "missing" (ids left out, by modality), "counts", "count_intervals" and
+    "label_turn" (mean counts with labels turned at random), "spread" and "spread_label_turn", and "gaps" (a list of
+    "first", "second", "measure", "value", "low", "high", "label_swap").
     """
     from modalens.cli.output import print_json, print_scores, summarise
+    from modalens.runs.importing import import_features
     from modalens.runs.layout import RunFolder
+    from modalens.runs.learning import measure_learned
     from modalens.runs.scoring import load_stacked, score_into
     from modalens.runs.scoring import score as score_matrices
     from modalens.store.lock import alone_in
 
-    how, opened = ScoreConfig(**config), open_engine(**engine)
+    how, opened, asked = ScoreConfig(**config), open_engine(**engine), ImportConfig(**taken)
+    if asked.features is not None and (data.suffix in (".json", ".npy") or out is not None):
+        raise InputError("--features takes a dictionary into a run, so it needs one and goes without --out.")
     if data.suffix == ".json":
         _score_joined(data, out, how, shown["estimator"], json)
         return
@@ -74,6 +84,10 @@ def score(
         out = out or run.scores
         with opened:
             scores = score_into(out, run.store(), how, opened, **on)
+            if asked.features is not None:
+                learned = import_features(run, asked)
+                scores = measure_learned(learned, run.store(), how, opened).scores
+                data, out = learned.folder, learned.scores
     else:
         with nullcontext() if out is None else alone_in(out):
             scores = score_matrices(*load_stacked(data), how, source={"file": data.name}, **on)
@@ -82,7 +96,8 @@ def score(
     summary = summarise(scores, shown["estimator"])
     if json:
         where = {"data": str(data), "scores": None if out is None else str(out)}
-        print_json({**where, **summary, "retried": opened.retried})
+        named = {} if asked.features is None else {"name": data.name}
+        print_json({**where, **summary, "retried": opened.retried, **named})
         return
     print_scores(summary, str(data))
     if out is not None:

@@ -6,7 +6,9 @@ from typing import Any
 from modalens.errors import ModalensError, StoreError
 from modalens.features.base import SCHEMA_VERSION, FeatureModel
 from modalens.features.config import CONFIG_NAME
-from modalens.features.registry import FeatureKind, kind_named, kinds
+from modalens.features.foreign.opened import WEIGHT_SUFFIXES
+from modalens.features.foreign.reading import read_foreign
+from modalens.features.registry import FeatureKind, kinds_on_disk
 from modalens.features.tensor_files import read_safetensors
 from modalens.files import read_json
 from modalens.store.kept import check_recorded
@@ -16,12 +18,13 @@ _AGAIN = "train the features again"
 
 
 def load_features(where: str | Path) -> FeatureModel:
-    """Load trained features of any kind; the class is that of what is saved.
+    """Load trained features of any kind, whichever library wrote them; the class is that of what is saved.
 
     Parameters
     ----------
     where
-        A folder that features were saved to, or its ``config.json`` or weights.
+        A folder that features were saved to, or its ``config.json`` or weights; for those of other libraries see
+        :func:`modalens.features.foreign.reading.read_foreign`.
 
     Raises
     ------
@@ -30,11 +33,15 @@ def load_features(where: str | Path) -> FeatureModel:
     """
     folder = Path(where)
     folder = folder.parent if folder.is_file() else folder
-    if not (folder / CONFIG_NAME).is_file():
-        raise ModalensError(f"{folder} holds no trained features; name a folder that modalens train wrote.")
-    check_recorded(folder)
     path = folder / CONFIG_NAME
-    document = read_json(path, f"The configuration {path}", dict, advice=_AGAIN)
+    if not path.is_file() and not _foreign_files(Path(where)):
+        raise ModalensError(
+            f"{folder} holds no trained features; name a folder that modalens train or another library wrote."
+        )
+    check_recorded(folder)
+    document = read_json(path, f"The configuration {path}", dict, advice=_AGAIN) if path.is_file() else {}
+    if "kind" not in document and _foreign_files(Path(where)):
+        return read_foreign(where)
     try:
         kind = _kind(document)
         if kind is None or document["schema"] != SCHEMA_VERSION:
@@ -56,9 +63,16 @@ def load_features(where: str | Path) -> FeatureModel:
     return found
 
 
+def _foreign_files(where: Path) -> bool:
+    """Whether another library may have written what is there."""
+    if where.is_file():
+        return where.name != CONFIG_NAME
+    return where.is_dir() and any(each.suffix in WEIGHT_SUFFIXES for each in where.iterdir())
+
+
 def _kind(document: dict[str, Any]) -> FeatureKind | None:
     """The kind that a saved document is of."""
-    for kind in map(kind_named, kinds()):
+    for kind in kinds_on_disk():
         named = document["config"].get("kind", kind.name)
         if document["kind"] == kind.model_class.document and named == kind.name:
             return kind

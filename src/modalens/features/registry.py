@@ -27,7 +27,8 @@ class FeatureKind:
         What it is, in lower case and without an article.
     config, learner, model
         The :class:`~modalens.features.config.FeatureConfig`, the :class:`~modalens.features.base.Learner` and
-        the :class:`~modalens.features.base.FeatureModel`: each the class or "module:NAME".
+        the :class:`~modalens.features.base.FeatureModel`: each the class or "module:NAME". No learner for features
+        that other libraries train.
     lr
         Peak learning rate where none is given.
     """
@@ -36,7 +37,7 @@ class FeatureKind:
     command: str
     what: str
     config: str | type[Any]
-    learner: str | type[Any]
+    learner: str | type[Any] | None
     model: str | type[Any]
     lr: float
 
@@ -47,7 +48,15 @@ class FeatureKind:
 
     @property
     def learner_class(self) -> type[Any]:
-        """Class that trains it."""
+        """Class that trains it.
+
+        Raises
+        ------
+        ModalensError
+            If it is not trained here.
+        """
+        if self.learner is None:
+            raise ModalensError(f"{self.name!r} features are trained by other libraries.")
         return _found(self.learner)
 
     @property
@@ -99,6 +108,18 @@ _KINDS: dict[str, FeatureKind] = {
             model="modalens.features.ncl:NCL",
             lr=1e-3,
         ),
+        *(
+            FeatureKind(
+                name,
+                command="",
+                what="dictionary of another library",
+                config="modalens.features.foreign.config:ImportedConfig",
+                learner=None,
+                model=f"modalens.features.foreign.model:{model}",
+                lr=0.0,
+            )
+            for name, model in (("imported", "ImportedSAE"), ("imported_encoder", "ImportedEncoder"))
+        ),
     )
 }
 
@@ -117,13 +138,19 @@ def register(kind: FeatureKind) -> None:
 
 
 def kinds(command: str | None = None) -> tuple[str, ...]:
-    """Names of the kinds there are, or of those of one command."""
-    return tuple(name for name, kind in _KINDS.items() if command in (None, kind.command))
+    """Names of the kinds that are trained here, or of those of one command."""
+    trained = {name: kind for name, kind in _KINDS.items() if kind.learner is not None}
+    return tuple(name for name, kind in trained.items() if command in (None, kind.command))
+
+
+def kinds_on_disk() -> tuple[FeatureKind, ...]:
+    """Every kind that may be saved, those of other libraries too."""
+    return tuple(_KINDS.values())
 
 
 def commands() -> tuple[str, ...]:
     """What command line and recipes call the learners."""
-    return tuple(dict.fromkeys(kind.command for kind in _KINDS.values()))
+    return tuple(dict.fromkeys(_KINDS[name].command for name in kinds()))
 
 
 def kind_named(name: str) -> FeatureKind:
@@ -135,7 +162,7 @@ def kind_named(name: str) -> FeatureKind:
         If there is none.
     """
     if name not in _KINDS:
-        raise ModalensError(f"There are no {name!r} features; there are {', '.join(_KINDS)}.")
+        raise ModalensError(f"There are no {name!r} features; there are {', '.join(kinds())}.")
     return _KINDS[name]
 
 

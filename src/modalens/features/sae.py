@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -13,12 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from modalens.arrays import Matrix, iter_blocks, matrix_shape
-from modalens.compiled import cores, on_cores
 from modalens.errors import ModalensError
 from modalens.features.base import MODALITIES
 from modalens.features.config import SAEConfig
-from modalens.features.kernels import strongest_of_samples
 from modalens.features.step import Codes, Selection, encode, over_threshold, top_k_per_sample
+from modalens.features.strongest import strongest
 from modalens.features.trainable import Trainable
 
 _BLOCK_ROWS = 2048
@@ -191,14 +189,7 @@ class SparseAutoencoder(Trainable):
 
     def _active(self, activations: Float32[np.ndarray, "n f"]) -> sp.csr_array:
         """The active features of samples, from what the encoder makes of them."""
-        n, k = len(activations), self.config.k
-        features, values = np.empty((n, k), dtype=np.int32), np.empty((n, k), dtype=np.float32)
-        numbers = np.empty(n, dtype=np.int64)
-        ends = pairwise(np.linspace(0, n, cores() + 1).astype(int).tolist())
-        on_cores(strongest_of_samples, ((activations, *part, features, values, numbers) for part in ends))
-        there = np.arange(k) < numbers[:, None]
-        offsets = np.append(0, np.cumsum(numbers))
-        return sp.csr_array((values[there], features[there], offsets), shape=activations.shape)
+        return strongest(activations, self.config.k)
 
 
 class TopKSAE(SparseAutoencoder):

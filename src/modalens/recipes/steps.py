@@ -21,6 +21,8 @@ from modalens.recipes.comparison import compare, write_comparison
 from modalens.runs.choice import Scope, ScopeOfOne
 from modalens.runs.embedding import embed
 from modalens.runs.encoding import EncodeOn
+from modalens.runs.import_config import ImportConfig
+from modalens.runs.importing import import_features
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
@@ -104,10 +106,12 @@ def embed_pairs(
     )
 
 
-def score_run(runs: Path, run: RunFolder, config: ScoreConfig, on: SumsOn) -> None:
-    """Dominance scores, the gap and retrieval of the embeddings."""
+def score_run(runs: Path, run: RunFolder, config: ScoreConfig, on: SumsOn, taken: ImportConfig) -> None:
+    """Dominance scores, the gap and retrieval of the embeddings, and of the features that are taken in."""
     del runs
     score_into(run.scores, run.store(), config, device=on.device)
+    if taken.features is not None:
+        measure_learned(import_features(run, taken), run.store(), config)
 
 
 def shuffled_pairs(store: EmbeddingStore) -> tuple[Matrix, Matrix]:
@@ -178,7 +182,7 @@ def _study_classes(settings: Mapping[str, Any]) -> tuple[type[Options], ...]:
 
 STEPS: dict[str, StepKind] = {
     "embed": StepKind(lambda _: (EmbedPairs, EmbedStep, EmbedConfig, EngineConfig), embed_pairs),
-    "score": StepKind(lambda _: (ScoreConfig, SumsOn), score_run),
+    "score": StepKind(lambda _: (ScoreConfig, SumsOn, ImportConfig), score_run),
     "train": StepKind(_train_classes, train_features),
     "interpret": StepKind(lambda _: (InterpretConfig, Scope, EncodeOn), interpret_features),
     "study": StepKind(_study_classes, study_run),

@@ -90,6 +90,11 @@ def _settings(where: LearnedFeatures) -> tuple[SAEConfig, TrainConfig, str | Non
     inputs = read_inputs(where.folder)
     if inputs is None:
         raise InputError(f"No record says how the features {where.name} were trained; train them again.")
+    if "imported" in inputs:
+        raise InputError(
+            f"The features {where.name} were trained elsewhere, so nothing says how to train their baselines; name "
+            "features of the run's own with --like."
+        )
     try:
         (values,) = inputs["configuration"]
         known = {field.name for field in fields(SAEConfig)}

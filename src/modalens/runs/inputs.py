@@ -52,6 +52,18 @@ def features_kept(
     )
 
 
+def imported_kept(folder: Path, store: EmbeddingStore, source: Mapping[str, Any]) -> Kept:
+    """Features that were trained elsewhere, in a folder; they count as features of the run's embeddings."""
+    inputs = {"embeddings": store.identity(), "split": None, "imported": dict(source)}
+    return Kept(
+        folder,
+        f"the features {folder.name}",
+        inputs,
+        "modalens score --features",
+        files=("config.json", "*.safetensors"),
+    )
+
+
 def codes_kept(where: LearnedFeatures, model: Any, store: EmbeddingStore) -> Kept:
     """Codes of a store; their manifest vouches for every shard."""
     inputs = {"features": model.card(), "embeddings": store.identity()}

@@ -15,6 +15,8 @@ from modalens.interpret.sweep import Sweep
 from modalens.pairs import Pairs
 from modalens.runs.choice import RAW, one_of
 from modalens.runs.explaining import Explanation, explain
+from modalens.runs.import_config import ImportConfig
+from modalens.runs.importing import import_features
 from modalens.runs.interpretation import Interpretation, InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
@@ -108,6 +110,19 @@ class Run:
         if config is not None or options:
             config = ScoreConfig.of(config or last_config(self.layout.scores), options, "Scoring")
         return find_representations(self.layout, config).representations[0].scores
+
+    def take_in(self, features: str | Path, name: str | None = None) -> Learned:
+        """Take in a dictionary that another library trained, encode the pairs with it and score the codes.
+
+        Parameters
+        ----------
+        features
+            Its file or folder; see :class:`~modalens.runs.importing.ImportConfig`.
+        name
+            Folder below ``features/``; by default after the library and the size.
+        """
+        where = import_features(self.layout, ImportConfig(Path(features), name))
+        return measure_learned(where, self.store, score_into(self.layout.scores, self.store).config)
 
     def train(
         self, learner: str, name: str | None = None, split: str | None = None, **options: Any

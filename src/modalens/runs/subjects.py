@@ -142,8 +142,8 @@ def _learned_on(folder: Path) -> tuple[Any, Any] | None:
     return None if inputs is None else (inputs.get("embeddings"), inputs.get("split"))
 
 
-def _without_seed(model: FeatureModel) -> tuple[str, int]:
-    """What features are but for the seed and the values that follow from it; and the seed."""
+def _without_seed(model: FeatureModel) -> tuple[str, int | None]:
+    """What features are but for the seed and the values that follow from it; and the seed, if they say one."""
     described: Mapping[str, Any] = model.card()
     kept = {name: value for name, value in described.items() if name not in ("seed", "weights_sha256")}
-    return json.dumps(kept, sort_keys=True, default=str), described["seed"]
+    return json.dumps(kept, sort_keys=True, default=str), described.get("seed")
