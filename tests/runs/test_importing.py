@@ -1,14 +1,10 @@
 """Dictionaries of other libraries in a run: encoded, scored, interpreted and reported like its own."""
 
-import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import modalens as ml
 from modalens.errors import ModalensError
@@ -17,30 +13,13 @@ from modalens.runs.dictionary_baselines import BaselinesConfig, train_baselines
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from tests.small_run import CONFIG, Embedder, loader
+from tests.theirs import save_theirs
 
 
 @pytest.fixture
 def run_folder(learned_run: RunFolder, tmp_path: Path) -> RunFolder:
     shutil.copytree(learned_run.folder, tmp_path / "run")
     return RunFolder(tmp_path / "run")
-
-
-def save_theirs(folder: Path, d: int, n: int = 12, k: int = 3) -> Path:
-    """A dictionary as dictionary_learning writes it."""
-    folder.mkdir(parents=True)
-    rows = torch.nn.functional.normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(d)), dim=1)
-    state = {
-        "encoder.weight": rows,
-        "encoder.bias": torch.zeros(n),
-        "decoder.weight": rows.T.contiguous(),
-        "b_dec": torch.zeros(d),
-        "k": torch.tensor(k, dtype=torch.int),
-        "threshold": torch.tensor(-1.0),
-    }
-    torch.save(state, folder / "ae.pt")
-    trainer = {"dict_class": "AutoEncoderTopK", "k": k}
-    (folder / "config.json").write_text(json.dumps({"trainer": trainer}))
-    return folder
 
 
 def test_it_is_a_representation_like_any_other(
@@ -83,25 +62,3 @@ def test_names_and_widths(run_folder: RunFolder, tmp_path: Path) -> None:
         run.take_in(second, "a/b")
     run.take_in(second, "other")
     assert {"mine", "other"} <= set(run.representations)
-
-
-def test_the_command_takes_it_in(
-    run_folder: RunFolder,
-    tmp_path: Path,
-    run_json: Callable[..., Any],
-    run: Callable[..., tuple[int, str, str]],
-) -> None:
-    d = int(run_folder.store().image.shape[1])
-    theirs = save_theirs(tmp_path / "theirs", d)
-    found = run_json("score", run_folder.folder, "--features", theirs, "--name", "mine", "--resamples", "5")
-    assert found["name"] == "mine"
-    assert found["features"] == 12
-    assert Path(found["scores"]) == run_folder.learned("mine").scores
-    for words, said in (
-        (("--name", "mine"), "say with --features which"),
-        (("--features", theirs, "--out", tmp_path / "x"), "goes without --out"),
-        (("--features", tmp_path / "nothing"), "There is no dictionary|holds no trained features"),
-    ):
-        code, _, err = run("score", run_folder.folder, *words)
-        assert code == 2
-        assert any(each in " ".join(err.split()) for each in said.split("|"))
