@@ -20,8 +20,9 @@ Forward = Callable[[np.ndarray], Codes]
 def _draw() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Encoder (f, d), decoder (f, d) with rows of different norms, and their biases."""
     rng = np.random.default_rng(7)
-    parts = rng.standard_normal((F, D)), rng.standard_normal((F, D)), rng.standard_normal(F) / 3
-    return (*(each.astype(np.float32) for each in parts), rng.standard_normal(D).astype(np.float32) / 3)
+    encoder, decoder = rng.standard_normal((2, F, D)).astype(np.float32)
+    b_enc, b_dec = (rng.standard_normal(size).astype(np.float32) / 3 for size in (F, D))
+    return encoder, decoder, b_enc, b_dec
 
 
 ENC, DEC, B_ENC, B_DEC = _draw()

@@ -4,6 +4,7 @@ Run it in the environment of ``make benchmark-peers``, or any with the library.
 """
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,9 @@ def shaken(module: Any) -> Any:
 @pytest.mark.parametrize("architecture", ["standard", "topk", "jumprelu", "gated"])
 @pytest.mark.parametrize("applied", [True, False])
 def test_saelens(architecture: str, applied: bool, x: np.ndarray, tmp_path: Path) -> None:
-    pytest.importorskip("sae_lens", reason="sae-lens is not installed")
-    from sae_lens.registry import get_sae_class
+    registry = pytest.importorskip("sae_lens.registry", reason="sae-lens is not installed")
 
-    kind, config = get_sae_class(architecture)
+    kind, config = registry.get_sae_class(architecture)
     more = {"k": K, "rescale_acts_by_decoder_norm": applied} if architecture == "topk" else {}
     theirs = shaken(kind(config(d_in=D, d_sae=F, apply_b_dec_to_input=applied, **more)))
     theirs.save_model(tmp_path)
@@ -67,14 +67,12 @@ def test_saelens(architecture: str, applied: bool, x: np.ndarray, tmp_path: Path
 )
 def test_dictionary_learning(name: str, x: np.ndarray, tmp_path: Path) -> None:
     pytest.importorskip("dictionary_learning", reason="dictionary-learning is not installed")
-    from dictionary_learning import dictionary
-    from dictionary_learning.trainers import batch_top_k, matryoshka_batch_top_k, top_k
-
-    module = {
-        "AutoEncoderTopK": top_k,
-        "BatchTopKSAE": batch_top_k,
-        "MatryoshkaBatchTopKSAE": matryoshka_batch_top_k,
-    }.get(name, dictionary)
+    homes = {
+        "AutoEncoderTopK": "trainers.top_k",
+        "BatchTopKSAE": "trainers.batch_top_k",
+        "MatryoshkaBatchTopKSAE": "trainers.matryoshka_batch_top_k",
+    }
+    module = import_module(f"dictionary_learning.{homes.get(name, 'dictionary')}")
     kind = getattr(module, name)
     sizes = {"AutoEncoderTopK": (K,), "BatchTopKSAE": (K,), "MatryoshkaBatchTopKSAE": (K, [10, F - 10])}
     theirs = shaken(kind(D, F, *sizes.get(name, ())))
@@ -127,8 +125,8 @@ def test_sparsify(x: np.ndarray, tmp_path: Path) -> None:
 
 
 def test_saev(x: np.ndarray, tmp_path: Path) -> None:
-    pytest.importorskip("saev", reason="saev is not installed")
-    from saev import config, nn
+    nn = pytest.importorskip("saev.nn", reason="saev is not installed")
+    config = import_module("saev.config")
 
     theirs = shaken(nn.SparseAutoencoder(config.SparseAutoencoder(d_vit=D, exp_factor=2)))
     nn.dump(str(tmp_path / "sae.pt"), theirs)

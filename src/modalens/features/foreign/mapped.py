@@ -62,8 +62,10 @@ def read(opened: Opened) -> Dictionary:
         rest["k"] = whole(said, where, "k")
     elif kind != "relu":
         number = said.get("threshold")
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        threshold = float(number) if is_number else _named(opened, said, where, "threshold")
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            threshold: Tensor | float | None = float(number)
+        else:
+            threshold = _named(opened, said, where, "threshold")
         if threshold is None:
             raise InputError(f"{where} must give the threshold of {kind}.")
         rest["threshold"] = threshold

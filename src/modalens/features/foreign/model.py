@@ -119,7 +119,8 @@ class ImportedEncoder(FeatureModel):
     def _scaled(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         if self.config.scaling == "layer_norm":
             centred = rows - rows.mean(dim=1, keepdim=True)
-            return centred / (centred.std(dim=1, keepdim=True) + _TINY)
+            scaled: Tensor = centred / (centred.std(dim=1, keepdim=True) + _TINY)
+            return scaled
         if self.config.scaling == "constant_norm":
             return rows * (self.config.d**0.5 / torch.linalg.vector_norm(rows, dim=1, keepdim=True))
         return rows
