@@ -119,10 +119,10 @@ class ImportedEncoder(FeatureModel):
     def _scaled(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         if self.config.scaling == "layer_norm":
             centred = rows - rows.mean(dim=1, keepdim=True)
-            scaled: Tensor = centred / (centred.std(dim=1, keepdim=True) + _TINY)
-            return scaled
+            rows = centred / (centred.std(dim=1, keepdim=True) + _TINY)
         if self.config.scaling == "constant_norm":
-            return rows * (self.config.d**0.5 / torch.linalg.vector_norm(rows, dim=1, keepdim=True))
+            norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+            rows = rows * (float(self.config.d) ** 0.5 / norms)
         return rows
 
     def _over(self, activations: Float[Tensor, "n f"]) -> Tensor:
