@@ -64,10 +64,10 @@ benchmark-gpu: env
 benchmark-peers: .venv-peers/.ready
 	.venv-peers/bin/python -m benchmarks.peers --out benchmarks/results
 
-.venv-peers/.ready: pyproject.toml benchmarks/peers-requirements.txt
+.venv-peers/.ready: pyproject.toml constraints.txt benchmarks/peers-requirements.txt
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers-requirements.txt
-	.venv-peers/bin/python -m pip install --quiet --no-deps --editable .
+	.venv-peers/bin/python -m pip install --quiet --constraint constraints.txt --editable . \
+		--requirement benchmarks/peers-requirements.txt
 	touch $@
 
 # the site in site/, its tutorials executed: on runs/demo if make demo made it, else on a smaller one

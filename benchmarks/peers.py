@@ -9,6 +9,7 @@ held-out samples, ours to sparse codes and the others to what they give.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +33,7 @@ from modalens.benchmarks.machine import circumstances
 from modalens.store.documents import write_document
 
 _ENCODED = 3  # rounds of encoding, of which the fastest counts
+_LIBRARY = torch.library.Library("torchvision", "FRAGMENT")  # what it defines is forgotten with it
 
 
 def mend() -> None:
@@ -41,14 +43,11 @@ def mend() -> None:
 
     if not hasattr(cm, "get_cmap"):  # overcomplete imports it
         cm.get_cmap = lambda name: mpl.colormaps[name]
-    try:
-        torch.ops.torchvision.nms  # noqa: B018
-    except (AttributeError, RuntimeError):
-        # torchvision registers derivatives of these as it is imported, and its build lacks them beside the CPU's torch
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        mend.kept = library  # type: ignore[attr-defined]
+    if sys.platform == "linux" and torch.version.cuda is None and "+cpu" not in version("torchvision"):
+        # torchvision's build for GPUs does not load its operators beside the CPU's torch, and registers their
+        # derivatives all the same as it is imported
+        for operator in ("nms", "qnms"):
+            _LIBRARY.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 def overcomplete(setting: Setting, start: Tensor) -> tuple[Contestant, Callable[[Tensor], Any]]:
