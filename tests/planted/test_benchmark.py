@@ -79,6 +79,9 @@ def test_intervals_over_seeds_are_students(rng):
     found = mean_over_seeds(values)
     reach = 2.7764451 * values.std(ddof=1) / np.sqrt(5)
     assert found == pytest.approx((values.mean(), values.mean() - reach, values.mean() + reach))
+    beyond = mean_over_seeds(values + 1, np.inf)
+    assert beyond.low > 1.2
+    assert mean_over_seeds(values + 0.45).high == 1
     assert np.isnan(mean_over_seeds(values[:1]).low)
     assert np.isnan(mean_over_seeds(values[:0]).value)
 

@@ -76,7 +76,8 @@ class Leaderboard:
 
     def estimate(self, measure: str, world: str, learner: str) -> Estimate:
         """Mean of a measure over seeds with its 95 % interval; NaN where it is not defined, or for one seed."""
-        return mean_over_seeds(self.values(measure, world, learner))
+        most = np.inf if measure == "unexplained" else 1.0
+        return mean_over_seeds(self.values(measure, world, learner), most)
 
     def attribution(self, estimator: str, rule: str, world: str) -> Estimate:
         """Accuracy of a score and rule, mean over the learners (without baselines) and then over seeds."""
@@ -190,8 +191,8 @@ class Leaderboard:
         return "### Scores and class rules\n\n" + _table(["score", "rule", *self.worlds], lines)
 
 
-def mean_over_seeds(values: np.ndarray) -> Estimate:
-    """Mean with Student's 95 % interval within [0, 1]; NaN for what is not known."""
+def mean_over_seeds(values: np.ndarray, most: float = 1.0) -> Estimate:
+    """Mean with Student's 95 % interval within [0, most]; NaN for what is not known."""
     if not len(values):
         return Estimate(np.nan, np.nan, np.nan)
     mean = float(values.mean())
@@ -199,7 +200,7 @@ def mean_over_seeds(values: np.ndarray) -> Estimate:
         return Estimate(mean, np.nan, np.nan)
     left_out = (values.sum() - values) / (len(values) - 1)
     low, high = jackknife_interval(mean, left_out)
-    return Estimate(mean, float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1)))
+    return Estimate(mean, float(np.clip(low, 0, most)), float(np.clip(high, 0, most)))
 
 
 def _scores() -> list[tuple[str, str]]:
