@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from modalens.options import Options
+from modalens.options import Options, option
 from modalens.studies.options import (
     draws_option,
     folds_option,
@@ -23,6 +23,8 @@ class RemovalConfig(Options):
         Class rule of the index sets.
     draws
         Random sets for each class, at least 20.
+    curve_draws
+        Random sets at each number of the curves of accuracy against removed features; 0 for no curves.
     folds
         Parts of the cross-validation.
     max_pairs
@@ -33,6 +35,9 @@ class RemovalConfig(Options):
 
     rule: str = rule_option()
     draws: int = draws_option(20, least=20)
+    curve_draws: int = option(
+        3, "Random sets at each number of the curves; 0 for none.", unit="sets", least=0
+    )
     folds: int = folds_option()
     max_pairs: int = pairs_option(20_000)
     seed: int = seed_option()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Int
 
 from modalens.arrays import Block, Matrix, paired_shape
@@ -21,6 +22,13 @@ from modalens.edit.index_sets import F_SCORE, VARIANCE, f_scores, feature_varian
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
 from modalens.studies.class_removal.config import RemovalConfig
+from modalens.studies.class_removal.curves import (
+    Point,
+    curve_points,
+    curve_statements,
+    curve_table,
+    per_unit_table,
+)
 from modalens.studies.class_removal.table import RESAMPLES, Removed, removal_table, statements
 from modalens.studies.result import StudyResult
 from modalens.studies.stats.fold_classifier import CLASSIFIER, FoldClassifier
@@ -100,6 +108,8 @@ def removal(
     -------
     StudyResult
         Table ``removal``, one row a modality and class: see :func:`modalens.studies.class_removal.table.removal_table`.
+        Table ``per_unit``: the same per removed feature and per unit of energy. Table ``curves``: lost accuracy against
+        the number of removed features. See :mod:`modalens.studies.class_removal.curves`.
 
     Raises
     ------
@@ -126,7 +136,7 @@ def removal(
     live = live_features(mds)
     of_number = {each.name: random_sets(live, len(each), draws, seed) for each in used}
     of_energy = round(_OF_ENERGY * draws)
-    found = []
+    found, curves = [], []
     fits = 2 * len(splits) * (1 + len(used) * (3 + draws + of_energy))
     with progress_bar("Removing features", fits) as advance:
         for modality, matrix in zip(mds.modalities, (image, text), strict=True):
@@ -139,14 +149,25 @@ def removal(
                 )
                 for each in used
             }
-            found += _removed(modality, x, pairs, splits, used, controls, live, energy, advance)
+            points = curve_points(used, live, energy, config.curve_draws, seed) if config.curve_draws else []
+            each, along = _removed(modality, x, pairs, splits, used, controls, live, energy, points, advance)
+            found += each
+            if points:
+                curves.append(curve_table(modality, points, along, each[0].whole, energy, pairs, seed))
     table = removal_table(found, pairs, seed)
+    tables = {"removal": table, "per_unit": per_unit_table(table)}
+    if curves:
+        tables["curves"] = pd.concat(curves, ignore_index=True)
     notes = [*pairs.notes, *(each.note for each in sets if each.skipped)]
     return StudyResult(
         name="removal",
         title="What is lost without a class",
-        tables={"removal": table},
-        statements=[*statements(table, draws, of_energy), *notes],
+        tables=tables,
+        statements=[
+            *statements(table, draws, of_energy),
+            *curve_statements(tables.get("curves", pd.DataFrame())),
+            *notes,
+        ],
         config={
             "rule": mds.rule,
             "estimator": mds.estimator,
@@ -158,6 +179,7 @@ def removal(
             "classifier": {"name": "logistic regression, standardised features", **CLASSIFIER},
             "draws": draws,
             "draws_of_equal_energy": of_energy,
+            "curve_draws": config.curve_draws,
             "folds": config.folds,
             "resamples": RESAMPLES,
             "seed": seed,
@@ -175,10 +197,13 @@ def _removed(
     controls: Mapping[str, tuple[Sequence[IndexSet], Sequence[IndexSet]]],
     live: Int[np.ndarray, " k"],
     energy: np.ndarray,
+    points: Sequence[Point],
     advance: Callable[[int], None],
-) -> list[Removed]:
-    """Predict with all features, and without every set by its class, on every fold."""
+) -> tuple[list[Removed], Int[np.ndarray, "s n"]]:
+    """Predict with all features, and without every set by its class and of the curves, on every fold."""
     n = len(pairs)
+    sets_of_curves = [one for point in points for one in point.members]
+    along = np.zeros((len(sets_of_curves), n), dtype=np.int64)
     whole = np.zeros(n, dtype=np.int64)
     found = {each.name: Removed.empty(modality, each, controls[each.name], energy, whole, n) for each in sets}
     for train, test in splits:
@@ -196,4 +221,6 @@ def _removed(
             predicted.own[test], predicted.variance[test], predicted.f_score[test] = answers[:3]
             predicted.random[:, test], predicted.equal_energy[:, test] = np.split(answers[3:], [len(random)])
             advance(len(removed))
-    return list(found.values())
+        if sets_of_curves:
+            along[:, test] = fold.predict([one.indices for one in sets_of_curves])
+    return list(found.values()), along
