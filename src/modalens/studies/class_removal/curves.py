@@ -3,8 +3,9 @@
 Classes differ in size tenfold and more, so that what a whole class costs says little; at equal numbers they compare.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,5 +154,5 @@ def curve_statements(curves: pd.DataFrame) -> Iterator[str]:
         yield f"With {number} features removed of each, {modality} accuracy falls by {told}; by {random} ones."
 
 
-def _lost(row: dict[str, float], name: object) -> str:
+def _lost(row: Mapping[Any, Any], name: object) -> str:
     return f"{row['drop']:.3f} ({row['drop_low']:.3f} to {row['drop_high']:.3f}) without {name}"
