@@ -16,6 +16,7 @@ ORDER = [
     "score",
     "interpret",
     "study",
+    "explain",
     "report",
     "annotate",
     "agreement",

@@ -18,6 +18,7 @@ _COMMANDS = {
     "score": "Score every feature by the modality that drives it, and measure the gap.",
     "interpret": "Measure how interpretable features are, and whether one-sided ones are private or split.",
     "study": "Run a study on a run, beside its controls and baselines.",
+    "explain": "Say which features fire for a text, an image or both, and which class holds the energy.",
     "report": "Write a run's report: one HTML page that opens offline, its figures and tables.",
     "annotate": "Write a page where a person says whether features are of one modality, both or neither.",
     "agreement": "Measure how well raters agree with each other and with the classes.",

@@ -14,7 +14,7 @@ from modalens.features import FeatureModel, TrainConfig, load_features
 from modalens.interpret.sweep import Sweep
 from modalens.pairs import Pairs
 from modalens.runs.choice import RAW, one_of
-from modalens.runs.explaining import Explanation, explain
+from modalens.runs.explaining import ExplainedPair, Explanation, explain, explain_pair
 from modalens.runs.import_config import ImportConfig
 from modalens.runs.importing import import_features
 from modalens.runs.interpretation import Interpretation, InterpretConfig
@@ -251,6 +251,19 @@ class Run:
         features
             ``raw`` or the name of learned features; by default the run's only ones, or ``raw`` if there are none.
         """
+        return explain(self._one(features), sample, device=device)
+
+    def explain_pair(
+        self,
+        image: Path | Image.Image,
+        text: str,
+        features: str | None = None,
+        *,
+        device: str | None = None,
+    ) -> ExplainedPair:
+        """What an image and a text share, and what each has alone; arguments as for :meth:`explain`."""
+        return explain_pair(self._one(features), image, text, device=device)
+
+    def _one(self, features: str | None) -> Representation:
         found = {each.name: each for each in find_representations(self.layout).representations}
-        name = one_of(features, [name for name in found if name != RAW])
-        return explain(found[name], sample, device=device)
+        return found[one_of(features, [name for name in found if name != RAW])]

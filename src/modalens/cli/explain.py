@@ -1,0 +1,117 @@
+"""``modalens explain``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from modalens.cli.options import Json, RunPath, takes
+from modalens.errors import InputError
+from modalens.runs.choice import ScopeOfOne
+from modalens.runs.explaining import ExplainConfig
+
+
+@takes(ScopeOfOne, ExplainConfig)
+def explain(
+    run: RunPath,
+    text: Annotated[str | None, typer.Option(help="A text to explain.")] = None,
+    image: Annotated[Path | None, typer.Option(help="File of an image to explain.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw it to this .png file too.")] = None,
+    json: Json = False,
+    *,
+    scope: dict[str, Any],
+    config: dict[str, Any],
+) -> None:
+    """Say which features fire for a text, an image or both, and which class holds the energy.
+
+    The run's model embeds them. With --text and --image it also says what both share and what each has alone.
+
+    --json prints "representation", "samples" (by side "shares", energy by class) and "features" (all that fire, those
+    of most energy first: "feature", "label", "certainty", "score" and energy by side; "verdict" and "partner" where the
+    run was interpreted; "name" and its scores where features were named). Of a pair also "on" for each feature, and
+    "overlap" (share of either side's energy in shared features), "shared", "shared_of_pairs" and "shared_of_shuffled"
+    (features that fire on both sides of this pair, of the run's pairs and of shuffled ones). "picture" is its path.
+    """
+    from modalens.cli.output import print_json
+    from modalens.runs.layout import RunFolder
+    from modalens.runs.run import Run
+
+    opened = Run(RunFolder.find(run))
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise InputError(f"--picture is {picture}; name a .png file.")
+    where = {"features": scope["features"], "device": config["device"]}
+    found: dict[str, Any] = {}
+    if image is not None and text is not None:
+        pair = opened.explain_pair(image, text, **where)
+        sides = {"image": pair.image, "text": pair.text}
+        features = pair.features
+        found = {
+            "shared": int((features["on"] == "both").sum()),
+            "shared_of_pairs": pair.shared_of_pairs,
+            "shared_of_shuffled": pair.shared_of_shuffled,
+            "overlap": dict(pair.overlap),
+        }
+    elif (sample := text if text is not None else image) is not None:
+        side = "text" if text is not None else "image"
+        one = opened.explain(sample, **where)
+        sides, features = {side: one}, one.features.rename(columns={"energy": side})
+    else:
+        raise InputError("Give --text, --image or both.")
+    first = next(iter(sides.values()))
+    titles = {"image": "" if image is None else image.name, "text": text or ""}
+    if picture is not None:
+        from modalens.report.explained import save_explained
+        from modalens.report.naming import Naming
+
+        shares = {side: each.shares for side, each in sides.items()}
+        naming = Naming(*opened.store.modalities)
+        save_explained(picture, features.head(config["top"]), shares, naming, titles)
+    if json:
+        samples = {
+            side: {"sample": titles[side], "shares": dict(each.shares)} for side, each in sides.items()
+        }
+        print_json(
+            {
+                "representation": first.representation,
+                "samples": samples,
+                "features": features.to_dict("records"),
+                **found,
+                "picture": None if picture is None else str(picture),
+            }
+        )
+        return
+    _print(sides, features, config["top"], found)
+    if picture is not None:
+        print(f"Picture: {picture}")
+
+
+def _print(sides: dict[str, Any], features: pd.DataFrame, top: int, found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from modalens.cli.output import frame_table
+
+    console = Console()
+    shown = features.head(top)
+    if "partner" in shown:
+        partner = shown["partner"].map(lambda number: "" if number < 0 else str(number))
+        shown = shown.assign(partner=partner)
+    shown = shown.drop(columns=["value"], errors="ignore").map(
+        lambda value: escape(value) if isinstance(value, str) else value
+    )
+    first = next(iter(sides.values()))
+    title = (
+        f"{len(shown)} of {len(features)} features of {first.representation} that fire, by share of energy"
+    )
+    console.print(frame_table(shown, escape(title)))
+    for each in sides.values():
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in each.shares.items())
+        console.print(f"Energy of the {each.modality} by class: {shares}", highlight=False, markup=False)
+    if found:
+        overlap = ", ".join(f"{share:.0%} of the {name}'s energy" for name, share in found["overlap"].items())
+        console.print(
+            f"Both share {found['shared']} features ({overlap}); the run's pairs share "
+            f"{found['shared_of_pairs']:.1f} on average, shuffled ones {found['shared_of_shuffled']:.1f}.",
+            highlight=False,
+        )
