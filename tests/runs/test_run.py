@@ -106,17 +106,17 @@ def test_explaining_a_text_and_an_image(run: ml.Run, features: str) -> None:
 def test_a_pair_is_explained_by_what_its_sides_share(run: ml.Run) -> None:
     image, text = Image.new("RGB", (8, 8), "red"), "picture: rrr tea"
     pair = run.explain_pair(image, text, "sae")
-    alone = {"image": run.explain(image, "sae"), "text": run.explain(text, "sae")}
-    fires = {side: set(each.features["feature"]) for side, each in alone.items()}
+    sides = {"image": run.explain(image, "sae"), "text": run.explain(text, "sae")}
+    fires = {side: set(each.features["feature"]) for side, each in sides.items()}
     features = pair.features.set_index("feature")
     assert set(features.index) == fires["image"] | fires["text"]
     assert set(features.index[features["on"] == "both"]) == fires["image"] & fires["text"]
     assert set(features.index[features["on"] == "image"]) == fires["image"] - fires["text"]
-    for side, each in alone.items():
+    for side, each in sides.items():
         np.testing.assert_allclose(features[side].sum(), 1)
         both = each.features["feature"].isin(fires["image"] & fires["text"])
         np.testing.assert_allclose(pair.overlap[side], each.features["energy"][both].sum())
-    each = run.representations["sae"]
-    fire = [side[:].toarray() != 0 for side in (each.image, each.text)]
+    seen = run.representations["sae"]
+    fire = [side[:].toarray() != 0 for side in (seen.image, seen.text)]  # type: ignore[union-attr]
     assert pair.shared_of_pairs == pytest.approx((fire[0] & fire[1]).sum(1).mean())
     assert pair.shared_of_shuffled >= 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -110,7 +110,7 @@ def _percent_axis(axes: "Axes", start: int) -> None:
     axes.spines["bottom"].set_visible(False)
 
 
-def _label(each: Mapping[str, object]) -> str:
+def _label(each: Mapping[Any, Any]) -> str:
     name = each.get("name")
     said = str(each["feature"]) if not isinstance(name, str) or not name else f"{each['feature']} {name}"
     partner = each.get("partner", -1)
