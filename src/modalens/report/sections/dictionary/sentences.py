@@ -26,6 +26,8 @@ def statements(data: ReportData) -> list[str]:
 
 def headline(data: ReportData) -> list[str]:
     """The same in one sentence a set, for the head of the page: what training adds to Mono."""
+    if not compared(data):
+        return []
     naming, found = Naming(*data.modalities), rows(data)
     said = []
     for own in compared(data):
