@@ -91,6 +91,7 @@ _KINDS: dict[str, FeatureKind] = {
                 **{**_SAE, "learner": f"modalens.features.{learner}"},
             )
             for name, model, learner in (
+                ("shared_topk", "shared_choice:SharedTopKSAE", "shared_choice:SharedTopKLearner"),
                 ("frozen_decoder", "frozen:FrozenDecoderSAE", "frozen:FrozenDecoderLearner"),
                 ("frozen_encoder", "frozen:FrozenEncoderSAE", "frozen:FrozenEncoderLearner"),
                 ("soft_frozen", "frozen:SoftFrozenSAE", "frozen:SoftFrozenLearner"),
