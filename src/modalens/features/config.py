@@ -51,10 +51,10 @@ class SAEConfig(FeatureConfig):
         ``topk``: the k strongest features of each sample. ``batch_topk``: the k n strongest of a batch of n
         (Bussmann et al. 2024). ``matryoshka``: TopK whose leading features must reconstruct on their own
         (Bussmann et al. 2025). ``aligned``: TopK with a pull between the codes of a pair (Dhimoila et al.
-        2026). ``shared_topk``: TopK with one choice of features for both sides of a pair in training (after Nasiri-Sarvi
-        et al. 2025). Baselines: ``frozen_decoder``, ``frozen_encoder`` and ``soft_frozen``, of which a part stays random
-        (see :mod:`modalens.features.frozen`), and ``pca``, ``ica`` and ``nmf``, which are fitted, not trained (see
-        :mod:`modalens.features.fitted`).
+        2026). ``shared_topk``: TopK with one choice of features for both sides of a pair in training (after
+        Nasiri-Sarvi et al. 2025). Baselines: ``frozen_decoder``, ``frozen_encoder`` and ``soft_frozen``, of
+        which a part stays random (see :mod:`modalens.features.frozen`), and ``pca``, ``ica`` and ``nmf``,
+        which are fitted, not trained (see :mod:`modalens.features.fitted`).
     standardise
         ``none`` (published); ``shared``: subtract one mean and divide by one deviation per dimension;
         ``per_modality``: each modality its own, which removes the offset between the modalities.
