@@ -104,8 +104,8 @@ def test_no_secret_of_another_library(main: Main, monkeypatch: pytest.MonkeyPatc
     [
         ("embed x", "lower --batch-size or --workers,", "--device cpu"),
         ("train sae x", "lower --batch-size or --n-features,", "--device cpu"),
-        ("score x", "lower --workers or --resamples,", "CUDA_VISIBLE_DEVICES="),
-        ("interpret x", "lower --m or --draws,", "CUDA_VISIBLE_DEVICES="),
+        ("score x", "lower --workers or --resamples,", "--device cpu"),
+        ("interpret x", "lower --workers or --m,", "--device cpu"),
         ("study removal x", "lower --max-pairs or --draws,", "CUDA_VISIBLE_DEVICES="),
         ("report x", "lower --max-features or --top,", "CUDA_VISIBLE_DEVICES="),
         ("run x", "lower batch_size, workers or n_features of the step,", "CUDA_VISIBLE_DEVICES="),

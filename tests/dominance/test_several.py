@@ -9,6 +9,8 @@ import scipy.sparse as sp
 
 import modalens as ml
 from modalens.dominance import ESTIMATORS, RULES
+from modalens.dominance.estimators import Estimator
+from modalens.dominance.rules import ClassRule
 from modalens.dominance.several import simplex_dominance
 from modalens.dominance.shares import ShareSums
 from modalens.errors import ModalensError
@@ -214,3 +216,23 @@ def test_gaps_are_those_of_each_two(tmp_path, rng):
         found.between("image", "video")
     with pytest.raises(ModalensError, match="no measure"):
         found.matrix("distance")
+
+
+def test_a_rule_and_an_estimator_of_two_modalities_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = np.random.default_rng(0).standard_normal((3, 40, 6))
+    own = Estimator("cubes", lambda a, b: (a**3, a**3 + b**3), degree=3)
+    monkeypatch.setitem(ESTIMATORS, "cubic_ratio", own)
+    halves = ClassRule("off 0.5", lambda _: (np.asarray(0.5), np.asarray(0.5)), ("1/2", "1/2"))
+    monkeypatch.setitem(RULES, "tight", halves)
+    assert set(ml.modality_dominance(tuple(sides), modalities=NAMES, resamples=10).certainties) == {
+        "mu_sigma",
+        "twofold",
+    }
+    with pytest.raises(
+        ModalensError, match=r"The estimator cubic_ratio is for two modalities, and there are 3\."
+    ):
+        ml.modality_dominance(tuple(sides), estimator="cubic_ratio", modalities=NAMES, resamples=0)
+    with pytest.raises(
+        ModalensError, match=r"The class rule tight is for two modalities; choose one of mu_sigma, twofold\."
+    ):
+        ml.modality_dominance(tuple(sides), rule="tight", modalities=NAMES, resamples=0).counts()

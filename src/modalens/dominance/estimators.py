@@ -22,8 +22,6 @@ class Estimator:
     parts
         From the magnitudes a, b >= 0 of both sides, entry by entry, to u, the first side's share of a pair, and c,
         what the pair counts for; 0 <= u <= c, and swapping the sides turns u into c - u.
-    several
-        The same for any number of modalities: from magnitudes (m, n, d) to each modality's u, (m, n, d), and c, (n, d).
     degree
         By which power u and c grow with the values, so that sums are kept on a scale where they neither overflow
         nor vanish; 0 where they do not grow.
@@ -36,16 +34,19 @@ class Estimator:
         ``parts`` is used.
     counts_pairs
         Whether c is 0 or 1.
+    several
+        The same as ``parts`` for m modalities: from magnitudes (m, n, d) to each one's u, (m, n, d), and c, (n, d).
+        None for an estimator of two modalities alone.
     """
 
     about: str
     parts: Callable[[np.ndarray, np.ndarray], Parts]
-    several: Callable[[np.ndarray], Parts]
     degree: int = 0
     non_negative: bool = False
     same_as: str | None = None
     compiled: Callable[..., np.ndarray] | None = None
     counts_pairs: bool = False
+    several: Callable[[np.ndarray], Parts] | None = None
 
 
 def _mean_ratio(a: np.ndarray, b: np.ndarray) -> Parts:
@@ -81,25 +82,25 @@ ESTIMATORS: dict[str, Estimator] = {
         "mean over pairs of abs(A) / (abs(A) + abs(B)), A the image side (Beyond Cross-Modal Alignment, text of "
         "section 3; Multi-Faceted Monosemanticity v2, Eq. 4)",
         _mean_ratio,
-        _mean_shares,
         compiled=add_ratio,
         counts_pairs=True,
+        several=_mean_shares,
     ),
     "energy_ratio": Estimator(
         "sum A^2 / sum (A^2 + B^2) (Beyond Cross-Modal Alignment, Eq. 1)",
         _energy_ratio,
-        _energy_shares,
         degree=2,
         compiled=add_energy,
+        several=_energy_shares,
     ),
     "signed_ratio": Estimator(
         "mean of A / (A + B), for non-negative features only (Multi-Faceted Monosemanticity v1)",
         _mean_ratio,
-        _mean_shares,
         non_negative=True,
         same_as="mean_ratio",
         compiled=add_ratio,
         counts_pairs=True,
+        several=_mean_shares,
     ),
 }
 

@@ -29,17 +29,17 @@ class ClassRule:
         From scores (d, ...) in [0, 1], NaN where there are none, to the bounds (lower, upper) of every column:
         features under the lower one belong to the second modality (text), over the upper one to the first
         (image), the bounds themselves and what lies between to both.
-    carriers
-        The same for any number of modalities: from shares (m, d, ...) to which modalities carry each feature. A feature
-        that all carry, or none does, is shared.
     marks
         What the two bounds are called in figures.
+    carriers
+        The same for any number of modalities: from shares (m, d, ...) to which modalities carry each feature. A feature
+        that all carry, or none does, is shared. None for a rule of two modalities alone.
     """
 
     about: str
     bounds: Callable[[np.ndarray], Bounds]
-    carriers: Callable[[np.ndarray], np.ndarray]
     marks: tuple[str, str]
+    carriers: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def _mu_sigma(scores: np.ndarray) -> Bounds:
@@ -67,15 +67,15 @@ RULES: dict[str, ClassRule] = {
     "mu_sigma": ClassRule(
         "one-sided beyond one population standard deviation from the mean over live features (published)",
         _mu_sigma,
-        _mu_sigma_carriers,
         ("\u03bc \u2212 \u03c3", "\u03bc + \u03c3"),
+        _mu_sigma_carriers,
     ),
     "twofold": ClassRule(
         "one-sided where one side is at least twice as strong as the other on average, R > 2/3 or R < 1/3, "
         "which means the same on every model",
         _twofold,
-        _twofold_carriers,
         ("1/3", "2/3"),
+        _twofold_carriers,
     ),
 }
 
@@ -98,6 +98,11 @@ def class_tally(
     return tally_classes(scores, lower - tolerance, upper + tolerance)
 
 
+def rules_of_several() -> list[str]:
+    """Names of the rules that hold for any number of modalities."""
+    return [name for name, rule in RULES.items() if rule.carriers is not None]
+
+
 def class_masks(shares: Float[np.ndarray, "m d ..."], rule: str) -> Int[np.ndarray, "d ..."]:
     """Class of every feature of several modalities: a bit for each modality that carries it, 0 for dead features.
 
@@ -111,8 +116,18 @@ def class_masks(shares: Float[np.ndarray, "m d ..."], rule: str) -> Int[np.ndarr
         Share of each modality, in [0, 1]; NaN where a feature has none. Each further axis is one set of shares.
     rule
         One of :data:`RULES`.
+
+    Raises
+    ------
+    ModalensError
+        If the rule is for two modalities alone.
     """
-    carried = RULES[check_rule(rule)].carriers(shares)
+    carriers = RULES[check_rule(rule)].carriers
+    if carriers is None:
+        raise ModalensError(
+            f"The class rule {rule} is for two modalities; choose one of {', '.join(rules_of_several())}."
+        )
+    carried = carriers(shares)
     bits = 2 ** np.arange(len(shares))
     masks: np.ndarray = np.tensordot(bits, carried, axes=1)
     masks[masks == 0] = bits.sum()

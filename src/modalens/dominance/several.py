@@ -7,7 +7,7 @@ import numpy as np
 
 from modalens.arrays import Matrix, paired_shape
 from modalens.dominance.estimators import check_estimator
-from modalens.dominance.rules import RULES, check_rule, class_masks
+from modalens.dominance.rules import check_rule, class_masks, rules_of_several
 from modalens.dominance.shares import ShareSums
 from modalens.dominance.simplex import LabelTurnNull, SimplexDominance, simplex_classes, spread_of
 from modalens.errors import InputError
@@ -54,7 +54,7 @@ def simplex_dominance(
     resampled = sums.resampled(resamples, seed) if resamples else np.full((*shares.shape, 0), np.nan)
     low, high = percentile_interval(resampled)
     certainties, count_ranges = {}, {}
-    for each in RULES:
+    for each in rules_of_several():
         certainties[each], count_ranges[each] = _class_uncertainty(shares, resampled, each, names)
     return SimplexDominance(
         shares=shares.T,
@@ -118,7 +118,7 @@ def _class_uncertainty(
 def _label_turn_null(sums: ShareSums, draws: int, seed: int) -> LabelTurnNull:
     turned = sums.turned(draws, seed)
     class_counts = {}
-    for rule in RULES:
+    for rule in rules_of_several():
         masks = class_masks(turned, rule)
         class_counts[rule] = {
             label: float((masks == mask).sum(axis=0).mean())

@@ -111,8 +111,11 @@ class ShareSums:
 
     def _add(self, sides: Float[np.ndarray, "m n d"], keys: Int[np.ndarray, " n"]) -> None:
         m, n, d = sides.shape
+        several = ESTIMATORS[self.estimator].several
+        if several is None:
+            raise ModalensError(f"The estimator {self.estimator} is for two modalities, and there are {m}.")
         with np.errstate(over="ignore"):  # told at the end
-            parts, counts = ESTIMATORS[self.estimator].several(sides)
+            parts, counts = several(sides)
         buckets = self.buckets.numbers(keys)
         self.samples += sides.any(axis=0).sum(axis=0)
         add_by_cell(self._count, buckets, counts)

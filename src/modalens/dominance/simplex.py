@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from modalens.dominance.files import read_result, write_result
-from modalens.dominance.rules import RULES, check_rule, class_masks
+from modalens.dominance.rules import check_rule, class_masks, rules_of_several
 from modalens.errors import InputError, ModalensError
 from modalens.store.documents import null_to_nan
 
@@ -276,7 +276,7 @@ def _assemble(header: Mapping[str, Any], columns: Mapping[str, Any]) -> SimplexD
         high=matrix("high"),
         samples=np.array(columns["samples"], dtype=np.int64),
         modalities=modalities,
-        certainties={rule: np.array(columns[f"p_{rule}"], dtype=np.float64) for rule in RULES},
+        certainties={rule: np.array(columns[f"p_{rule}"], dtype=np.float64) for rule in rules_of_several()},
         count_ranges={
             rule: {name: (null_to_nan(ranges[name][0]), null_to_nan(ranges[name][1])) for name in labels}
             for rule, ranges in header["count_ranges"].items()

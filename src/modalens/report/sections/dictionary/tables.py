@@ -102,7 +102,7 @@ def _studies(data: ReportData, name: str) -> dict[str, Any]:
         tables = study.result.tables
         for role, side in zip(("first", "second"), data.modalities, strict=True):
             table = tables.get("removal")
-            if table is not None and study.result.name == "removal" and len(table):
+            if table is not None and {"modality", "without", "drop"} <= {*table.columns}:
                 row |= _cell(
                     table[(table["modality"] == side) & (table["without"] == side)], "drop", f"removal_{role}"
                 )
