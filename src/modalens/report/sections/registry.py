@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from modalens.report.data import ReportData
 from modalens.report.section import Section
 from modalens.report.sections import (
+    claims,
     classes,
     dictionary,
     estimators,
@@ -39,6 +40,7 @@ SECTIONS: list[Callable[[ReportData], Sequence[Section]]] = [
     gallery.sections,
     meaning.sections,
     studies.sections,
+    claims.sections,
     features.sections,
     made.sections,
     glossary.sections,
