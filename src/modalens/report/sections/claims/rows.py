@@ -126,7 +126,9 @@ def _removal(data: ReportData) -> Iterator[Claim]:
             continue
         modality, without = sides[each.modality], sides[each.without]
         rows = [
-            (name, row) for name, row in found if (row["modality"], row["without"]) == (modality, without)
+            (name, row)
+            for name, row in found
+            if (row.get("modality"), row.get("without")) == (modality, without)
         ]
         for end, kind in (("", "number"), ("_energy", "energy")):
             claim = f"Without {without}-dominant features {modality} accuracy falls further than without random ones"
