@@ -116,7 +116,7 @@ def test_unforeseen_faults_are_no_traceback(run, tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("something odd")
 
-    monkeypatch.setattr("modalens.runs.scoring.load_stacked", broken)
+    monkeypatch.setattr("modalens.store.npy.load_stacked", broken)
     code, _, err = run("score", tmp_path / "x.npy")
     assert code == 1
     assert "bug in modalens: RuntimeError: something odd" in err

@@ -65,9 +65,10 @@ def score(
     from modalens.runs.importing import import_features
     from modalens.runs.layout import RunFolder
     from modalens.runs.learning import measure_learned
-    from modalens.runs.scoring import load_stacked, score_into
     from modalens.runs.scoring import score as score_matrices
+    from modalens.runs.scoring import score_into
     from modalens.store.lock import alone_in
+    from modalens.store.npy import load_stacked
 
     how, opened, asked = ScoreConfig(**config), open_engine(**engine), ImportConfig(**taken)
     if asked.features is not None and (data.suffix in (".json", ".npy") or out is not None):

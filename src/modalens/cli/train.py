@@ -68,7 +68,7 @@ def _command(name: str) -> Any:
 
 def _open(data: Path, out: Path | None) -> tuple[Any, Any]:
     from modalens.runs.layout import RunFolder
-    from modalens.runs.scoring import load_stacked
+    from modalens.store.npy import load_stacked
 
     if data.suffix == ".npy":
         if out is None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Int
 
-from modalens.arrays import Matrix, paired_shape
+from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape
 from modalens.dominance.classes import check_modalities
 from modalens.dominance.parts import Plan, Sums, sum_all
 from modalens.errors import ModalensError
@@ -217,3 +218,17 @@ def json_path(path: str | PathLike[str]) -> Path:
     if Path(path).suffix.lower() != ".json":
         raise ModalensError(f"A modality gap is kept in a .json file, and {path} is none.")
     return Path(path)
+
+
+def both_fire(image: Matrix, text: Matrix) -> np.ndarray:
+    """Which pairs the gap can be measured on: a sparse code of zeros has no direction."""
+    if not (sp.issparse(image[:1]) and sp.issparse(text[:1])):
+        return np.ones(1, dtype=bool)
+    both: np.ndarray = _fires(image) & _fires(text)
+    return both
+
+
+def _fires(codes: Matrix) -> np.ndarray:
+    """Which rows of sparse codes have an active feature."""
+    blocks = iter_blocks(codes, default_block_rows(codes), "code")
+    return np.concatenate([np.diff(block.indptr) > 0 for _, block in blocks])

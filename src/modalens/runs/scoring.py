@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
-from modalens.arrays import Matrix, default_block_rows, iter_blocks, paired_shape, sliceable
+from modalens.arrays import Matrix, paired_shape, sliceable
 from modalens.dominance import ESTIMATORS, Dominance, ModalityGap
 from modalens.dominance.classes import check_modalities
-from modalens.dominance.gap import gap_of
+from modalens.dominance.gap import both_fire, gap_of
 from modalens.dominance.parts import Part, Plan, Sums, cut_parts, sum_part
 from modalens.dominance.retrieval import Retrieval, measure_retrieval
 from modalens.dominance.rules import RULES, check_rule
@@ -28,7 +27,6 @@ from modalens.statistics.groups import group_keys
 from modalens.store import CodeStore, EmbeddingStore
 from modalens.store.documents import read_document, write_document
 from modalens.store.kept import kept_or_made
-from modalens.store.npy import open_npy
 from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -268,7 +266,7 @@ def _sum_and_conclude(
             return sums or Sums.empty(plan)
 
         first = next(iter(ESTIMATORS))
-        fires = _both_fire(image, text)
+        fires = both_fire(image, text)
         dominance: dict[str, Dominance | str] = {}
         gap: ModalityGap | None = None
         for step in plan.steps(gap_apart=not fires.all()):
@@ -277,9 +275,7 @@ def _sum_and_conclude(
             gap = gap_of(sums, step, keys, source) if step.gap else gap
             del sums
         if gap is None:
-            logger.info(
-                "%d pairs have a side on which no feature fires; the gap leaves them out", (~fires).sum()
-            )
+            logger.info("The gap leaves out %d pairs: no feature fires on a side of theirs", (~fires).sum())
             rows = np.flatnonzero(fires) if chosen.rows is None else chosen.rows[fires]
             gap_keys = None if keys is None else np.unique(keys[fires], return_inverse=True)[1]
             buckets = Buckets.of(len(rows), gap_keys, n_features)
@@ -302,20 +298,6 @@ def _dominance(sums: Sums, plan: Plan, rule: str, source: Mapping[str, Any]) -> 
         else:
             found[name] = dominance_of(sums, name, plan, rule, source)
     return found
-
-
-def _both_fire(image: Matrix, text: Matrix) -> np.ndarray:
-    """Which pairs the gap can be measured on: a sparse code of zeros has no direction."""
-    if not (sp.issparse(image[:1]) and sp.issparse(text[:1])):
-        return np.ones(1, dtype=bool)
-    both: np.ndarray = _fires(image) & _fires(text)
-    return both
-
-
-def _fires(codes: Matrix) -> np.ndarray:
-    """Which rows of sparse codes have an active feature."""
-    blocks = iter_blocks(codes, default_block_rows(codes), "code")
-    return np.concatenate([np.diff(block.indptr) > 0 for _, block in blocks])
 
 
 def score_store(
@@ -359,14 +341,7 @@ def score_store(
             "pairs_source": dict(manifest.source),
             "config": dict(manifest.config),
         }
-    chosen = _Chosen(
-        store.image,
-        store.text,
-        rows,
-        groups,
-        images,
-        store.modalities,
-    )
+    chosen = _Chosen(store.image, store.text, rows, groups, images, store.modalities)
     sum_one = (
         partial(sum_part, store.image, store.text, device=device)
         if engine.in_process
@@ -422,19 +397,3 @@ def _sum_stored(kind: Any, folder: Path, device: str | None, plan: Plan, part: P
 def _open(kind: Any, folder: Path) -> EmbeddingStore | CodeStore:
     opened: EmbeddingStore | CodeStore = kind.open(folder)
     return opened
-
-
-def load_stacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Two paired matrices from a .npy file of shape (2, M, D), memory-mapped.
-
-    Raises
-    ------
-    ModalensError
-        If the file is missing, damaged or of another shape.
-    """
-    stacked = open_npy(path, 3, "fiub", "give two stacked matrices (2, M, D), image first")
-    if len(stacked) != 2:
-        raise ModalensError(
-            f"{path} has shape {stacked.shape}; it must hold two stacked matrices (2, M, D), image first."
-        )
-    return stacked[0], stacked[1]

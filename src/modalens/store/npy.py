@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from modalens.errors import StoreError
+from modalens.errors import ModalensError, StoreError
 
 # What NumPy raises for a damaged header or a file cut short.
 _DAMAGE = (
@@ -85,3 +85,19 @@ def read_npz(path: Path, mend: str) -> dict[str, np.ndarray]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def load_stacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Two paired matrices from a .npy file of shape (2, M, D), memory-mapped.
+
+    Raises
+    ------
+    ModalensError
+        If the file is missing, damaged or of another shape.
+    """
+    stacked = open_npy(path, 3, "fiub", "give two stacked matrices (2, M, D), image first")
+    if len(stacked) != 2:
+        raise ModalensError(
+            f"{path} has shape {stacked.shape}; it must hold two stacked matrices (2, M, D), image first."
+        )
+    return stacked[0], stacked[1]

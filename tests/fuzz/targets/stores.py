@@ -21,10 +21,10 @@ from modalens.features.trainer import models_along_training
 from modalens.interpret import Bridges, Monosemanticity, bridges, monosemanticity
 from modalens.runs import encode_store
 from modalens.runs.interpretation import read_arrays
-from modalens.runs.scoring import load_stacked
 from modalens.store import CodeStore, EmbeddingStore, ShardContent, StoreWriter
 from modalens.store.kept import Kept
 from modalens.store.manifest import Manifest
+from modalens.store.npy import load_stacked
 from tests.fuzz.target import Target
 
 _PAIRS, _WIDTH = 12, 6
