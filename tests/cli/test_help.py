@@ -15,6 +15,7 @@ ORDER = [
     "train",
     "score",
     "interpret",
+    "name",
     "study",
     "explain",
     "report",

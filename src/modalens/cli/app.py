@@ -17,6 +17,7 @@ _COMMANDS = {
     "train": "Learn sparse features on a store's embeddings.",
     "score": "Score every feature by the modality that drives it, and measure the gap.",
     "interpret": "Measure how interpretable features are, and whether one-sided ones are private or split.",
+    "name": "Name features, and score each name on held-out pairs beside names of other features.",
     "study": "Run a study on a run, beside its controls and baselines.",
     "explain": "Say which features fire for a text, an image or both, and which class holds the energy.",
     "report": "Write a run's report: one HTML page that opens offline, its figures and tables.",

@@ -15,6 +15,7 @@ from modalens.options import Options, option
 from modalens.pairs.images import FileImage
 from modalens.pairs.rgb import flatten_rgb
 from modalens.runs.interpreting import load_interpretation
+from modalens.runs.naming import load_names
 from modalens.runs.origin import open_vlm
 from modalens.runs.representations import Representation
 from modalens.towers.base import VLM
@@ -31,7 +32,9 @@ class Explanation:
     features
         One row a feature that fires, the strongest first: ``feature``, ``value``, ``energy`` (its share of the sum of
         squares, in [0, 1]), ``score`` (R), ``label`` (its class), ``certainty`` (share of resamples that give it this
-        class), and ``verdict`` and ``partner`` (-1 for none) where the run was interpreted.
+        class), and ``verdict`` and ``partner`` (-1 for none) where the run was interpreted;
+        ``name`` (empty where it is no better than other features' names) with its detection on images and on texts
+        where features were named.
     shares
         Share of the sample's energy (sum of squares) by class, in [0, 1]; ``dead`` only where features fire that never
         do in the run.
@@ -182,6 +185,11 @@ def explain(
             "certainty": mds.probability[order],
         }
     )
+    names = load_names(each)
+    if names is not None:
+        frame["name"] = names.standing()[order]
+        for side in ("image", "text"):
+            frame[f"name_{side}_detection"] = names.table[f"{side}_detection"].to_numpy()[order]
     interpretation = load_interpretation(each)
     if interpretation is not None:
         frame["verdict"] = interpretation.bridges.verdict[order]

@@ -21,6 +21,7 @@ from modalens.runs.interpretation import Interpretation, InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import Learned, configure, folder_for, measure_learned, train_on
+from modalens.runs.naming import NameConfig, Names, name_features, read_vocabulary
 from modalens.runs.origin import open_pairs, open_vlm
 from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.representations import Representation, find_representations
@@ -29,6 +30,7 @@ from modalens.runs.studying import run_study
 from modalens.runs.sweep_config import OWN_OPTIONS, SweepConfig
 from modalens.runs.sweeping import size_for, sweep_run
 from modalens.store import EmbeddingStore
+from modalens.store.npy import open_npy
 from modalens.studies.registry import find_study
 from modalens.studies.result import StudyResult
 from modalens.towers.base import VLM
@@ -263,6 +265,38 @@ class Run:
     ) -> ExplainedPair:
         """What an image and a text share, and what each has alone; arguments as for :meth:`explain`."""
         return explain_pair(self._one(features), image, text, device=device)
+
+    def name(
+        self,
+        features: str | None = None,
+        *,
+        vocabulary: Path | None = None,
+        vocabulary_embeddings: Path | None = None,
+        **options: Any,
+    ) -> Names:
+        """Name features and score the names; see :func:`~modalens.runs.naming.name_features`.
+
+        Parameters
+        ----------
+        features
+            As for :meth:`explain`.
+        vocabulary, vocabulary_embeddings
+            A text file of words, one a line, and a .npy file of their embeddings (v, d).
+        options
+            Fields of :class:`~modalens.runs.naming.NameConfig`.
+        """
+        config = NameConfig.of(None, options, "Naming")
+        if (config.source == "vocabulary") != (vocabulary is not None):
+            raise InputError(
+                "A vocabulary is a file of words for the source vocabulary: give both or neither."
+            )
+        vectors = None
+        if vocabulary_embeddings is not None:
+            vectors = np.asarray(open_npy(vocabulary_embeddings, 2, "f", "make it again"), dtype=np.float64)
+            if not np.isfinite(vectors).all():
+                raise InputError(f"{vocabulary_embeddings} holds numbers that are not finite; make it again.")
+        words = [] if vocabulary is None else read_vocabulary(vocabulary)
+        return name_features(self._one(features), config, vocabulary=words, embeddings=vectors)
 
     def _one(self, features: str | None) -> Representation:
         found = {each.name: each for each in find_representations(self.layout).representations}

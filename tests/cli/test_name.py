@@ -1,0 +1,42 @@
+"""Naming features on the command line, and the names in explanations."""
+
+import numpy as np
+import pytest
+
+from tests.cli.test_explain import learned, made  # noqa: F401 (fixtures)
+
+
+def test_names_by_captions_and_by_a_vocabulary(made, run, run_json):  # noqa: F811
+    found = run_json("name", made, "--features", "sae", "--shuffles", 19)
+    assert [row["way"] for row in found["summary"]] == ["captions"]
+    assert len(found["names"]) == 16
+    words = made.parent / "words.txt"
+    words.write_text("tea\nred\ngreen\nbluish\n", encoding="utf-8")
+    given = ("name", made, "--features", "sae", "--source", "vocabulary", "--vocabulary", words)
+    found = run_json(*given)
+    assert [row["way"] for row in found["summary"]] == ["plain", "without the gap"]
+    assert {row["name"] for row in found["names"]} <= {"tea", "red", "green", "bluish"}
+    kept = (made / "features" / "sae" / "names" / "names.parquet").stat().st_mtime_ns
+    assert run_json(*given) == found
+    assert (made / "features" / "sae" / "names" / "names.parquet").stat().st_mtime_ns == kept
+    explained = run_json("explain", made, "--features", "sae", "--text", "tea")
+    standing = {place: row["name"] if row["stands"] else "" for place, row in enumerate(found["names"])}
+    assert all(each["name"] == standing[each["feature"]] for each in explained["features"])
+    np.save(made.parent / "words.npy", np.zeros((3, 6), np.float32))
+    code, _, err = run(*given, "--vocabulary-embeddings", made.parent / "words.npy")
+    assert code == 2
+    assert "give one row a word" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--source", "vocabulary"), "give both or neither"),
+        (("--source", "vocabulary", "--vocabulary", "missing.txt"), "missing.txt"),
+        (("--source", "magic"), "source"),
+    ],
+)
+def test_what_cannot_be_named_is_one_sentence(made, run, words, sentence):  # noqa: F811
+    code, _, err = run("name", made, "--features", "sae", *words)
+    assert code == 2
+    assert sentence in err
