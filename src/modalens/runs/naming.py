@@ -116,7 +116,7 @@ def name_features(
         "of": dict(each.about()),
         "config": asdict(config),
         "words": words,
-        "embeddings": None if embeddings is None else sha256(np.ascontiguousarray(embeddings)).hexdigest(),
+        "embeddings": None if embeddings is None else sha256(embeddings.tobytes()).hexdigest(),
     }
     folder = each.folder / FOLDER
     kept = Kept(folder, "the names", inputs, "modalens name")
@@ -218,7 +218,8 @@ def _make(each: Representation, config: NameConfig, words: list[str], embeddings
     table, summary = pd.DataFrame(), []
     for way, names in chosen.items():
         table = _scored(words, names, inside, held, config)
-        scores = table.drop(columns=["name", "stands", "p", "q"]).mean().to_dict()
+        means_of = table.drop(columns=["name", "stands", "p", "q"]).mean()
+        scores = {str(column): float(value) for column, value in means_of.items()}
         count = int(table["q"].notna().sum())
         summary.append({"way": way, "scored": count, "stand": int(table["stands"].sum()), **scores})
     return Names(table, summary)
