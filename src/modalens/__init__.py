@@ -20,6 +20,7 @@ _HOMES = {
     "Bridges": "modalens.interpret",
     "CodeStore": "modalens.store",
     "Dominance": "modalens.dominance",
+    "Edit": "modalens.edit.saved",
     "EmbeddingStore": "modalens.store",
     "GapMatrix": "modalens.dominance",
     "JoinedStore": "modalens.store",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from modalens.dominance import modality_gap as modality_gap
     from modalens.dominance.retrieval import Retrieval as Retrieval
     from modalens.dominance.retrieval import measure_retrieval as measure_retrieval
+    from modalens.edit.saved import Edit as Edit
     from modalens.errors import ModalensError as ModalensError
     from modalens.features import NCL as NCL
     from modalens.features import AlignedSAE as AlignedSAE
