@@ -178,9 +178,10 @@ def _make(each: Representation, config: NameConfig, words: list[str], embeddings
     store = each.store if each.embeddings is None else each.embeddings
     groups = each.groups()
     keys = np.arange(len(each.rows)) if groups is None else groups
-    order = np.random.default_rng(config.seed).permutation(np.unique(keys))
+    rng = np.random.default_rng(config.seed)
+    order = rng.permutation(np.unique(keys))
     naming = np.isin(keys, order[: len(order) // 2])
-    a, b = (np.flatnonzero(part)[: config.most_pairs // 2] for part in (naming, ~naming))
+    a, b = (_some(np.flatnonzero(part), config.most_pairs // 2, rng) for part in (naming, ~naming))
     raw = {
         "image": [unit(_dense(store.image.pick(each.rows[part]))) for part in (a, b)],
         "text": [unit(_dense(store.text.pick(each.rows[part]))) for part in (a, b)],
@@ -266,6 +267,14 @@ def _embedded(store: Any, words: list[str], embeddings: np.ndarray | None, devic
     vlm = open_vlm(store, device)
     parts = [vlm.embed_texts(words[start : start + _BATCH]) for start in range(0, len(words), _BATCH)]
     return unit(np.concatenate(parts))
+
+
+def _some(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many rows, drawn at random, in ascending order."""
+    if len(rows) <= most:
+        return rows
+    drawn: np.ndarray = np.sort(rng.choice(rows, most, replace=False))
+    return drawn
 
 
 def _dense(matrix: Any) -> np.ndarray:
