@@ -223,7 +223,8 @@ def test_memory_does_not_grow_with_the_number_of_pairs():
 
     peak(2_048)  # imports and caches
     short, long = peak(8_192), peak(32_768)
-    assert long < 1.05 * short
+    block = 512 * 64 * 8
+    assert long < 1.05 * short + block  # one more may have been read ahead
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,10 @@ def demo(
     from modalens.cli.output import print_json, print_scores, summarise
     from modalens.demo.run import DemoPlan, run_demo
     from modalens.options import DEFAULT_ESTIMATOR
+    from modalens.studies.class_removal.config import RemovalConfig
     from modalens.studies.registry import study_names
 
-    plan = DemoPlan(studies=study_names()) if studies else DemoPlan()
+    plan = DemoPlan(studies=study_names(), curve_draws=RemovalConfig.curve_draws) if studies else DemoPlan()
     run, scores, report = run_demo(out, plan)
     summary = summarise(scores, DEFAULT_ESTIMATOR)
     if json:

@@ -27,6 +27,7 @@ from modalens.runs.learning import measure_learned, train_on
 from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, Scores, score_into
 from modalens.runs.studying import run_study
+from modalens.studies.class_removal.config import RemovalOnRun
 from modalens.studies.registry import find_study
 from modalens.towers import load_vlm
 
@@ -64,6 +65,7 @@ class DemoPlan:
     ncl: TrainConfig = _NCL
     interpretation: InterpretConfig = _INTERPRETATION
     studies: tuple[str, ...] = ("removal", "stability")
+    curve_draws: int = 0  # of the removal study; its curves take as long as the rest of it
     pairs: int | None = None  # the first so many; all by default
 
 
@@ -188,4 +190,5 @@ def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None
         for study in plan.studies:
             alone = find_study(study).one_representation
             if parent is None or not alone:
-                run_study(run, study, features=_ONE if alone else None, baselines=False)
+                config = RemovalOnRun(curve_draws=plan.curve_draws) if study == "removal" else None
+                run_study(run, study, config, features=_ONE if alone else None, baselines=False)

@@ -112,6 +112,13 @@ def _fidelity(data: ReportData) -> Iterator[Claim]:
                 yield Claim(claim, "", effect, 1, nan, nan, nan, "classes permuted", command)
 
 
+# What a row of the removal study says beside random features of equal number and of equal energy.
+_COMPARED = {
+    *(f"{name}{end}" for name in ("random", "difference") for end in ("", "_energy")),
+    *(f"difference{end}_{side}" for end in ("", "_energy") for side in ("low", "high")),
+}
+
+
 def _removal(data: ReportData) -> Iterator[Claim]:
     """A class costs more than random features, of equal number and of equal energy."""
     found: list[tuple[str, Mapping[Any, Any]]] = [
@@ -128,7 +135,7 @@ def _removal(data: ReportData) -> Iterator[Claim]:
         rows = [
             (name, row)
             for name, row in found
-            if (row.get("modality"), row.get("without")) == (modality, without)
+            if (row.get("modality"), row.get("without")) == (modality, without) and row.keys() >= _COMPARED
         ]
         for end, kind in (("", "number"), ("_energy", "energy")):
             claim = f"Without {without}-dominant features {modality} accuracy falls further than without random ones"
