@@ -190,5 +190,5 @@ def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None
         for study in plan.studies:
             alone = find_study(study).one_representation
             if parent is None or not alone:
-                config = RemovalOnRun(curve_draws=plan.curve_draws) if study == "removal" else None
-                run_study(run, study, config, features=_ONE if alone else None, baselines=False)
+                options = RemovalOnRun(curve_draws=plan.curve_draws) if study == "removal" else None
+                run_study(run, study, options, features=_ONE if alone else None, baselines=False)
