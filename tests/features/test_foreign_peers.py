@@ -43,9 +43,8 @@ def shaken(module: Any) -> Any:
 @pytest.mark.parametrize("architecture", ["standard", "topk", "jumprelu", "gated"])
 @pytest.mark.parametrize("applied", [True, False])
 def test_saelens(architecture: str, applied: bool, x: np.ndarray, tmp_path: Path) -> None:
-    registry = pytest.importorskip("sae_lens.registry", reason="sae-lens is not installed")
-
-    kind, config = registry.get_sae_class(architecture)
+    sae_lens = pytest.importorskip("sae_lens", reason="sae-lens is not installed")
+    kind, config = sae_lens.registry.get_sae_class(architecture)
     more = {"k": K, "rescale_acts_by_decoder_norm": applied} if architecture == "topk" else {}
     theirs = shaken(kind(config(d_in=D, d_sae=F, apply_b_dec_to_input=applied, **more)))
     theirs.save_model(tmp_path)

@@ -111,4 +111,7 @@ def _oriented(
     if encoder.shape[0] == encoder.shape[1]:
         # Of square ones only the usual form is taken: x @ encoder.T as nn.Linear has it, and its decoder.
         return encoder, decoder.T
-    return tuple(each if each.shape[0] == f else each.T for each in (encoder, decoder))  # type: ignore[return-value]
+    return (
+        encoder if encoder.shape[0] == f else encoder.T,
+        decoder if decoder.shape[0] == f else decoder.T,
+    )
