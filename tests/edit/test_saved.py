@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import modalens as ml
 from modalens.errors import ModalensError
+from modalens.features.tensor_files import read_safetensors
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(2, 80, 6)).astype(np.float32)
@@ -25,9 +27,61 @@ def test_removing_features_removes_their_part_of_the_reconstruction(sae: ml.TopK
     without[:, [2, 5]] = 0
     expected = IMAGE + np.asarray(sae.decode(without)) - np.asarray(sae.decode(codes))
     np.testing.assert_allclose(edit.apply(IMAGE), expected, atol=1e-5)
-    again = ml.Edit.load(edit.save(tmp_path / "edit"))
+    again = ml.Edit.load(edit.save(tmp_path / "edit.safetensors"))
+    assert [each.name for each in tmp_path.iterdir()] == ["edit.safetensors"]
     assert np.array_equal(again.apply(IMAGE), edit.apply(IMAGE))
     np.testing.assert_allclose(ml.Edit((2, 5), 1.0, sae).apply(IMAGE), IMAGE)
+
+
+def test_a_class_is_edited_by_its_name_and_stays_in_one_file(sae: ml.TopKSAE, tmp_path: Path) -> None:
+    mds = ml.modality_dominance(sae.encode(IMAGE), sae.encode(TEXT), resamples=20)
+    edit = ml.Edit.of_class(mds, "text", 2.0, sae)
+    assert edit.indices == tuple(mds.indices("text"))
+    again = ml.Edit.load(edit.save(tmp_path / "edit.safetensors"))
+    assert (again.label, again.gain, again.indices) == ("text (twofold)", 2.0, edit.indices)
+    assert np.array_equal(again.apply(TEXT), edit.apply(TEXT))
+    raw = ml.modality_dominance(IMAGE, TEXT, resamples=20)
+    alone = ml.Edit.load(ml.Edit.of_class(raw, "cross").save(tmp_path / "raw.safetensors"))
+    assert alone.model is None
+    assert not alone.apply(IMAGE)[:, raw.indices("cross")].any()
+    with pytest.raises(ModalensError, match="of 6 features and the model has 12"):
+        ml.Edit.of_class(raw, "text", 0.0, sae)
+    with pytest.raises(ModalensError, match="There is no class 'texts'"):
+        ml.Edit.of_class(raw, "texts")
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ({}, "does not hold what modalens edit saves"),
+        ({"modalens": "{"}, "is not valid JSON"),
+        ({"modalens": "[" * 200 + "]" * 200}, "nested more than 100 deep"),
+        ({"modalens": '{"kind": "modalens edit", "schema_version": 9}'}, "upgrade modalens"),
+        ({"modalens": '{"kind": "modalens edit", "schema_version": 1}'}, "is damaged"),
+        (
+            {"modalens": '{"kind": "modalens edit", "schema_version": 1, "dictionary": {"kind": []}}'},
+            "cannot be read",
+        ),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(tmp_path: Path, header: dict[str, str], sentence: str) -> None:
+    path = tmp_path / "edit.safetensors"
+    save_file({"indices": torch.arange(3)}, path, metadata=header)
+    with pytest.raises(ModalensError, match=sentence) as found:
+        ml.Edit.load(path)
+    assert str(found.value).count(". ") == 0
+
+
+def test_weights_of_another_dictionary_are_noticed(sae: ml.TopKSAE, tmp_path: Path) -> None:
+    path = ml.Edit((2,), 0.0, sae).save(tmp_path / "edit.safetensors")
+    tensors, header = read_safetensors(path, "The edit", "save it again")
+    tensors["dictionary.W_dec"] = tensors["dictionary.W_dec"] + 1
+    save_file(tensors, path, metadata=header)
+    with pytest.raises(ModalensError, match="checksum"):
+        ml.Edit.load(path)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ModalensError, match="cannot be read"):
+        ml.Edit.load(path)
 
 
 def test_a_hook_edits_what_a_tower_gives_and_gradients_flow() -> None:

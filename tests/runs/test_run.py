@@ -120,3 +120,14 @@ def test_a_pair_is_explained_by_what_its_sides_share(run: ml.Run) -> None:
     fire = [side[:].toarray() != 0 for side in (seen.image, seen.text)]  # type: ignore[union-attr]
     assert pair.shared_of_pairs == pytest.approx((fire[0] & fire[1]).sum(1).mean())
     assert pair.shared_of_shuffled >= 0
+
+
+def test_an_edit_of_a_class_goes_by_the_run(run: ml.Run) -> None:
+    edit = run.edit("image", 2.0, "sae")
+    assert edit.indices == tuple(run.representations["sae"].mds.indices("image"))
+    assert edit.apply(run.store.image[:3]).shape == (3, run.store.image.shape[1])
+    assert run.edit([2, 0], features="raw").indices == (0, 2)
+    with pytest.raises(ModalensError, match="There is no feature 16"):
+        run.edit([16], features="sae")
+    with pytest.raises(ModalensError, match="needs features with a decoder"):
+        run.edit("image", features="ncl")

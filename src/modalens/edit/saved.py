@@ -1,18 +1,29 @@
-"""An edit that is kept in a folder and applied elsewhere: to embeddings, or inside a tower."""
+"""An edit that is kept in a file and applied elsewhere: to embeddings, or inside a tower."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import fstat
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
+from safetensors.torch import save_file
 
+from modalens.dominance import Dominance
 from modalens.edit.operations import check_indices
-from modalens.errors import InputError
-from modalens.features import FeatureModel, load_features
-from modalens.store.documents import read_document, write_document
+from modalens.errors import InputError, ModalensError, StoreError
+from modalens.features import FeatureModel
+from modalens.features.loading import features_of
+from modalens.features.tensor_files import read_safetensors
+from modalens.files import NotPlainError, open_file, parse_json
+from modalens.store.atomic import whole_file
+from modalens.store.documents import checked, stamped
 
-_FILE, _DICTIONARY = "edit.json", "dictionary"
+MAX_BYTES = 2**33
+"""Size of the largest file that is read as an edit: a dictionary of 1,000,000 features of 1,024 numbers."""
+_HEADER, _DICTIONARY = "modalens", "dictionary."
 _KIND, _SCHEMA_VERSION = "modalens edit", 1
 
 
@@ -33,12 +44,15 @@ class Edit:
         An autoencoder with a decoder; None for the embedding's own dimensions.
     modality
         Which side the embeddings are of, where each is standardised on its own.
+    label
+        What was chosen, for people.
     """
 
     indices: tuple[int, ...]
     gain: float = 0.0
     model: FeatureModel | None = None
     modality: str | None = None
+    label: str = ""
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.gain):
@@ -57,8 +71,6 @@ class Edit:
         ModalensError
             If an index is out of range or the width does not fit.
         """
-        import torch
-
         is_tensor = isinstance(x, torch.Tensor)
         given = x if is_tensor else torch.from_numpy(np.array(x, dtype=np.float32))
         chosen = check_indices(list(self.indices), int(given.shape[-1])) if self.model is None else None
@@ -79,38 +91,97 @@ class Edit:
 
         return edited
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the edit and its dictionary: JSON and safetensors, nothing that runs code."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.model is not None:
-            self.model.save(folder / _DICTIONARY)
+    def save(self, path: str | Path) -> Path:
+        """Write the edit and its dictionary to one safetensors file, which holds nothing that runs code.
+
+        Its header has the key ``modalens`` with what the edit is, as JSON; the tensors are the chosen ``indices`` and
+        the dictionary's weights, each under ``dictionary.NAME``.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        path = Path(path)
         values = {
-            "indices": list(self.indices),
             "gain": self.gain,
             "modality": self.modality,
-            "dictionary": self.model is not None,
+            "label": self.label,
+            "dictionary": None if self.model is None else self.model.config_document(),
         }
-        write_document(folder / _FILE, _KIND, _SCHEMA_VERSION, values)
-        return folder
+        tensors = {"indices": torch.tensor(self.indices, dtype=torch.int64)}
+        weights = {} if self.model is None else self.model.state()
+        tensors |= {f"{_DICTIONARY}{name}": value.cpu() for name, value in weights.items()}
+        header = {_HEADER: json.dumps(stamped(_KIND, _SCHEMA_VERSION, values))}
+        with whole_file(path) as partial:
+            save_file(tensors, partial, metadata=header)
+        return path
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, path: str | Path) -> Self:
         """The edit that :meth:`save` wrote.
 
         Raises
         ------
         ModalensError
-            If it is missing or damaged.
+            If the file is missing, damaged, no edit, or larger than 8 GiB.
         """
-        folder = Path(folder)
-        found = read_document(folder / _FILE, _KIND, _SCHEMA_VERSION)
+        path = Path(path)
+        subject, mend = f"The edit {path}", "save it again"
+        with open_file(path, subject, error=StoreError) as file:
+            if fstat(file.fileno()).st_size > MAX_BYTES:
+                raise StoreError(f"{subject} is too large: more than {MAX_BYTES:,} bytes.")
+        tensors, header = read_safetensors(path, subject, mend)
         try:
-            model = load_features(folder / _DICTIONARY) if found["dictionary"] else None
-            indices = tuple(int(each) for each in found["indices"])
-            return cls(indices, float(found["gain"]), model, found["modality"])
+            found = checked(
+                parse_json(header.get(_HEADER, "{}").encode(), dict), _KIND, _SCHEMA_VERSION, path
+            )
+            named = {
+                name.removeprefix(_DICTIONARY): value
+                for name, value in tensors.items()
+                if name.startswith(_DICTIONARY)
+            }
+            document = found["dictionary"]
+            model = None if document is None else features_of(document, lambda _: named, str(path))
+            indices = tuple(check_indices(tensors["indices"].numpy(), 2**31).tolist())
+            return cls(indices, float(found["gain"]), model, found["modality"], str(found["label"]))
+        except NotPlainError as error:
+            raise StoreError(f"{subject} has a header that {error}; {mend}.") from error
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{folder / _FILE} holds no edit; save it again.") from error
+            if isinstance(error, ModalensError):
+                raise
+            raise StoreError(f"{subject} is damaged ({error!r}); {mend}.") from error
+
+    @classmethod
+    def of_class(
+        cls,
+        dominance: Dominance,
+        name: str,
+        gain: float = 0.0,
+        model: FeatureModel | None = None,
+        modality: str | None = None,
+    ) -> Self:
+        """Weaken, remove or strengthen every feature of one class; :meth:`modalens.Run.edit` takes them from a run.
+
+        Parameters
+        ----------
+        dominance
+            The scores of the features, with the class rule to go by.
+        name
+            The class: a modality, ``cross`` or ``dead``.
+        gain, model, modality
+            As for the edit itself.
+
+        Raises
+        ------
+        ModalensError
+            If there is no such class, or the scores are of other features than the model's.
+        """
+        width = None if model is None else model.config.n_features
+        if width not in (None, len(dominance.score)):
+            raise InputError(f"The scores are of {len(dominance.score)} features and the model has {width}.")
+        indices = tuple(dominance.indices(name).tolist())
+        return cls(indices, gain, model, modality, f"{name} ({dominance.rule})")
 
     def _change(self, rows: Any) -> Any:
         model: Any = self.model

@@ -184,9 +184,12 @@ class FeatureModel(ABC):
         folder = Path(folder)
         with whole_file(folder / self.weights_name) as partial:
             save_file({name: value.cpu() for name, value in self.state().items()}, partial)
+        write_json(folder / CONFIG_NAME, self.config_document())
+
+    def config_document(self) -> dict[str, Any]:
+        """What ``config.json`` says: kind, schema, configuration and the checksum of the weights."""
         stamp = {"kind": self.document, "schema": SCHEMA_VERSION, "modalens": __version__}
-        document = {**stamp, "config": asdict(self.config), "weights_sha256": tensors_sha256(self.state())}
-        write_json(folder / CONFIG_NAME, document)
+        return {**stamp, "config": asdict(self.config), "weights_sha256": tensors_sha256(self.state())}
 
     def _sparse_codes(self, rows: Float[Tensor, "n d"], modality: str | None) -> sp.csr_array:
         """Codes of a block of rows on the device."""

@@ -1,7 +1,10 @@
 """Open trained features, whichever kind they are."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from modalens.errors import ModalensError, StoreError
 from modalens.features.base import SCHEMA_VERSION, FeatureModel
@@ -42,25 +45,50 @@ def load_features(where: str | Path) -> FeatureModel:
     document = read_json(path, f"The configuration {path}", dict, advice=_AGAIN) if path.is_file() else {}
     if "kind" not in document and _foreign_files(Path(where)):
         return read_foreign(where)
+    return features_of(document, lambda name: _weights(folder / name), str(folder))
+
+
+def features_of(
+    document: dict[str, Any], weights: Callable[[str], dict[str, Tensor]], where: str
+) -> FeatureModel:
+    """Features from what :meth:`FeatureModel.config_document` gave and their weights.
+
+    Parameters
+    ----------
+    document
+        Kind, schema, configuration and checksum.
+    weights
+        Gives the tensors by name, from the name of their file.
+    where
+        What errors name.
+
+    Raises
+    ------
+    ModalensError
+        If they are damaged or of a newer modalens.
+    """
     try:
         kind = _kind(document)
         if kind is None or document["schema"] != SCHEMA_VERSION:
-            raise ModalensError(f"{folder} does not hold features that this modalens reads.")
+            raise ModalensError(f"{where} does not hold features that this modalens reads.")
         config = kind.config_class(**document["config"])
-        weights = folder / kind.model_class.weights_name
-        tensors, _ = read_safetensors(weights, f"The weights {weights}", _AGAIN)
-        found: FeatureModel = kind.model_class(config, tensors)
+        found: FeatureModel = kind.model_class(config, weights(kind.model_class.weights_name))
     except ModalensError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError) as error:
         said = " ".join(str(error).split())[:200]
-        raise StoreError(f"The features in {folder} cannot be read ({said}); {_AGAIN}.") from error
+        raise StoreError(f"The features in {where} cannot be read ({said}); {_AGAIN}.") from error
     # Files of earlier versions do not say it.
     if document.get("weights_sha256", own := tensors_sha256(found.state())) != own:
         raise StoreError(
-            f"The weights {weights} are damaged: their checksum differs from that in {path}; {_AGAIN}."
+            f"The weights {kind.model_class.weights_name} in {where} are damaged: their checksum differs from the "
+            f"one in its configuration; {_AGAIN}."
         )
     return found
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    return read_safetensors(path, f"The weights {path}", _AGAIN)[0]
 
 
 def _foreign_files(where: Path) -> bool:

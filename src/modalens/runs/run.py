@@ -1,6 +1,6 @@
 """A run in Python: one folder with everything that was made of one set of embeddings, and the steps on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from modalens.edit.operations import check_indices
+from modalens.edit.saved import Edit
 from modalens.errors import InputError
 from modalens.features import FeatureModel, TrainConfig, load_features
 from modalens.interpret.sweep import Sweep
@@ -297,6 +299,33 @@ class Run:
                 raise InputError(f"{vocabulary_embeddings} holds numbers that are not finite; make it again.")
         words = [] if vocabulary is None else read_vocabulary(vocabulary)
         return name_features(self._one(features), config, vocabulary=words, embeddings=vectors)
+
+    def edit(
+        self,
+        chosen: str | Sequence[int],
+        gain: float = 0.0,
+        features: str | None = None,
+        *,
+        modality: str | None = None,
+    ) -> Edit:
+        """An edit of some features of the run, to apply, hook into a tower or save.
+
+        Parameters
+        ----------
+        chosen
+            The name of a class, such as ``text``, or the features.
+        gain
+            0 removes them, 1 changes nothing, 2 doubles them.
+        features
+            As for :meth:`explain`.
+        modality
+            Which side the embeddings to edit are of, where each is standardised on its own.
+        """
+        of = self._one(features)
+        model = None if of.learned is None else of.learned.model
+        if isinstance(chosen, str):
+            return Edit.of_class(of.mds, chosen, gain, model, modality)
+        return Edit(tuple(check_indices(chosen, len(of.mds.score)).tolist()), gain, model, modality)
 
     def _one(self, features: str | None) -> Representation:
         found = {each.name: each for each in find_representations(self.layout).representations}
