@@ -40,7 +40,8 @@ CONFIG = ScoreConfig(groups="concept", split="held-out")
 
 
 # What a sweep recommends over as many features as the embeddings are wide and fewer: another seed finds 62 % of them
-# again. Of 512 it finds 55 %, which leave .41 in place of .43 of the held-out variance and train half as fast.
+# again. Of 512 it finds 55 %, which leave .41 in place of .43 of the held-out variance and train half as fast. The
+# contrastive projector has as many, so that both are read alike.
 N_FEATURES, K = 256, 4
 _SAE = TrainConfig(steps=1000, batch_size=512, log_every=100, checkpoint_every=250, evaluation_pairs=1000)
 _NCL = TrainConfig(steps=300, batch_size=512, log_every=50, checkpoint_every=100, evaluation_pairs=1000)
@@ -170,7 +171,7 @@ def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None
         d = int(store.image.shape[1])
         for name, config, training in (
             ("sae", SAEConfig(d, N_FEATURES, K), plan.sae),
-            ("ncl", NCLConfig(d), plan.ncl),
+            ("ncl", NCLConfig(d, N_FEATURES), plan.ncl),
         ):
             where = run.learned(name)
             train_on(config, store, training, where.folder, split="train")
