@@ -25,6 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "stability": {"resamples": 5, "splits": 2},
     "gender": {"attribute": "kind", "folds": 2, "seeds": 1},
     "class-properties": {"draws": 100},
+    "dictionary-bench": {"label": ("kind",), "folds": 2, "draws": 5, "least": 5, "k": (1, 2)},
     "close-gap": {"draws": 5, "folds": 2, "label": "kind"},
 }
 

@@ -25,6 +25,7 @@ _FOLDERS = {
     "close-gap": "gap_closing",
     "top-m": "top_sample_count",
     "class-properties": "class_characteristics",
+    "dictionary-bench": "sparse_probing",
 }
 
 
