@@ -9,7 +9,7 @@ import pytest
 
 from modalens.report import ReportData, StudyOf
 from modalens.report.sections import claims
-from modalens.report.sections.claims.rows import claims_of
+from modalens.report.sections.claims import Evidence, claims_of
 from modalens.report.sections.claims.verdicts import detectable, verdict
 from modalens.studies.result import StudyResult
 from tests.interpreted import quick_page
@@ -28,7 +28,23 @@ from tests.interpreted import quick_page
     ],
 )
 def test_the_rule(sign: int, low: float, high: float, expected: str) -> None:
-    assert verdict(sign, low, high) == expected
+    assert verdict(sign, (low + high) / 2, (low, high)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sign", "control", "expected"),
+    [
+        (1, (-0.1, 0.1), "holds"),
+        (1, (-0.1, 0.2), "no more than its control"),
+        (1, (-0.3, 0.1), "holds"),
+        (-1, (-0.3, 0.1), "no more than its control"),
+        (-1, (-0.1, 0.3), "holds"),
+    ],
+)
+def test_what_a_control_does_as_well_does_not_hold(
+    sign: int, control: tuple[float, float], expected: str
+) -> None:
+    assert verdict(sign, sign * 0.15, (sign * 0.1, sign * 0.2), control) == expected
 
 
 def test_the_effect_that_would_have_been_seen() -> None:
@@ -53,13 +69,126 @@ def test_rows_take_what_the_run_has(
     data: ReportData, tmp_path: Path, low: float, high: float, expected: str
 ) -> None:
     with_study = dataclasses.replace(data, studies=[StudyOf("SAE", data.main.name, removal(low, high))])
-    found = [each for each in claims_of(with_study) if each.claim.startswith("Without image-dominant")]
+    found = [
+        each for each in claims_of(Evidence.of(with_study)) if "image accuracy falls further" in each.claim
+    ]
     assert [each.verdict for each in found] == [expected] * 2
     assert found[0].published == pytest.approx(-0.007)
     (section,) = claims.sections(with_study)
     rows = section.tables["claims"]
     for row in rows.to_dict("records"):
-        assert row["verdict"] == verdict(row["sign"], row["low"], row["high"])
+        ends, control = (row["low"], row["high"]), (row["control_low"], row["control_high"])
+        assert row["verdict"] == verdict(row["sign"], row["value"], ends, control)
     markup = quick_page(with_study, tmp_path)
     assert f">{expected}" in markup
     assert "not measured: run <code>modalens study top-m RUN</code>" in markup
+
+
+def evidence(**results: pd.DataFrame) -> Evidence:
+    """One study with its tables, of features called raw."""
+    (study,) = {name.split("__")[0] for name in results}
+    tables = {name.split("__")[1]: table for name, table in results.items()}
+    return Evidence(
+        ("image", "text"), {}, [("raw", StudyResult(study.replace("_", "-"), study, tables, [], {}))]
+    )
+
+
+def difference(value: float, end: str = "") -> dict[str, float]:
+    return {
+        f"difference{end}": value,
+        f"difference{end}_low": value - 0.05,
+        f"difference{end}_high": value + 0.05,
+    }
+
+
+def verdicts(found: Evidence, words: str) -> list[tuple[str, float, str]]:
+    return [(each.features, each.published, each.verdict) for each in claims_of(found) if words in each.claim]
+
+
+def test_gender_without_a_class_is_compared_at_its_largest_size() -> None:
+    rows = [
+        {"input": "image", "without": "image", "kind": "class", "removed": removed, "random_change": -0.01}
+        | {"random_change_energy": -0.1}
+        | difference(value)
+        | difference(0.0, "_energy")
+        for removed, value in ((3, 0.2), (9, -0.2))
+    ]
+    found = verdicts(evidence(gender__accuracy=pd.DataFrame(rows)), "the gender of images")
+    assert [(name, said) for name, _, said in found] == [("raw", "holds"), ("raw", "not decided")]
+    assert found[0][1] == pytest.approx(-0.0359)
+    assert isnan(found[1][1])
+
+
+@pytest.mark.parametrize(
+    ("first", "value", "swapped", "expected"),
+    [
+        ("female", -0.3, 0.1, "holds"),
+        ("male", 0.3, 0.1, "holds"),
+        ("female", 0.3, 0.1, "does not hold"),
+        ("female", -0.3, 0.4, "no more than its control"),
+        ("female", -0.02, 0.1, "not decided"),
+    ],
+)
+def test_the_difference_between_genders_is_a_claim_of_its_own(
+    first: str, value: float, swapped: float, expected: str
+) -> None:
+    row = {"input": "both", "without": "own", "edited": "sample", "first": first} | difference(value)
+    row |= {"second": "male" if first == "female" else "female"}
+    row |= {"swapped_low": -swapped, "swapped_high": swapped}
+    rows = [row, row | {"edited": "alike"}, row | {"input": "image"}]
+    found = verdicts(evidence(gender__between_values=pd.DataFrame(rows)), "Female is told")
+    assert [said for _, _, said in found] == [expected] * 2
+    assert found[0][1] == pytest.approx(-0.3341)
+    assert isnan(found[1][1])
+
+
+def test_adversarial_claims_take_what_the_study_compared() -> None:
+    rate = {"rate": 0.8, "rate_low": 0.7, "rate_high": 0.9}
+    none = {"rate": 0.1, "rate_low": 0.05, "rate_high": 0.2}
+    rows = [
+        {"of": "", "set": "undefended", "kind": "attack", **rate},
+        {"of": "", "set": "benign image", "kind": "reference", **none},
+        {"of": "raw", "set": "text", "kind": "class", "random": 0.5, **rate, **difference(-0.3)},
+        {"of": "SAE", "set": "text", "kind": "class", "random": 0.5, **rate, **difference(0.3)},
+        {"of": "raw", "set": "random", "kind": "random", **rate},
+    ]
+    found = evidence(adversarial__success=pd.DataFrame(rows))
+    assert verdicts(found, "more often than benign") == [("raw", pytest.approx(0.6326), "holds")]
+    text = verdicts(found, "Aligned on text-dominant")
+    assert [(name, said) for name, _, said in text] == [
+        ("raw", "holds"),
+        ("SAE", "does not hold"),
+        ("", "not measured"),
+    ]
+    assert text[0][1] == pytest.approx(0.2489 - 0.5428)
+    assert isnan(text[1][1])
+    assert all(said == "not measured" for _, _, said in verdicts(found, "Aligned on cross"))
+
+
+def test_generated_pictures_have_claims_without_a_published_number() -> None:
+    rows = [
+        {"space": "projected", "measure": "content_less_surface", "set": name, "kind": "class"}
+        | {"matched": "number", "random": 0.0}
+        | difference(value)
+        for name, value in (("text", 0.2), ("image", 0.2))
+    ]
+    found = evidence(text_to_image__slopes=pd.DataFrame(rows))
+    assert verdicts(found, "Text-dominant features carry")[0][2] == "holds"
+    assert verdicts(found, "Image-dominant features carry")[0][2] == "does not hold"
+    assert all(isnan(published) for _, published, _ in verdicts(found, "features carry"))
+
+
+def test_a_claim_that_was_not_measured_says_the_command() -> None:
+    found = claims_of(Evidence(("audio", "text"), {}, []))
+    assert all(each.verdict == "not measured" for each in found)
+    commands = {each.command.split(" RUN")[0] for each in found}
+    assert commands == {
+        "modalens interpret",
+        *(
+            f"modalens study {name}"
+            for name in ("top-m", "removal", "gender", "adversarial", "text-to-image")
+        ),
+    }
+    table = claims.claims_markdown(found)
+    assert "not measured: run `modalens study gender RUN --attribute gender`" in table
+    assert "Without audio-dominant features" in table

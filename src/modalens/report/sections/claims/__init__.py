@@ -1,28 +1,67 @@
 """The claims of the papers, one a row: what was published, what this run measures, and whether the claim holds here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import isnan
 
 import pandas as pd
 
 from modalens.report.data import ReportData
 from modalens.report.section import Section
-from modalens.report.sections.claims.rows import Claim, claims_of
-from modalens.report.sections.claims.verdicts import NOT_MEASURED
+from modalens.report.sections.claims.claim import Claim as Claim
+from modalens.report.sections.claims.claim import Evidence as Evidence
+from modalens.report.sections.claims.of_features import fidelity, monosemanticity, removal
+from modalens.report.sections.claims.of_uses import adversarial, gender, text_to_image
+from modalens.report.sections.claims.verdicts import NOT_DECIDED, NOT_MEASURED
+
+RULE = (
+    "A claim holds where the 95 % interval of its effect lies on the claimed side of 0 and the effect is larger than "
+    "what its control reaches; it does not where the interval lies on the other side. Otherwise it is not decided, and "
+    "the effect that would have been seen (at level .05 with power .8) stands beside."
+)
+
+
+def claims_of(found: Evidence) -> list[Claim]:
+    """Every claim for every representation that has it measured, and once where none has."""
+    parts = (monosemanticity, fidelity, removal, gender, adversarial, text_to_image)
+    return [claim for part in parts for claim in part(found)]
 
 
 def sections(data: ReportData) -> Sequence[Section]:
     """Every claim, where at least one was measured."""
-    claims = claims_of(data)
+    claims = claims_of(Evidence.of(data))
     if all(each.verdict == NOT_MEASURED for each in claims):
         return []
-    return [
-        Section(
-            "claims", "What the papers claim", __name__, {"claims": claims}, (), {"claims": _frame(claims)}
-        )
-    ]
+    shown = {"claims": claims, "rule": RULE}
+    return [Section("claims", "What the papers claim", __name__, shown, (), {"claims": claims_frame(claims)})]
 
 
-def _frame(claims: Sequence[Claim]) -> pd.DataFrame:
+def claims_frame(claims: Sequence[Claim]) -> pd.DataFrame:
+    """One row a claim, with its verdict."""
     return pd.DataFrame(
         [{**vars(each), "verdict": each.verdict, "detectable": each.detectable} for each in claims]
     )
+
+
+def claims_markdown(claims: Sequence[Claim]) -> str:
+    """The rule and a table of Markdown."""
+    head = "| claim | features | published | here | interval | beside | verdict |"
+    return "\n".join([RULE, "", head, "|---|---|--:|--:|--:|---|---|", *map(_row, claims)])
+
+
+def _row(each: Claim) -> str:
+    cells = [each.claim, each.features, _number(each.published), _number(each.value)]
+    said = each.verdict
+    if said == NOT_DECIDED:
+        said += f": {each.detectable:.3f} would have been seen"
+    if said == NOT_MEASURED:
+        said += ": no interval" if each.features else f": run `{each.command}`"
+    interval = "" if isnan(each.low) else f"{each.low:.3f} to {each.high:.3f}"
+    return f"| {' | '.join(_cells([*cells, interval, each.control, said]))} |"
+
+
+def _cells(texts: Sequence[str]) -> Iterator[str]:
+    return (text.replace("|", "/") for text in texts)
+
+
+def _number(value: float) -> str:
+    return "" if isnan(value) else f"{value:.3f}"

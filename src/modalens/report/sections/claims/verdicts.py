@@ -1,34 +1,50 @@
 """The rule by which a claim holds."""
 
+from math import isnan
+
 from scipy.special import ndtri
 
 HOLDS, DOES_NOT, NOT_DECIDED, NOT_MEASURED = "holds", "does not hold", "not decided", "not measured"
+AS_CONTROL = "no more than its control"
 # Half of a 95 % interval times this is the effect that a test at .05 finds with power .8.
 _FOUND = float((ndtri(0.975) + ndtri(0.8)) / ndtri(0.975))
 
 
-def verdict(sign: int, low: float, high: float) -> str:
+def verdict(
+    sign: int,
+    value: float,
+    ends: tuple[float, float],
+    control: tuple[float, float] = (float("nan"), float("nan")),
+) -> str:
     """Whether an effect has the sign that was claimed.
 
     Parameters
     ----------
     sign
         1 or -1: the sign that was claimed.
-    low, high
-        The effect's 95 % interval here; NaN where it was not measured.
+    value
+        The effect here.
+    ends
+        Of its 95 % interval; NaN where it was not measured.
+    control
+        Where 95 % of the effects of a control lie; NaN where there is none.
 
     Returns
     -------
     str
-        ``holds`` where the interval lies on the claimed side of 0, ``does not hold`` where it lies on the other side,
-        ``not decided`` where it holds 0, ``not measured`` without one.
+        ``holds`` where the interval lies on the claimed side of 0 and the effect is larger than those of the control,
+        ``no more than its control`` where it is not larger than those, ``does not hold`` where the interval lies on the
+        other side of 0, ``not decided`` where it holds 0, ``not measured`` without one.
     """
-    if low != low or high != high:
+    if any(map(isnan, ends)):
         return NOT_MEASURED
-    least, most = sorted((sign * low, sign * high))
-    if least > 0:
-        return HOLDS
-    return DOES_NOT if most < 0 else NOT_DECIDED
+    least, most = sorted(sign * end for end in ends)
+    if most < 0:
+        return DOES_NOT
+    if not least > 0:
+        return NOT_DECIDED
+    reached = [sign * end for end in control if not isnan(end)]
+    return AS_CONTROL if reached and sign * value <= max(reached) else HOLDS
 
 
 def detectable(low: float, high: float) -> float:

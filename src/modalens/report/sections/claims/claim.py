@@ -1,0 +1,106 @@
+"""A claim of the papers beside what a run has of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING
+
+from modalens.report.data import ReportData
+from modalens.report.sections.claims.verdicts import detectable, verdict
+
+if TYPE_CHECKING:
+    from modalens.interpret import Fidelity
+    from modalens.studies.result import StudyResult
+
+RAW = "Raw"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Attributes
+    ----------
+    claim
+        In words.
+    features
+        The representation that it is measured on here; empty where it was not measured.
+    published
+        The effect that was published; NaN where no number was.
+    sign
+        The sign that is claimed.
+    value, low, high
+        The effect here with its 95 % interval; NaN where it was not measured.
+    control
+        What it stands beside, in words.
+    command
+        What measures it.
+    control_low, control_high
+        Where 95 % of the effects of a control lie, which a claim that holds must be beyond; NaN where the effect itself
+        is a difference to its control.
+    """
+
+    claim: str
+    features: str
+    published: float
+    sign: int
+    value: float
+    low: float
+    high: float
+    control: str
+    command: str
+    control_low: float = nan
+    control_high: float = nan
+
+    @classmethod
+    def missing(cls, claim: str, published: float, sign: int, control: str, command: str) -> "Claim":
+        """One that was not measured."""
+        return cls(claim, "", published, sign, nan, nan, nan, control, command)
+
+    @property
+    def verdict(self) -> str:
+        """Whether it holds here: see :func:`modalens.report.sections.claims.verdicts.verdict`."""
+        return verdict(self.sign, self.value, (self.low, self.high), (self.control_low, self.control_high))
+
+    @property
+    def detectable(self) -> float:
+        """The effect that would have been seen."""
+        return detectable(self.low, self.high)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What claims are held against.
+
+    Attributes
+    ----------
+    modalities
+        Names of the two.
+    fidelities
+        Monosemanticity and fidelity by representation.
+    studies
+        Results with the representation that they are of.
+    """
+
+    modalities: tuple[str, str]
+    fidelities: "Mapping[str, Fidelity]"
+    studies: "Sequence[tuple[str, StudyResult]]"
+
+    @classmethod
+    def of(cls, data: ReportData) -> "Evidence":
+        """That of a report's main encoder; dictionary baselines are none."""
+        studies = [
+            (each.features, each.result)
+            for each in data.studies
+            if each.encoder == data.main.name and not each.baseline_of
+        ]
+        fidelities = {each.name: each.fidelity for each in data.main.interpreted}
+        return cls(data.modalities, fidelities, studies)
+
+    def results(self, name: str) -> "list[tuple[str, StudyResult]]":
+        """Results of a study, by its name."""
+        return [(features, result) for features, result in self.studies if result.name == name]
+
+    def sides(self) -> dict[str, str]:
+        """What this run calls the papers' classes and modalities."""
+        return {"image": self.modalities[0], "text": self.modalities[1], "cross": "cross"}

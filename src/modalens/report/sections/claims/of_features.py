@@ -1,0 +1,98 @@
+"""Claims on features and their classes: what they mean, and what a classifier loses without them."""
+
+from collections.abc import Iterator
+from math import nan
+
+from modalens.interpret.published import PUBLISHED
+from modalens.report.sections.claims.claim import RAW, Claim, Evidence
+from modalens.studies.class_removal.study import PUBLISHED as PUBLISHED_REMOVAL
+
+_CALLED = {"CLIP+SAE": "SAE", "CLIP+NCL": "NCL"}
+# What a row of the removal study says beside random features of equal number and of equal energy.
+_COMPARED = {
+    *(f"{name}{end}" for name in ("random", "difference") for end in ("", "_energy")),
+    *(f"difference{end}_{side}" for end in ("", "_energy") for side in ("low", "high")),
+}
+
+
+def monosemanticity(found: Evidence) -> Iterator[Claim]:
+    """Learned features are more monosemantic than CLIP's dimensions: paired differences of the study of m."""
+    tables = [result.tables for _, result in found.results("top-m")]
+    rows = tables[0]["comparisons"].to_dict("records") if tables and "comparisons" in tables[0] else []
+    for theirs, name in _CALLED.items():
+        for side, modality in zip(("image", "text"), found.modalities, strict=True):
+            claim = f"{theirs} features have a higher EmbSim than CLIP's dimensions, {modality}s"
+            effect = getattr(PUBLISHED[theirs], f"embsim_{side}") - getattr(
+                PUBLISHED["CLIP"], f"embsim_{side}"
+            )
+            beside = "the embeddings' own dimensions, same samples"
+            command = "modalens study top-m RUN"
+            measured = [
+                (other, row, -1 if one == "raw" else 1)
+                for row in rows
+                if row["metric"] == "embsim" and row["modality"] == modality
+                for one, _, two in [str(row["comparison"]).partition(" over ")]
+                if "raw" in (one, two)
+                for other in [two if one == "raw" else one]
+                if _is_kind(other, name)
+            ]
+            for other, row, turn in measured:
+                low, high = sorted((turn * row["value_low"], turn * row["value_high"]))
+                yield Claim(claim, other, effect, 1, turn * row["value"], low, high, beside, command)
+            if not measured:
+                yield Claim.missing(claim, effect, 1, beside, command)
+
+
+def _is_kind(features: str, name: str) -> bool:
+    """Whether features are of the kind that the papers' name stands for; autoencoders are named by their size too."""
+    return features.lower().startswith(name.lower()) or (name == "SAE" and features.startswith("topk"))
+
+
+def fidelity(found: Evidence) -> Iterator[Claim]:
+    """A modality's own features mean more in it."""
+    known = found.fidelities
+    for theirs, name in _CALLED.items():
+        for way, modality in zip(("visual", "textual"), found.modalities, strict=True):
+            claim = f"{theirs} features of a modality are more monosemantic in it: {way} fidelity by WinRate"
+            effect = getattr(PUBLISHED[theirs], f"{way}_winrate")
+            command = "modalens interpret RUN"
+            own = [features for features in known if features != RAW and _is_kind(features, name)]
+            for features in own:
+                here = known[features].fidelity("winrate", modality)
+                nulls = (here.null_low, here.null_high)
+                beside = f"classes permuted: {nulls[0]:.3f} to {nulls[1]:.3f}"
+                yield Claim(
+                    claim, features, effect, 1, here.value, here.low, here.high, beside, command, *nulls
+                )
+            if not own:
+                yield Claim.missing(claim, effect, 1, "classes permuted", command)
+
+
+def removal(found: Evidence) -> Iterator[Claim]:
+    """A class costs more than random features, of equal number and of equal energy."""
+    measured = [
+        (features, row)
+        for features, result in found.results("removal")
+        if "removal" in result.tables
+        for row in result.tables["removal"].to_dict("records")
+    ]
+    sides = found.sides()
+    for each in PUBLISHED_REMOVAL:
+        if each.modality != each.without:
+            continue
+        modality, without = sides[each.modality], sides[each.without]
+        rows = [
+            (name, row)
+            for name, row in measured
+            if (row.get("modality"), row.get("without")) == (modality, without) and row.keys() >= _COMPARED
+        ]
+        for end, kind in (("", "number"), ("_energy", "energy")):
+            claim = f"Without {without}-dominant features {modality} accuracy falls further than without random ones"
+            effect = each.accuracy - each.random if not end else nan
+            command = "modalens study removal RUN --label COLUMN"
+            for name, row in rows:
+                beside = f"random features of equal {kind}: accuracy {row[f'random{end}']:.3f}"
+                ends = (row[f"difference{end}_low"], row[f"difference{end}_high"])
+                yield Claim(claim, name, effect, -1, row[f"difference{end}"], *ends, beside, command)
+            if not rows:
+                yield Claim.missing(claim, effect, -1, f"random features of equal {kind}", command)
