@@ -1,5 +1,6 @@
 """Published numbers stand beside ours of the same form, and nothing beside what was not published."""
 
+import json
 from math import isnan
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,12 @@ import pytest
 from modalens.errors import ModalensError
 from modalens.recipes import comparison
 from modalens.recipes.comparison import Comparison, as_markdown, compare, write_comparison
+from modalens.report.sections.claims import Claim
 from modalens.runs.layout import RunFolder
 from modalens.studies.result import StudyResult
 from tests.interpreted import make_interpreted
+
+UNMATCHED = "OpenAI's CLIP (not matched: other pairs and another objective)"
 
 
 def saved(run: RunFolder, study: str, features: str, **tables: pd.DataFrame) -> None:
@@ -69,6 +73,8 @@ def gender_tables() -> dict[str, pd.DataFrame]:
 def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comparison:
     known = SimpleNamespace(fidelity=make_interpreted("Raw").fidelity)
     monkeypatch.setattr(comparison, "_interpreted", lambda _, called: {called["raw"]: known})
+    claim = Claim("More than random", "SAE", 0.1, 1, 0.2, 0.1, 0.3, "random | features", "modalens study x")
+    monkeypatch.setattr(comparison, "claims_of_runs", lambda *_: [claim])
     run = RunFolder(tmp_path)
     saved(run, "removal", "raw", removal=removal_table())
     saved(run, "gender", "sae", **gender_tables())
@@ -162,6 +168,39 @@ def test_a_comparison_of_stand_ins_says_so_in_its_heading(found: Comparison, tmp
     assert "mean nothing" in as_markdown(marked)
     write_comparison(marked, tmp_path / "comparison")
     assert '"stand_ins": true' in (tmp_path / "comparison/comparison.json").read_text()
+
+
+def test_declip_has_a_matched_and_an_unmatched_twin(found: Comparison, tmp_path: Path) -> None:
+    assert row(found, "DeCLIP less CLIP", UNMATCHED, "EmbSim (elementwise), images")[
+        "published"
+    ] == pytest.approx(0.06 - 0.11)
+    assert not found.numbers["of"].str.contains("another objective alone").any()
+    assert any("was not measured; name it" in each for each in found.matching)
+    run = RunFolder(tmp_path)
+    with_twin = compare(run, declip=run, matched=run)
+    rows = with_twin.numbers[with_twin.numbers["of"].str.contains("another objective alone")]
+    assert len(rows) == 8
+    here = rows.dropna(subset="here")
+    assert len(here) >= 4
+    assert (here["here"] == 0).all()
+    assert (here["low"] < 0).all()
+    assert rows["published"].isna().all()
+    written = as_markdown(with_twin)
+    assert "DeCLIP against the CLIP of its own release: matched." in written
+    assert "DeCLIP against OpenAI's CLIP, as published: not matched." in written
+
+
+def test_it_ends_with_the_claims(found: Comparison, tmp_path: Path) -> None:
+    written = as_markdown(found)
+    assert written.index("## Claims") > written.index("## Words")
+    assert (
+        "| More than random | SAE | 0.100 | 0.200 | 0.100 to 0.300 | random / features | holds |" in written
+    )
+    assert "A claim holds where the 95 % interval" in written
+    write_comparison(found, tmp_path / "comparison")
+    document = json.loads((tmp_path / "comparison/comparison.json").read_text(encoding="utf-8"))
+    (claim,) = document["claims"]
+    assert (claim["verdict"], claim["value"], claim["control_low"]) == ("holds", 0.2, None)
 
 
 def test_nothing_to_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

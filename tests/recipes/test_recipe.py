@@ -440,11 +440,15 @@ def test_the_papers_recipe_runs_on_stand_ins(tmp_path: Path) -> None:
     own = compare(
         RunFolder(tmp_path / "clip"),
         declip=RunFolder(tmp_path / "clip/baselines/declip"),
+        matched=RunFolder(tmp_path / "clip/baselines/clip-yfcc15m"),
         removal=RunFolder(tmp_path / "vit-h"),
+        generator=RunFolder(tmp_path / "generator"),
     )
     written = (tmp_path / "clip/comparison/comparison.md").read_text(encoding="utf-8")
     assert written == as_markdown(own)
     assert "| images | without image |" in written
+    assert "(matched: another objective alone)" in written
+    assert written.index("## Claims") > written.index("## Which comparisons are matched")
     assert written.startswith("# Stand-ins, not results")
     assert own.stand_ins
     for run in ("clip", "vit-h", "generator"):

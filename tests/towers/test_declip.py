@@ -297,6 +297,25 @@ def test_slip_and_half_precision(tmp_path: Path, file: Path, photos: list[Image.
     np.testing.assert_allclose(half.embed_texts(TEXTS), whole.embed_texts(TEXTS), atol=0.05)
 
 
+@pytest.mark.parametrize("kind", ["vit", "resnet"])
+def test_the_clip_of_the_release_is_read_as_declip_is(
+    tmp_path: Path, kind: str, photos: list[Image.Image]
+) -> None:
+    """Its file has both towers and one temperature, and nothing of other losses."""
+
+    def plain_clip(state: State) -> None:
+        kept = ("module.visual.", "module.encode_text.", "module.logit_scale")
+        for key in [key for key in state if not key.startswith(kept) or key.endswith("scale_dense")]:
+            del state[key]
+
+    visual, text = vit_weights(128, 96) if kind == "vit" else resnet_weights(96), text_weights(96)
+    both = write(tmp_path / "declip", visual, text), write(tmp_path / "clip", visual, text, change=plain_clip)
+    declip, clip = (load_vlm(f"declip:{path}", device="cpu") for path in both)
+    np.testing.assert_array_equal(clip.embed_images(photos), declip.embed_images(photos))
+    np.testing.assert_array_equal(clip.embed_texts(TEXTS), declip.embed_texts(TEXTS))
+    assert clip.card()["architecture"] == declip.card()["architecture"]
+
+
 def test_an_untrained_twin(file: Path, photos: list[Image.Image]) -> None:
     twins = [load_vlm(f"untrained:declip:{file}", device="cpu") for _ in range(2)]
     first, second = (twin.embed_images(photos) for twin in twins)

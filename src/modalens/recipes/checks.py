@@ -23,7 +23,7 @@ from modalens.towers.compute import pick_device
 from modalens.towers.registry import abilities_of
 
 # Settings that name another run of the recipe.
-_RUNS = ("pairs_of", "declip", "removal")
+_RUNS = ("pairs_of", "declip", "matched", "removal", "generator")
 
 
 class Foreseen:

@@ -1,6 +1,6 @@
 """Every number the papers publish beside the same number of a run, and the difference."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
@@ -10,7 +10,10 @@ import pandas as pd
 
 from modalens.errors import ModalensError
 from modalens.interpret.published import PUBLISHED, PUBLISHED_V1, PublishedInterpretability
+from modalens.recipes.claimed import claims_of_runs
+from modalens.recipes.matched import MATCHED, against_twins, said_of_matching
 from modalens.recipes.published import ADVERSARIAL_V1, GENDER_ACCURACY, GENDER_ACCURACY_V1, MALE_WORDS
+from modalens.report.sections.claims import Claim, claims_frame, claims_markdown
 from modalens.runs.interpretation import SIDES, Interpretation
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.layout import RunFolder
@@ -22,7 +25,7 @@ from modalens.studies.result import RESULT_NAME, StudyResult
 from modalens.version import __version__
 
 COLUMNS = ("table", "of", "measure", "here", "low", "high", "published", "difference")
-_KIND, _SCHEMA_VERSION = "modalens comparison", 2
+_KIND, _SCHEMA_VERSION = "modalens comparison", 3
 # What the papers call a run's representations.
 _CALLED = {"raw": "CLIP", "sae": "CLIP+SAE", "ncl": "CLIP+NCL"}
 _TABLES = (
@@ -58,15 +61,26 @@ class Comparison:
         ``published``), ``share`` and ``words``; without rows where the study was not made.
     stand_ins
         Whether stand-ins took the place of models and data, so that the numbers mean nothing.
+    claims
+        Every claim of the papers with its verdict here.
+    matching
+        Which comparisons change one thing alone, in sentences.
     """
 
     numbers: pd.DataFrame
     words: pd.DataFrame
     stand_ins: bool = False
+    claims: Sequence[Claim] = ()
+    matching: Sequence[str] = ()
 
 
 def compare(
-    run: RunFolder, *, declip: RunFolder | None = None, removal: RunFolder | None = None
+    run: RunFolder,
+    *,
+    declip: RunFolder | None = None,
+    matched: RunFolder | None = None,
+    removal: RunFolder | None = None,
+    generator: RunFolder | None = None,
 ) -> Comparison:
     """Published numbers beside those of a run.
 
@@ -75,8 +89,11 @@ def compare(
     run
         A run of CLIP with features ``sae`` and ``ncl``, its interpretations and studies; what was not made of it is
         left out.
-    declip, removal
-        The same pairs through DeCLIP; the run of the removal test. None leaves their tables out.
+    declip, matched, removal
+        The same pairs through DeCLIP, and through the CLIP that was trained on DeCLIP's pairs; the run of the removal
+        test. None leaves their tables out.
+    generator
+        The run of the text-to-image study, for its claims.
 
     Raises
     ------
@@ -86,9 +103,11 @@ def compare(
     interpreted = _interpreted(run, _CALLED)
     if declip is not None:
         interpreted |= _interpreted(declip, {"raw": "DeCLIP"})
+    twin = {} if matched is None else _interpreted(matched, {"raw": MATCHED})
     gender = _result(run, _ATTRIBUTE, "sae") or _result(run, _ATTRIBUTE, "raw")
     rows = [
         *_interpretability(interpreted),
+        *(Row(*each) for each in against_twins(interpreted | twin)),
         *(_removal(_result(removal, "removal", "raw")) if removal is not None else ()),
         *_gender(gender),
         *_adversarial(run),
@@ -99,16 +118,19 @@ def compare(
         )
     table = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
     numbers = table.assign(difference=table["here"] - table["published"])
-    return Comparison(numbers, _words(gender), run.of_stand_ins)
+    claims = claims_of_runs(run, [each for each in (removal, generator) if each is not None])
+    matching = said_of_matching(declip=declip is not None, matched=bool(twin))
+    return Comparison(numbers, _words(gender), run.of_stand_ins, claims, matching)
 
 
 def write_comparison(found: Comparison, folder: Path) -> None:
     """Write ``comparison.json`` and ``comparison.md``."""
-    rows, words = (
+    rows, words, claims = (
         frame.astype(object).where(frame.notna(), None).to_dict("records")
-        for frame in (found.numbers, found.words)
+        for frame in (found.numbers, found.words, claims_frame(found.claims))
     )
     document = {"modalens": __version__, "stand_ins": found.stand_ins, "rows": rows, "words": words}
+    document |= {"claims": claims, "matching": list(found.matching)}
     write_document(folder / "comparison.json", _KIND, _SCHEMA_VERSION, document)
     with whole_file(folder / "comparison.md") as partial:
         partial.write_text(as_markdown(found), encoding="utf-8")
@@ -145,6 +167,12 @@ def as_markdown(found: Comparison) -> str:
         for row in found.words.to_dict("records"):
             lines.append(f"| {row['from']} | {row['share']:.2f} | {row['words'].replace('|', ' ')} |")
         parts.append("\n".join(lines))
+    if found.matching:
+        parts.append(
+            "\n".join(["## Which comparisons are matched", "", *(f"- {each}" for each in found.matching)])
+        )
+    if found.claims:
+        parts += ["## Claims", claims_markdown(found.claims)]
     return "\n\n".join(parts) + "\n"
 
 

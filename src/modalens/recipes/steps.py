@@ -68,10 +68,12 @@ class StudyNamed(Options):
 
 @dataclass(frozen=True)
 class CompareWith(Options):
-    """Runs that hold the papers' other models: DeCLIP's, and that of the removal test."""
+    """Runs that hold the papers' other models: DeCLIP's and its twin's, that of the removal test, the generator's."""
 
     declip: str | None = option(None, "Run of the same pairs through DeCLIP.")
+    matched: str | None = option(None, "Run of the same pairs through the CLIP trained on DeCLIP's pairs.")
     removal: str | None = option(None, "Run of the removal test.")
+    generator: str | None = option(None, "Run of the text-to-image study.")
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,11 @@ _BASELINES = {
         "matching {first} with their own texts",
     ),
     "declip": ("DeCLIP", "CLIP trained with self-supervision of each side beside (Li et al. 2022).", ""),
+    "clip-yfcc15m": (
+        "CLIP on YFCC15M",
+        "CLIP of DeCLIP's towers and training pairs: what DeCLIP has beyond it is its objective's.",
+        "",
+    ),
     "learnt-temperature": (
         "Learnt-temperature twin",
         "Trained on the same pairs, with a temperature that is learnt instead of held.",
