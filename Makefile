@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test test-slow test-open-clip test-gpu torture fuzz calibrate benchmark benchmark-gpu benchmark-peers docs lint \
+.PHONY: env demo test test-slow test-open-clip test-gpu torture fuzz calibrate benchmark benchmark-gpu benchmark-studies benchmark-peers docs lint \
 	format clean
 
 env: $(READY)
@@ -59,6 +59,10 @@ benchmark: env
 # the same, of what can use a GPU
 benchmark-gpu: env
 	$(BIN)/modalens benchmark --full --curves --device cuda --out benchmarks/results
+
+# processors' time of every study at 2,000 pairs x 512 features: what docs/measured/studies_time.md shows
+benchmark-studies: env
+	$(BIN)/python -m benchmarks.studies
 
 # training and encoding beside other libraries, in an environment of their own
 benchmark-peers: .venv-peers/.ready
