@@ -26,6 +26,7 @@ _FOLDERS = {
     "top-m": "top_sample_count",
     "class-properties": "class_characteristics",
     "dictionary-bench": "sparse_probing",
+    "steer": "steering",
 }
 
 

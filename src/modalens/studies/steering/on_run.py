@@ -1,0 +1,75 @@
+"""The steering study on a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from modalens.errors import InputError
+from modalens.studies.registry import Study
+from modalens.studies.result import StudyResult
+from modalens.studies.steering.config import SteerOnRun
+from modalens.studies.subject import Subject
+
+_CAPTION = "caption"
+
+
+def _run(subject: Subject, config: SteerOnRun, work: Path, source: Mapping[str, Any]) -> StudyResult:
+    from modalens.studies.steering.study import steer
+
+    del work
+    directions = embeddings = None
+    model = subject.model
+    # A projector's features have no way back: they are steered as they are.
+    if model is not None and model.has_decoder and subject.embeddings is not None:
+        rows = model.W_dec.cpu()
+        scales = [model.standardiser(side)[1].cpu() for side in ("image", "text")]
+        directions = ((rows * scales[0]).numpy(), (rows * scales[1]).numpy())
+        embeddings = (
+            subject.embeddings.image.pick(subject.rows),
+            subject.embeddings.text.pick(subject.rows),
+        )
+    # Many small products: threads within each would only wait for one another.
+    with threadpool_limits(1):
+        return steer(
+            subject.image,
+            subject.text,
+            _labels(subject, config),
+            subject.mds,
+            directions=directions,
+            embeddings=embeddings,
+            also={name: subject.column(name) for name in config.also},
+            groups=subject.groups(),
+            source=source,
+            config=config,
+        )
+
+
+def _labels(subject: Subject, config: SteerOnRun) -> np.ndarray:
+    from modalens.studies.steering.words import caption_labels
+
+    columns = subject.store.columns
+    if config.label in columns:
+        return subject.column(config.label)
+    if _CAPTION not in columns:
+        raise InputError(
+            f"The pairs have neither a column {config.label!r} nor captions; name a column of labels with --label."
+        )
+    return caption_labels([str(each) for each in subject.column(_CAPTION)], config.labels)
+
+
+def _inputs(subject: Subject, config: SteerOnRun) -> Mapping[str, Any]:
+    del subject, config  # labels, groups and captions are part of the representation
+    return {}
+
+
+STUDY = Study(
+    name="steer",
+    summary="What turning features and classes up moves, beside random directions and features.",
+    config=SteerOnRun,
+    on_run=_run,
+    inputs=_inputs,
+    columns=lambda config: list(config.also),
+)
