@@ -101,8 +101,8 @@ class Scaling:
 
     def _as_long(self, added: Sequence[np.ndarray], draw: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         width = added[0].shape[1]
-        direction = np.random.default_rng(np.random.SeedSequence([seed, 13, draw])).standard_normal(width)
-        direction /= np.linalg.norm(direction)
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 13, draw]))
+        direction = normalize_rows(rng.standard_normal((1, width)))[0]
         first, second = (np.linalg.norm(each, axis=1)[:, None] * direction for each in added)
         return first, second
 

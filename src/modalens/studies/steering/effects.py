@@ -179,7 +179,7 @@ def steerable(tested: Tested, independent: bool = False) -> Share:
             )
         ]
     )
-    low, high = hull_interval(float(found.mean()), shares)
+    low, high = hull_interval(np.asarray(found.mean()), shares)
     return Share(q, found, float(found.mean()), max(0.0, float(low)), min(1.0, float(high)))
 
 

@@ -122,7 +122,7 @@ class Gallery:
     @property
     def least(self) -> int:
         """How many are retrieved: 10, or fewer of few candidates."""
-        return min(TOP, self.products.shape[1] - 1)
+        return min(TOP, int(self.products.shape[1]) - 1)
 
     def retrieved(
         self, direction: Float[np.ndarray, " d"] | None, lengths: Sequence[float], target: int

@@ -23,12 +23,14 @@ def statements(
             f"of as many random directions {chance['steerable']}, {_span(chance, 'share', '{:.0%}')}."
         )
     middle = config.doses[(len(config.doses) - 1) // 2]
-    for side, rows in doses[doses["dose"] == middle].groupby("side", sort=False):
-        told = []
-        for measure, of in rows.groupby("measure", sort=False):
+    at = doses[doses["dose"] == middle]
+    for side in dict.fromkeys(map(str, at["side"])):
+        rows, told = at[at["side"] == side], []
+        for measure in dict.fromkeys(map(str, rows["measure"])):
+            of = rows[rows["measure"] == measure]
             values = {row["of"]: _span(row, "value", "{:+.3f}") for row in of.to_dict("records")}
             told.append(
-                f"{_WORDS.get(str(measure), str(measure))} {values['features']}, random directions "
+                f"{_WORDS.get(measure, measure)} {values['features']}, random directions "
                 f"{values['random directions']}"
             )
         yield f"At a dose of {middle:g} on {side}s, mean over features: {'; '.join(told)}."
