@@ -1,7 +1,8 @@
 """Studies: tests and uses of the classes, each a function of arrays that gives tables beside their controls.
 
 ``removal``, ``stability``, ``gender``, ``adversarial``, ``text_to_image``, ``close_gap``, ``top_m``,
-``class_properties``, ``dictionary_bench`` and ``steer`` are imported when first used, since some bring PyTorch.
+``class_properties``, ``dictionary_bench``, ``steer`` and ``language`` are imported when first used, since some bring
+PyTorch.
 """
 
 from importlib import import_module
@@ -15,6 +16,7 @@ __all__ = ["StudyResult", *sorted(study_functions())]
 if TYPE_CHECKING:
     from modalens.studies.adversarial_images.study import adversarial as adversarial
     from modalens.studies.attribute_probing.study import gender as gender
+    from modalens.studies.caption_language.study import language as language
     from modalens.studies.class_characteristics.study import class_properties as class_properties
     from modalens.studies.class_removal.study import removal as removal
     from modalens.studies.class_stability.study import stability as stability

@@ -27,6 +27,7 @@ _FOLDERS = {
     "class-properties": "class_characteristics",
     "dictionary-bench": "sparse_probing",
     "steer": "steering",
+    "language": "caption_language",
 }
 
 

@@ -1,0 +1,114 @@
+"""Where the activity goes with each kind of word, and with single words."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from modalens.statistics.controls import LEVEL
+from modalens.studies.figure import Canvas, Results, StudyFigure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WORDS = 12
+
+
+def _colours(labels: Sequence[str], modalities: tuple[str, str], canvas: Canvas) -> dict[str, str]:
+    roles = {modalities[1]: "second", "cross": "cross", modalities[0]: "first"}
+    return {label: canvas.colour(roles.get(label, "muted")) for label in labels}
+
+
+def _learned(own: Results) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    """Name and tables of the last representation, which is a learned one where there is any."""
+    name = list(own)[-1]
+    return name, own[name].tables["kinds"], own[name].tables["words"]
+
+
+def kinds_by_class(
+    own: Results, others: Sequence[Results], modalities: tuple[str, str], canvas: Canvas
+) -> "Figure":
+    """Differences of every kind of word with their intervals, a panel a side and a colour a class."""
+    del others
+    name, kinds, _ = _learned(own)
+    names = list(dict.fromkeys(kinds["kind"]))[::-1]
+    labels = list(dict.fromkeys(kinds["class"]))
+    colours = _colours(labels, modalities, canvas)
+    figure = canvas.new_figure(8.0 if canvas.narrow else 4.4)
+    panels = figure.subplots(*((2, 1) if canvas.narrow else (1, 2)), sharey=True, squeeze=False)
+    for axes, side in zip(panels.flat, modalities, strict=True):
+        axes.axvline(0, color=canvas.colour("line"), linewidth=1)
+        for place, label in enumerate(labels):
+            rows = kinds[(kinds["side"] == side) & (kinds["class"] == label)]
+            y = np.array([names.index(kind) for kind in rows["kind"]]) + 0.22 * (1 - place)
+            found = (rows["q"] < LEVEL).to_numpy()
+            axes.hlines(y, rows["difference_low"], rows["difference_high"], color=colours[label], linewidth=1)
+            for filled in (True, False):
+                axes.scatter(
+                    rows["difference"][found == filled],
+                    y[found == filled],
+                    s=22,
+                    color=colours[label],
+                    facecolor=colours[label] if filled else canvas.colour("paper"),
+                    zorder=3,
+                    label=label if filled else None,
+                )
+        axes.set_title(f"{side}s of {name}", fontweight="bold", fontsize=10)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlabel("share of activity, with less without")
+        axes.grid(axis="x")
+    handles, told = panels.flat[0].get_legend_handles_labels()
+    figure.legend(handles, told, loc="outside upper left", ncols=4)
+    return figure
+
+
+def words_by_class(
+    own: Results, others: Sequence[Results], modalities: tuple[str, str], canvas: Canvas
+) -> "Figure":
+    """The words that go most with each class on the text side, of those found."""
+    del others
+    name, _, words = _learned(own)
+    side = modalities[1]
+    found = words[(words["side"] == side) & (words["q"] < LEVEL)]
+    labels = [label for label in dict.fromkeys(words["class"]) if (found["class"] == label).any()]
+    colours = _colours(labels, modalities, canvas)
+    columns = 1 if canvas.narrow else max(len(labels), 1)
+    figure = canvas.new_figure(3.6 * len(labels) if canvas.narrow else 4.2)
+    panels = figure.subplots(max(len(labels), 1) if canvas.narrow else 1, columns, squeeze=False)
+    for axes, label in zip(panels.flat, labels, strict=False):
+        rows = found[found["class"] == label].sort_values("difference")
+        rows = pd.concat([rows[: _WORDS // 2], rows[_WORDS // 2 :][-_WORDS // 2 :]])
+        y = np.arange(len(rows))
+        axes.axvline(0, color=canvas.colour("line"), linewidth=1)
+        axes.hlines(y, rows["difference_low"], rows["difference_high"], color=colours[label], linewidth=1)
+        axes.scatter(rows["difference"], y, s=18, color=colours[label], zorder=3)
+        axes.set_yticks(y, rows["word"], fontsize=8)
+        axes.set_title(f"{label} features of {name}", fontweight="bold", fontsize=10)
+        axes.set_xlabel(f"share of {side} activity, with less without")
+        axes.grid(axis="x")
+    return figure
+
+
+FIGURES = (
+    StudyFigure(
+        "language_kinds",
+        "Points: for each kind of word, by how much the share of activity in each class differs between captions "
+        "with and without it; the numbers are in tables/language_kinds.csv.",
+        "What the share of activity in each class gains where captions hold a kind of word, against captions of equal "
+        "length without it. Lines: 95 % intervals by permutation of images. Filled: found at q < 0.05 over the table.",
+        lambda result: len(result.tables.get("kinds", ())) > 0,
+        kinds_by_class,
+    ),
+    StudyFigure(
+        "language_words",
+        "Points: the words with which the share of text activity in each class differs most; the numbers are in "
+        "tables/language_words.csv.",
+        "The words with which {second} activity lies most, and least, in features of each class, of those found at "
+        "q < 0.05; lines are 95 % intervals by permutation of images.",
+        lambda result: (
+            bool((result.tables["words"]["q"] < LEVEL).any()) if "words" in result.tables else False
+        ),
+        words_by_class,
+    ),
+)
