@@ -16,6 +16,7 @@ from modalens.runs.galleries import pictures_of
 from modalens.runs.interpretation import SIDES, InterpretConfig, SampleSets
 from modalens.runs.interpreting import FOLDER, collect_samples, load_interpretation
 from modalens.runs.layout import LearnedFeatures
+from modalens.runs.naming import load_names
 from modalens.runs.origin import open_pairs, open_vlm
 from modalens.runs.representations import Representation, find_representations
 from modalens.runs.samples import embed_samples
@@ -94,6 +95,17 @@ class StudySubject(Representation):
         """``private``, ``split``, ``unclear`` or empty for every feature; None if it was not interpreted."""
         found = load_interpretation(self)
         return None if found is None else np.asarray(found.bridges.verdict)
+
+    def name_scores(self) -> Mapping[str, np.ndarray] | None:
+        """How well the features' names tell held-out samples, by what is scored, (f,); None where there are none."""
+        found = load_names(self)
+        if found is None:
+            return None
+        return {
+            f"{what} of names on {modality}s": found.table[f"{side}_{what}"].to_numpy(dtype=np.float64)
+            for what in ("detection", "intruder")
+            for side, modality in zip(SIDES, self.mds.modalities, strict=True)
+        }
 
     def retrained(self) -> Iterator[tuple[str, FeatureModel]]:
         """Autoencoders learned on the same pairs with the same settings from other seeds.

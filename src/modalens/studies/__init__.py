@@ -1,8 +1,8 @@
 """Studies: tests and uses of the classes, each a function of arrays that gives tables beside their controls.
 
 ``removal``, ``stability``, ``gender``, ``adversarial``, ``text_to_image``, ``close_gap``, ``top_m``,
-``class_properties``, ``dictionary_bench``, ``steer`` and ``language`` are imported when first used, since some bring
-PyTorch.
+``class_properties``, ``dictionary_bench``, ``steer``, ``language`` and ``metric_agreement`` are imported when first
+used, since some bring PyTorch.
 """
 
 from importlib import import_module
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modalens.studies.gap_closing.study import close_gap as close_gap
     from modalens.studies.sparse_probing.study import dictionary_bench as dictionary_bench
     from modalens.studies.steering.study import steer as steer
+    from modalens.studies.metric_relations.study import metric_agreement as metric_agreement
     from modalens.studies.text_to_image_control.study import text_to_image as text_to_image
     from modalens.studies.top_sample_count.study import top_m as top_m
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 Results = Mapping[str, StudyResult]
 
 
+def without_dictionary_baselines(results: Results) -> dict[str, StudyResult]:
+    """Those of the embeddings and of learned features; the names of dictionary baselines hold a ``+``."""
+    return {name: result for name, result in results.items() if "+" not in name} or dict(results)
+
+
 class Canvas(Protocol):
     """The page that a figure is drawn for: its sizes and colours."""
 

@@ -28,6 +28,7 @@ _FOLDERS = {
     "dictionary-bench": "sparse_probing",
     "steer": "steering",
     "language": "caption_language",
+    "metric-agreement": "metric_relations",
 }
 
 

@@ -120,6 +120,10 @@ class Subject(Protocol):
         """``private``, ``split``, ``unclear`` or empty for every feature; None if it was not interpreted."""
         ...
 
+    def name_scores(self) -> Mapping[str, np.ndarray] | None:
+        """How well the features' names tell held-out samples, by what is scored, (f,); None where there are none."""
+        ...
+
     def retrained(self) -> Iterable[tuple[str, Any]]:
         """Name and model of features learned with the same settings from other seeds."""
         ...

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from modalens.statistics.controls import LEVEL
-from modalens.studies.figure import Canvas, Results, StudyFigure
+from modalens.studies.figure import Canvas, Results, StudyFigure, without_dictionary_baselines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,8 +22,8 @@ def _colours(labels: Sequence[str], modalities: tuple[str, str], canvas: Canvas)
 
 def _learned(own: Results) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     """Name and tables of the last representation, which is a learned one where there is any."""
-    name = list(own)[-1]
-    return name, own[name].tables["kinds"], own[name].tables["words"]
+    name, result = list(without_dictionary_baselines(own).items())[-1]
+    return name, result.tables["kinds"], result.tables["words"]
 
 
 def kinds_by_class(
@@ -73,10 +73,10 @@ def words_by_class(
     found = words[(words["side"] == side) & (words["q"] < LEVEL)]
     labels = [label for label in dict.fromkeys(words["class"]) if (found["class"] == label).any()]
     colours = _colours(labels, modalities, canvas)
-    columns = 1 if canvas.narrow else max(len(labels), 1)
-    figure = canvas.new_figure(3.6 * len(labels) if canvas.narrow else 4.2)
-    panels = figure.subplots(max(len(labels), 1) if canvas.narrow else 1, columns, squeeze=False)
-    for axes, label in zip(panels.flat, labels, strict=False):
+    shape = (len(labels), 1) if canvas.narrow else (1, len(labels))
+    figure = canvas.new_figure(3.2 * len(labels) if canvas.narrow else 4.2)
+    panels = figure.subplots(*shape, squeeze=False)
+    for axes, label in zip(panels.flat, labels, strict=True):
         rows = found[found["class"] == label].sort_values("difference")
         rows = pd.concat([rows[: _WORDS // 2], rows[_WORDS // 2 :][-_WORDS // 2 :]])
         y = np.arange(len(rows))
@@ -84,9 +84,11 @@ def words_by_class(
         axes.hlines(y, rows["difference_low"], rows["difference_high"], color=colours[label], linewidth=1)
         axes.scatter(rows["difference"], y, s=18, color=colours[label], zorder=3)
         axes.set_yticks(y, rows["word"], fontsize=8)
-        axes.set_title(f"{label} features of {name}", fontweight="bold", fontsize=10)
-        axes.set_xlabel(f"share of {side} activity, with less without")
+        axes.set_ylim(-1, max(len(rows), _WORDS // 2))
+        axes.locator_params(axis="x", nbins=4)
+        axes.set_title(f"{label} features", fontweight="bold", fontsize=10)
         axes.grid(axis="x")
+    figure.supxlabel(f"share of {side} activity, with less without, of {name}", fontsize=9)
     return figure
 
 
@@ -96,7 +98,8 @@ FIGURES = (
         "Points: for each kind of word, by how much the share of activity in each class differs between captions "
         "with and without it; the numbers are in tables/language_kinds.csv.",
         "What the share of activity in each class gains where captions hold a kind of word, against captions of equal "
-        "length without it. Lines: 95 % intervals by permutation of images. Filled: found at q < 0.05 over the table.",
+        "length without it; split: halves of split concepts. Lines: 95 % intervals by permutation of images. Filled: "
+        "found at q < 0.05 over the table.",
         lambda result: len(result.tables.get("kinds", ())) > 0,
         kinds_by_class,
     ),

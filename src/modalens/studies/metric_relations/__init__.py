@@ -1,0 +1,1 @@
+"""How the metrics of features relate to each other, to other people's metrics and to what people say."""
