@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def found() -> StudyResult:
     return metric_agreement(image, text, mds, (image, text), (embeddings, embeddings), scores=scores, **QUICK)
 
 
-def between(result: StudyResult, first: str, second: str) -> dict[str, float]:
+def between(result: StudyResult, first: str, second: str) -> dict[Any, Any]:
     table = result.tables["correlations"]
     rows = table[table["first"].isin([first, second]) & table["second"].isin([first, second])]
     assert len(rows) == 1

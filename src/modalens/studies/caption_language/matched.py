@@ -55,7 +55,8 @@ class Differences:
     @property
     def value(self) -> Float[np.ndarray, "w o"]:
         """having - lacking."""
-        return self.having - self.lacking
+        found: np.ndarray = self.having - self.lacking
+        return found
 
     def p_of_drawn(self, draws: int) -> Float[np.ndarray, "w o r"]:
         """p of the first permutations, each in the place of the real one: what comes out where nothing is there."""

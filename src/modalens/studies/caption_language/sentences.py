@@ -14,7 +14,7 @@ _SHOWN = 8
 def statements(tables: Mapping[str, pd.DataFrame], sides: Sequence[str]) -> list[str]:
     """What was found of every kind of word, the words ranked first, and what stands beside both."""
     kinds, words = tables["kinds"], tables["words"]
-    said = []
+    said: list[str] = []
     for of_table, sentences in ((kinds, _of_kinds), (words, _of_words)):
         for side in sides:
             said += sentences(of_table[of_table["side"] == side], side)

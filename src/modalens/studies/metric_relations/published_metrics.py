@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
-from modalens.arrays import Matrix, iter_blocks, matrix_shape, read_rows
+from modalens.arrays import Block, Matrix, iter_blocks, matrix_shape, read_rows
 
 _ROWS = 1024
 
@@ -119,7 +119,7 @@ def _means(
             yield feature, unit[inside].mean(axis=0), len(inside)
 
 
-def _dense(block: object) -> Float[np.ndarray, "b f"]:
+def _dense(block: Block) -> Float[np.ndarray, "b f"]:
     dense = block.toarray() if sp.issparse(block) else block
     return np.asarray(dense, dtype=np.float64)
 
