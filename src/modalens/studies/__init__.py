@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from modalens.studies.class_removal.study import removal as removal
     from modalens.studies.class_stability.study import stability as stability
     from modalens.studies.gap_closing.study import close_gap as close_gap
+    from modalens.studies.metric_relations.study import metric_agreement as metric_agreement
     from modalens.studies.sparse_probing.study import dictionary_bench as dictionary_bench
     from modalens.studies.steering.study import steer as steer
-    from modalens.studies.metric_relations.study import metric_agreement as metric_agreement
     from modalens.studies.text_to_image_control.study import text_to_image as text_to_image
     from modalens.studies.top_sample_count.study import top_m as top_m
 
