@@ -11,7 +11,7 @@ env: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "modalens needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,siglip,text-to-image,hf,language,ray,servers,docs,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,siglip,text-to-image,hf,explore,language,ray,servers,docs,dev]"
 	touch $(READY)
 
 demo: env

@@ -91,7 +91,7 @@ class BytesImage:
         return decode_rgb(lambda: BytesIO(self.data), self.key)
 
 
-def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
+def decode_rgb(opener: Callable[[], IO[bytes]], name: str, most_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode an encoded image to RGB: EXIF orientation applied, transparency laid over white.
 
     Of an animation and of several pages the first is taken. Metadata that are damaged do not matter.
@@ -102,25 +102,27 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str) -> Image.Image:
         Opens the encoded bytes.
     name
         What the error sentence calls the image.
+    most_pixels
+        Pixels of the largest picture that is decoded.
 
     Raises
     ------
     ModalensError
-        If the image is missing, truncated, no image, over :data:`MAX_PIXELS`, or of values without a known range.
+        If the image is missing, truncated, no image, of too many pixels, or of values without a known range.
     """
     with opener() as stream, no_decoder_warnings():
-        return _named(stream, name)
+        return _named(stream, name, most_pixels)
 
 
-def _named(stream: IO[bytes], name: str) -> Image.Image:
+def _named(stream: IO[bytes], name: str, most_pixels: int) -> Image.Image:
     """The image; what is wrong with it as a sentence."""
     try:
-        return _decoded(stream)
+        return _decoded(stream, most_pixels)
     except InputError as error:
         raise InputError(f"The image {name} cannot be decoded: {error}.") from error
     except Image.DecompressionBombError as error:
         raise InputError(
-            f"The image {name} has too many pixels to be decoded safely; at most {MAX_PIXELS} are."
+            f"The image {name} has too many pixels to be decoded safely; at most {most_pixels} are."
         ) from error
     except UnidentifiedImageError as error:
         raise InputError(f"The image {name} is not an image Pillow can read.") from error
@@ -132,10 +134,10 @@ def _named(stream: IO[bytes], name: str) -> Image.Image:
         raise InputError(f"The image {name} cannot be decoded ({reason}).") from error
 
 
-def _decoded(stream: IO[bytes]) -> Image.Image:
+def _decoded(stream: IO[bytes], most_pixels: int) -> Image.Image:
     """The image; where it fails as it is, without its metadata."""
     try:
-        return _upright(stream)
+        return _upright(stream, most_pixels)
     except (InputError, Image.DecompressionBombError, MemoryError):
         raise
     except Exception as error:
@@ -148,15 +150,15 @@ def _decoded(stream: IO[bytes]) -> Image.Image:
             if shorter is None or len(shorter) == len(data):
                 continue
             try:
-                return _upright(BytesIO(shorter))
+                return _upright(BytesIO(shorter), most_pixels)
             except Exception:
                 continue  # the first error tells of the file as it is
         raise
 
 
-def _upright(stream: IO[bytes]) -> Image.Image:
+def _upright(stream: IO[bytes], most_pixels: int) -> Image.Image:
     with Image.open(stream, formats=_formats()) as image:
-        if image.width * image.height > MAX_PIXELS:
+        if image.width * image.height > most_pixels:
             raise Image.DecompressionBombError
         flat = flatten_rgb(image)
         turned = _UPRIGHT.get(_orientation(image))  # of what is loaded: Pillow turns TIFF itself

@@ -1,0 +1,135 @@
+// Turn features up or down in one embedding and see what it retrieves, beside random features of equal energy.
+
+import { get, post } from "/api.js";
+import { className, count, fill, h, number, pairLink, percent, plural, sampleGrid, sampleList, sideName, table } from "/dom.js";
+
+export async function showSteer(view, place) {
+  const asked = place.asked;
+  if (!place.here.editable) {
+    fill(view, h("h1", {}, "Steer"), h("p", {}, `${place.set} has no decoder to steer by; choose an autoencoder or the embeddings (raw) above.`));
+    return;
+  }
+  const [first, second] = place.modalities;
+  const start = asked.get("row") ?? (await get(place.api("pairs") + "?place=0", place.signal)).row;
+  const features = h("input", { type: "text", name: "features", inputmode: "numeric", placeholder: "such as 12, 40", value: asked.get("features") || "", autocomplete: "off" });
+  const label = h("select", { name: "label" }, [first, "cross", second].map((name) => h("option", { value: name, selected: name === asked.get("label") }, `all ${className(name)} features`)));
+  const gain = h("input", { type: "range", name: "gain", min: "-4", max: "8", step: "0.25", value: asked.get("gain") ?? "0", id: "gain" });
+  const gainSaid = h("output", { for: "gain" });
+  const side = h("select", { name: "side" }, ["text", "image"].map((name) => h("option", { value: name, selected: name === (asked.get("side") || "text") }, `the ${sideName(place, name)}`)));
+  const own = h("input", { type: "text", name: "sentence", maxlength: "2000", placeholder: "leave empty for the pair", autocomplete: "off" });
+  const row = h("input", { type: "number", name: "row", min: "0", max: String(place.info.pairs - 1), value: String(start) });
+  const column = h("select", { name: "column" }, h("option", { value: "" }, "none"), place.info.labels.map((name) => h("option", { value: name, selected: name === asked.get("column") }, name)));
+  const result = h("div", { class: "result" });
+  const measured = h("div", { class: "result" });
+  const saved = h("div", { class: "result", role: "status" });
+  let ownKey = asked.get("own");
+  const speak = () => (gainSaid.textContent = says(Number(gain.value)));
+  gain.addEventListener("input", speak);
+  speak();
+  own.addEventListener("input", () => (ownKey = null));
+
+  function steer() {
+    const named = features.value.split(/[\s,;]+/).filter(Boolean).map(Number);
+    return { features: named, label: named.length ? null : label.value, gain: Number(gain.value), side: side.value };
+  }
+
+  async function working(box, said, work) {
+    fill(box, h("p", { class: "wait", role: "status" }, said));
+    try {
+      fill(box, await work());
+    } catch (error) {
+      fill(box);
+      place.complain(error);
+    }
+  }
+
+  const turn = () =>
+    working(result, own.value.trim() ? "The model reads the sentence and looks through all pairs …" : "Looking through all pairs …", async () => {
+      const wanted = { ...steer(), column: column.value || null };
+      if (own.value.trim()) {
+        ownKey = (await post(`/api/${encodeURIComponent(place.run)}/text`, { text: own.value })).key;
+        wanted.side = side.value = "text";
+      }
+      Object.assign(wanted, ownKey ? { own: ownKey } : { row: Number(row.value) });
+      place.remember({ features: wanted.features.join(","), label: label.value, gain: gain.value, side: side.value, ...(ownKey ? { own: ownKey } : { row: row.value }), ...(column.value ? { column: column.value } : {}) });
+      return shown(place, await post(place.api("steer"), wanted, place.signal), ownKey ? null : Number(row.value));
+    });
+  const measure = () => working(measured, "Measuring over random pairs …", async () => recall(place, await post(place.api("retrieval"), steer(), place.signal)));
+  const save = () => working(saved, "Saving …", async () => keep(await post(place.api("edits"), steer(), place.signal)));
+
+  const form = h(
+    "form",
+    { class: "steer-form", "aria-label": "What to turn", onsubmit: (event) => { event.preventDefault(); turn(); } },
+    h("fieldset", {}, h("legend", {}, "Turn"), h("label", {}, "Features", features), h("label", {}, "or, if empty,", label), h("div", { class: "field" }, h("label", { for: "gain" }, "Strength"), gain, gainSaid)),
+    h("fieldset", {}, h("legend", {}, "In"), h("label", {}, "Side", side), h("label", {}, "of pair", row), ownKey ? h("p", { class: "note" }, "Your own sample of before is steered until you write here.") : null, h("label", {}, "or of your sentence", own)),
+    h("fieldset", {}, h("legend", {}, "See"), h("label", {}, "Labels of", column), h("div", { class: "buttons" }, h("button", { class: "main", type: "submit" }, "Steer"), h("button", { type: "button", onclick: measure }, "Measure retrieval"), h("button", { type: "button", onclick: save }, "Save the edit"))),
+  );
+  fill(
+    view,
+    h("h1", {}, "Steer"),
+    h("p", { class: "lede" }, "Turn features up or down in one embedding and see what it retrieves then, beside random features that hold as much energy."),
+    form,
+    saved,
+    result,
+    measured,
+  );
+  if (asked.get("features") || asked.get("own")) view.addEventListener("shown", turn, { once: true });
+}
+
+const says = (gain) => (gain === 0 ? "0: removed" : gain === 1 ? "1: as it is" : `${number(gain)} times`);
+
+const range = (values, digits) => {
+  if (!values.length) return "—";
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const text = (value) => (digits === 0 ? count(value) : number(value, digits));
+  return low === high ? text(low) : `${text(low)} to ${text(high)}`;
+};
+
+function shown(place, found, row) {
+  const other = found.side === "text" ? "image" : "text";
+  const list = (name) => (other === "image" ? sampleGrid : sampleList)(place, found.nearest[name], `Nearest ${name}`);
+  const line = (name, ...cells) => h("tr", {}, h("th", { scope: "row" }, name), cells.map((cell) => h("td", {}, cell)));
+  const heads = ["", "before", "after", `random features (${found.controls.length} draws)`];
+  const rows = [];
+  if (found.rank) rows.push(line("Rank of the right one", count(found.rank.before), count(found.rank.after), range(found.rank.controls, 0)), line("Its cosine", number(found.cosine.before, 3), number(found.cosine.after, 3), range(found.cosine.controls, 3)));
+  rows.push(line("Moved by (1 − cosine)", "0", number(found.moved.after, 3), range(found.moved.controls, 3)));
+  return h(
+    "section",
+    { class: "steered" },
+    h("h2", {}, "What it retrieves"),
+    h("p", {}, `${plural(found.features, "feature")}, with ${percent(found.energy, 1)} of the energy of all ${sideName(place, found.side)}s, ${found.features === 1 ? "is" : "are"} turned`, row === null ? "." : [" in ", pairLink(place, row, `pair ${row}`), "."], found.candidates ? ` ${count(found.candidates)} ${sideName(place, other)}s are ranked.` : null),
+    table("Rank and cosine before and after", heads, rows, "small"),
+    h("div", { class: "sides" }, h("section", {}, h("h3", {}, "Before"), list("before")), h("section", {}, h("h3", {}, "After"), list("after"))),
+    found.labels &&
+      table(
+        "Labels",
+        ["Label", "pairs", "before", "after", "random features"],
+        found.labels.map((each) => line(each.label, count(each.pairs), number(each.before, 3), number(each.after, 3), range(each.controls, 3))),
+        "small",
+      ),
+    found.labels && h("p", { class: "note" }, `Cosine with the mean embedding of up to 200 ${sideName(place, other)}s of each label.`),
+  );
+}
+
+function recall(place, found) {
+  const cell = ([value, low, high]) => [percent(value, 1), h("small", {}, `${percent(low, 1)} to ${percent(high, 1)}`)];
+  const line = (rank) =>
+    h("tr", {}, h("th", { scope: "row" }, `Recall at ${rank}`), h("td", {}, cell(found.before[rank])), h("td", {}, cell(found.after[rank])), h("td", {}, found.controls.length ? range(found.controls.map((each) => 100 * each[rank][0]), 1) + " %" : "—"));
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Over random pairs"),
+    h("p", {}, `${found.way === "text_to_image" ? `From ${place.modalities[1]} to ${place.modalities[0]}` : `From ${place.modalities[0]} to ${place.modalities[1]}`}, over ${count(found.pairs)} pairs, with 95 % intervals.`),
+    table("Recall before and after", ["", "before", "after", `random features (${found.controls.length} draws)`], ["1", "5"].map(line), "small"),
+  );
+}
+
+function keep(found) {
+  return h(
+    "section",
+    { class: "saved" },
+    h("h2", {}, "The edit is saved"),
+    h("p", {}, "In the run, as ", h("code", {}, found.path), ". Python applies it, and a PyTorch module takes it as a forward hook:"),
+    h("pre", { tabindex: "0" }, `import modalens as ml\n\nedit = ml.Edit.load(${JSON.stringify(found.folder)})\nedited = edit.apply(embeddings)\ntower.register_forward_hook(edit.hook())`),
+  );
+}
