@@ -16,7 +16,7 @@ def explore(
     *,
     config: dict[str, Any],
 ) -> None:
-    """Open a page on this machine: features and pairs, what fires for your own sentence or picture, steering.
+    """Open a page on this machine: features, pairs, what fires for your own sentence or picture, steering.
 
     It ends with Ctrl-C or SIGTERM. What it makes (an index, ratings, edits) stays in the run.
 

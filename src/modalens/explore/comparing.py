@@ -26,10 +26,10 @@ def compare(one: OpenedSet, other: OpenedSet) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``by`` (cosine or correlation), ``pairs`` in common, ``matched`` and ``by_chance`` (how many are matched with the
-        dimensions of one decoder, or the pairs of one run, shuffled), ``counts`` of classes and of verdicts, ``points`` (R of
-        matched features), ``moved`` (those whose class or verdict differs, the farthest in R first), ``gap`` of
-        either.
+        ``by`` (cosine or correlation), ``pairs`` in common, ``matched`` and ``by_chance`` (how many are matched with
+        the dimensions of one decoder, or the pairs of one run, shuffled), ``counts`` of classes and of verdicts,
+        ``points`` (R of matched features), ``moved`` (those whose class or verdict differs, the farthest in R first)
+        and the ``gap`` of either.
     """
     match, by, pairs, by_chance = _matched(one, other)
     moved = _moved(one, other, match)

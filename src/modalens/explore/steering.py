@@ -103,7 +103,8 @@ def edit_of(opened: OpenedSet, features: np.ndarray, steer: Steer) -> Edit:
     if each.learned is not None and not each.learned.model.has_decoder:
         raise InputError(f"{each.name} has no decoder to steer by; choose an autoencoder or the embeddings.")
     model = None if each.learned is None else each.learned.model
-    return Edit(tuple(features.tolist()), steer.gain, model, steer.side)
+    label = steer.label if not steer.features else ""
+    return Edit(tuple(features.tolist()), steer.gain, model, steer.side, label)
 
 
 def steered(
@@ -193,15 +194,15 @@ def save_edit(run: OpenedRun, opened: OpenedSet, steer: Steer) -> dict[str, Any]
     Returns
     -------
     dict
-        ``path``, below the run; ``name``.
+        ``path``, below the run; ``file``, the whole path.
     """
     edit = edit_of(opened, steer.chosen(opened), steer)
     folder = run.layout.folder / "edits"
     number = 1
-    while (path := folder / f"edit-{number}").exists():
+    while (path := folder / f"edit-{number}.safetensors").exists():
         number += 1
     edit.save(path)
-    return {"path": path.relative_to(run.layout.folder).as_posix(), "folder": str(path)}
+    return {"path": path.relative_to(run.layout.folder).as_posix(), "file": str(path)}
 
 
 def _embeddings(each: Representation) -> PairStore:

@@ -130,6 +130,6 @@ function keep(found) {
     { class: "saved" },
     h("h2", {}, "The edit is saved"),
     h("p", {}, "In the run, as ", h("code", {}, found.path), ". Python applies it, and a PyTorch module takes it as a forward hook:"),
-    h("pre", { tabindex: "0" }, `import modalens as ml\n\nedit = ml.Edit.load(${JSON.stringify(found.folder)})\nedited = edit.apply(embeddings)\ntower.register_forward_hook(edit.hook())`),
+    h("pre", { tabindex: "0" }, `import modalens as ml\n\nedit = ml.Edit.load(${JSON.stringify(found.file)})\nedited = edit.apply(embeddings)\ntower.register_forward_hook(edit.hook())`),
   );
 }
