@@ -10,7 +10,7 @@ import numpy as np
 
 from modalens.errors import InputError, ModalensError
 from modalens.explore import comparing, layouts, rating, steering, views
-from modalens.explore.features import Query, counts, find_features
+from modalens.explore.features import Query, find_features
 from modalens.explore.guard import Guard
 from modalens.explore.opened import OpenedRun, OpenedSet
 from modalens.explore.own import OwnSample, OwnSamples
@@ -134,7 +134,7 @@ class Explorer:
     def _features(self, request: "Request") -> Any:
         _, opened = self._opened(request)
         found = find_features(opened.index, _query(request.query_params))
-        return {**found, "counts": counts(opened.index), "modalities": opened.index.modalities}
+        return {**found, "counts": opened.index.counts, "modalities": opened.index.modalities}
 
     def _feature(self, request: "Request") -> Any:
         run, opened = self._opened(request)
@@ -187,7 +187,7 @@ class Explorer:
 
     def _feature_map(self, request: "Request") -> Any:
         run, opened = self._opened(request)
-        with run.lock:
+        with run.working:
             found = layouts.feature_layout(run, opened)
         index, features = opened.index, found["feature"]
         return {
@@ -204,7 +204,7 @@ class Explorer:
 
     def _pair_map(self, request: "Request") -> Any:
         run, opened = self._opened(request)
-        with run.lock:
+        with run.working:
             found = layouts.pair_layout(run, opened)
         rows = found["row"]
         places = np.searchsorted(opened.each.rows, rows)
@@ -261,7 +261,7 @@ class Explorer:
         else:
             raise InputError("Name a pair or a sample of your own to steer.")
         column = body.get("column")
-        with run.lock:
+        with run.working:
             found = steering.steered(
                 opened, steering.Steer.of(body), query, column if isinstance(column, str) else None
             )
@@ -270,7 +270,7 @@ class Explorer:
 
     def _retrieval(self, request: "Request", body: Any) -> Any:
         run, opened = self._opened(request)
-        with run.lock:
+        with run.working:
             return steering.retrieval_of(opened, steering.Steer.of(body))
 
     def _save_edit(self, request: "Request", body: Any) -> Any:

@@ -40,7 +40,7 @@ def compare(one: OpenedSet, other: OpenedSet) -> dict[str, Any]:
         "matched": len(match),
         "by_chance": by_chance,
         "live": [len(_live(each)) for each in (one, other)],
-        "counts": [_counts(each) for each in (one, other)],
+        "counts": [each.index.counts for each in (one, other)],
         "gap": [_gap(each) for each in (one, other)],
         "points": {
             "first": match.first.tolist(),
@@ -151,12 +151,6 @@ def _moved(one: OpenedSet, other: OpenedSet, match: FeatureMatch) -> list[dict[s
                 }
             )
     return sorted(found, key=lambda each: -abs(each["scores"][0] - each["scores"][1]))
-
-
-def _counts(opened: OpenedSet) -> dict[str, dict[str, int]]:
-    from modalens.explore.features import counts
-
-    return {name: dict(values) for name, values in counts(opened.index).items()}
 
 
 def _gap(opened: OpenedSet) -> dict[str, float]:

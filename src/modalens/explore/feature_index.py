@@ -77,6 +77,16 @@ class FeatureIndex:
         return found
 
     @cached_property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many features there are of each class and each verdict, by ``label`` and ``verdict``."""
+        found = {}
+        for name in ("label", "verdict"):
+            values, numbers = np.unique(self.column(name).astype(str), return_counts=True)
+            couples = zip(values.tolist(), numbers.tolist(), strict=True)
+            found[name] = {value: number for value, number in couples if value}
+        return found
+
+    @cached_property
     def _columns(self) -> "_Columns":
         return _Columns(self.table)
 

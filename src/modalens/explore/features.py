@@ -1,6 +1,5 @@
 """The table of features: filtered, searched by words, sorted, a page at a time."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,17 +136,3 @@ def _order(values: np.ndarray, descending: bool) -> np.ndarray:
         numbers = values.astype(float)
     order: np.ndarray = np.argsort(-numbers if descending else numbers, kind="stable")
     return order
-
-
-def counts(index: FeatureIndex) -> Mapping[str, Mapping[str, int]]:
-    """How many features there are of each class and each verdict."""
-    return {
-        name: {
-            str(value): int(number)
-            for value, number in zip(
-                *np.unique(index.column(name).astype(str), return_counts=True), strict=True
-            )
-            if value
-        }
-        for name in ("label", "verdict")
-    }

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class OpenedRun:
     def __init__(self, key: str, layout: RunFolder, device: str | None = None) -> None:
         self.key, self.layout, self._device = key, layout, device
         self.lock = RLock()
+        # Held while its model or a long loop works, so that one does at a time; everything else answers meanwhile.
+        self.working = Lock()
         self._close()
 
     @property
@@ -86,12 +88,12 @@ class OpenedRun:
             return self._opened().pictures
 
     def vlm(self) -> VLM:
-        """Its model, loaded once; the caller holds :attr:`lock` while it embeds."""
+        """Its model, loaded once; the caller holds :attr:`working`."""
         with self.lock:
             parts = self._opened()
-            if parts.vlm is None:
-                parts.vlm = open_vlm(parts.store, self._device)
-            return parts.vlm
+        if parts.vlm is None:
+            parts.vlm = open_vlm(parts.store, self._device)
+        return parts.vlm
 
     def pairs(self) -> PairIndex:
         """The index of its pairs."""

@@ -94,7 +94,7 @@ class OwnSamples:
             if (run.key, key) in self._kept:
                 self._kept.move_to_end((run.key, key))
                 return self._kept[run.key, key]
-        with run.lock:
+        with run.working:
             vlm = run.vlm()
             embedding = vlm.embed_texts([shown]) if image is None else vlm.embed_images([image])
         preview = None if image is None else IMAGE.preview(image, 2.0)

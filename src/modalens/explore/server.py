@@ -1,5 +1,6 @@
 """Serve the explorer on this machine until it is told to end."""
 
+import logging
 import secrets
 import signal
 import socket
@@ -10,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modalens.errors import InputError, MissingPackageError
+from modalens.errors import InputError, MissingPackageError, ModalensError
 from modalens.explore.config import ExploreConfig
 from modalens.explore.opened import OpenedRun, open_runs
+
+logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 
@@ -74,34 +77,34 @@ def serve(
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=16_384,
         )
+        _server(settings, answering, stop).run(sockets=[listening])
 
-        class Server(uvicorn.Server):
-            """Says when it answers, and ends without an error when it is told to."""
 
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                threading.Thread(target=answering, daemon=True).start()
+def _server(settings: Any, answering: Callable[[], None], stop: threading.Event | None) -> Any:
+    """A server that says when it answers, and ends without an error when it is told to."""
+    import uvicorn
 
-            @contextmanager
-            def capture_signals(self) -> Generator[None, None, None]:
-                with _ending(self, stop):
-                    yield
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            threading.Thread(target=answering, daemon=True).start()
 
-        Server(settings).run(sockets=[listening])
+        @contextmanager
+        def capture_signals(self) -> Generator[None, None, None]:
+            with _ending(self, stop):
+                yield
+
+    return Server(settings)
 
 
 def _prepare(run: OpenedRun) -> None:
     """Make the index of the first run's first features before anyone waits for it; its page says what fails."""
-    import logging
-
-    from modalens.errors import ModalensError
-
     try:
         name = next(iter(run.sets), None)
         if name is not None:
             run.set(name)
     except ModalensError as error:
-        logging.getLogger(__name__).warning("%s", error)
+        logger.warning("%s", error)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from modalens.explore.feature_index import MOST_SAMPLES, SIDES, FeatureIndex
 from modalens.explore.features import about, rows_of
 from modalens.explore.opened import OpenedSet
 from modalens.explore.pair_index import CAPTION
+from modalens.explore.ranking import strongest
 from modalens.runs.representations import Representation
 
 SAMPLES = 12
@@ -144,8 +145,6 @@ def own_code(each: Representation, embedding: np.ndarray, side: str) -> np.ndarr
 
 def nearest_pairs(opened: OpenedSet, embedding: np.ndarray, most: int = 8) -> dict[str, list[dict[str, Any]]]:
     """The images and the texts of the scored pairs that lie nearest to an embedding (1, d), by cosine."""
-    from modalens.explore.ranking import strongest
-
     embeddings = opened.each.store if opened.each.embeddings is None else opened.each.embeddings
     found = {}
     for side in SIDES:
