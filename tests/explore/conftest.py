@@ -97,7 +97,7 @@ def explorer(finished: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> I
         )
         thread.start()
         try:
-            assert ready.wait(120)
+            assert ready.wait(300)
             yield Explorer(found[0], folder)
         finally:
             stop.set()

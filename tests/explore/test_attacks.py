@@ -112,15 +112,14 @@ def test_no_path_leads_out_of_the_run(explorer: Explorer, path: str) -> None:
 
 def test_an_upload_has_a_budget_of_bytes(explorer: Explorer) -> None:
     assert explorer.refused("/api/photos/picture", b"x", content_length=str(2**40))[0] == 413
-    assert explorer.refused("/api/photos/text", b"x" * (2**17 + 1))[0] == 413
+    assert explorer.refused("/api/photos/text", b"x", content_length=str(2**17 + 1))[0] == 413
     connection = socket.create_connection(("127.0.0.1", explorer.port), timeout=60)
     with connection:  # what does not say how long it is, is not read to its end either
         connection.sendall(
             f"POST /api/photos/text HTTP/1.1\r\nHost: 127.0.0.1:{explorer.port}\r\n"
             f"X-Modalens-Token: {explorer.token}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
         )
-        part = b"x" * 65_536
-        for _ in range(3):
+        for part in (b"x" * 65_536, b"x" * 65_536, b"x"):
             connection.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
         assert b" 413 " in connection.recv(4096)
 

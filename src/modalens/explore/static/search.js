@@ -1,7 +1,9 @@
 // A sentence or a picture of the reader's own: embedded by the run's model, then what fires for it.
 
-import { post, upload } from "/api.js";
+import { post, Refused, upload } from "/api.js";
 import { fill, h, say } from "/dom.js";
+
+const MOST_BYTES = 16 * 2 ** 20;
 
 export function ownSearch(place, text = "") {
   const pictures = place.modalities[0] === "image";
@@ -41,6 +43,10 @@ export function ownSearch(place, text = "") {
     pictures && h("label", { for: "own-picture", class: "button" }, "A picture …"),
     wait,
   );
-  file.addEventListener("change", () => file.files.length && find(() => upload(`/api/${run}/picture`, file.files[0])));
+  file.addEventListener("change", () => {
+    if (!file.files.length) return;
+    if (file.files[0].size > MOST_BYTES) place.complain(new Refused("The picture's file has more than 16 MiB; give a smaller one.", 413));
+    else find(() => upload(`/api/${run}/picture`, file.files[0]));
+  });
   return form;
 }
