@@ -22,6 +22,7 @@ ORDER = [
     "annotate",
     "agreement",
     "run",
+    "explore",
     "benchmark",
 ]
 

@@ -21,10 +21,10 @@ _COMMANDS = {
     "study": "Run a study on a run, beside its controls and baselines.",
     "explain": "Say which features fire for a text, an image or both, and which class holds the energy.",
     "report": "Write a run's report: one HTML page that opens offline, its figures and tables.",
-    "explore": "Open a page on this machine: features, pairs, what fires for your own sentence or picture, steering.",
     "annotate": "Write a page where a person says whether features are of one modality, both or neither.",
     "agreement": "Measure how well raters agree with each other and with the classes.",
     "run": "Run the steps of a recipe; run again after a stop or a change, it does only what is not done.",
+    "explore": "Open a page on this machine: features, pairs, what fires for your own sentence or picture, steering.",
     "benchmark": "Measure how fast modalens is, and how right learners and scores are; without a command, its speed.",
 }
 

@@ -91,7 +91,7 @@ class BytesImage:
         return decode_rgb(lambda: BytesIO(self.data), self.key)
 
 
-def decode_rgb(opener: Callable[[], IO[bytes]], name: str, most_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode_rgb(opener: Callable[[], IO[bytes]], name: str, most_pixels: int | None = None) -> Image.Image:
     """Decode an encoded image to RGB: EXIF orientation applied, transparency laid over white.
 
     Of an animation and of several pages the first is taken. Metadata that are damaged do not matter.
@@ -103,7 +103,7 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str, most_pixels: int = MA
     name
         What the error sentence calls the image.
     most_pixels
-        Pixels of the largest picture that is decoded.
+        Pixels of the largest picture that is decoded; :data:`MAX_PIXELS` by default.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def decode_rgb(opener: Callable[[], IO[bytes]], name: str, most_pixels: int = MA
         If the image is missing, truncated, no image, of too many pixels, or of values without a known range.
     """
     with opener() as stream, no_decoder_warnings():
-        return _named(stream, name, most_pixels)
+        return _named(stream, name, MAX_PIXELS if most_pixels is None else most_pixels)
 
 
 def _named(stream: IO[bytes], name: str, most_pixels: int) -> Image.Image:
