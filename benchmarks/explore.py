@@ -22,6 +22,7 @@ import scipy.sparse as sp
 
 from modalens.benchmarks.cases.data import write_store
 from modalens.features import SAEConfig, TrainConfig
+from modalens.features.quality import measure_quality
 from modalens.runs import ScoreConfig, encode_store, learning
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, train_on
@@ -64,15 +65,17 @@ class _RandomCodes:
 
 
 def make_run(folder: Path, pairs: int, features: int, width: int, k: int) -> None:
-    """A run whose embeddings and codes are random, scored."""
+    """A run whose embeddings and codes are random, scored; its quality is measured on a few pairs."""
     run = RunFolder(folder)
-    write_store(run.embeddings, pairs, width)
-    for path in sorted((run.embeddings / "metadata").glob("*.parquet")):
-        frame = pd.read_parquet(path)
-        frame["caption"] = [
-            f"a caption of number {name} in {number % 997} words" for number, name in enumerate(frame["id"])
-        ]
-        frame.to_parquet(path)
+    if not folder.is_dir():
+        write_store(folder.with_name("partial"), pairs, width)
+        for path in sorted(folder.with_name("partial").glob("metadata/*.parquet")):
+            frame = pd.read_parquet(path)
+            rows = enumerate(frame["id"])
+            frame["caption"] = [f"a caption of number {name} in {row % 997} words" for row, name in rows]
+            frame.to_parquet(path)
+        folder.mkdir(parents=True)
+        folder.with_name("partial").rename(run.embeddings)
     store = run.store()
     scoring = ScoreConfig(resamples=20)
     score_into(run.scores, store, scoring)
@@ -80,6 +83,9 @@ def make_run(folder: Path, pairs: int, features: int, width: int, k: int) -> Non
     config = SAEConfig(store.image.shape[1], n_features=features, k=k)
     train_on(config, store, TrainConfig(steps=1, batch_size=64), where.folder)
     learning.encode_store = lambda model, *rest, **more: encode_store(_RandomCodes(model), *rest, **more)
+    learning.measure_quality = lambda model, *sides, **_: measure_quality(
+        model, *(np.asarray(side[0:500]) for side in sides)
+    )
     measure_learned(where, store, scoring)
 
 
@@ -160,8 +166,7 @@ def main() -> None:
     given = parser.parse_args()
     folder = given.out / "run"
     sizes = {"pairs": given.pairs, "features": given.features, "width": given.width, "k": given.k}
-    if not folder.is_dir():
-        make_run(folder, **sizes)
+    make_run(folder, **sizes)
     found = {**sizes, **measure(folder, given.features)}
     (given.out / "explore.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=2))
