@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -78,28 +79,33 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return run
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[Explorer]:
+    """An explorer on a run in a thread of this process, while the block lasts."""
+    ready, stop = threading.Event(), threading.Event()
+    found: list[str] = []
+
+    def is_ready(address: str) -> None:
+        found.append(address)
+        ready.set()
+
+    config = ExploreConfig(port=0, browser=False)
+    thread = threading.Thread(target=serve, args=([folder], config), kwargs={"ready": is_ready, "stop": stop})
+    thread.start()
+    try:
+        assert ready.wait(300)
+        yield Explorer(found[0], folder)
+    finally:
+        stop.set()
+        thread.join(60)
+    assert not thread.is_alive()
+
+
 @pytest.fixture(scope="module")
 def explorer(finished: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
     folder = tmp_path_factory.mktemp("served") / "photos"
     shutil.copytree(finished.folder, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(origin, "load_vlm", lambda *args, **kwargs: FakeVLM(revision="1"))
-        ready, stop = threading.Event(), threading.Event()
-        found: list[str] = []
-
-        def is_ready(address: str) -> None:
-            found.append(address)
-            ready.set()
-
-        config = ExploreConfig(port=0, browser=False)
-        thread = threading.Thread(
-            target=serve, args=([folder], config), kwargs={"ready": is_ready, "stop": stop}
-        )
-        thread.start()
-        try:
-            assert ready.wait(300)
-            yield Explorer(found[0], folder)
-        finally:
-            stop.set()
-            thread.join(30)
-        assert not thread.is_alive()
+        with served(folder) as found:
+            yield found

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from modalens.explore.ranking import ranks, strongest
 from modalens.runs.layout import RunFolder
 from modalens.store.lock import alone_in
 from modalens.studies.rater_agreement.study import agreement
-from tests.explore.conftest import Explorer
+from tests.explore.conftest import Explorer, served
 
 SAE = "/api/photos/sae"
 
@@ -244,25 +243,12 @@ def test_a_damaged_set_is_a_sentence_and_the_others_are_shown(finished: RunFolde
     shutil.copytree(finished.folder, tmp_path / "photos")
     weights = tmp_path / "photos/features/sae/sae.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
-    found: list[str] = []
-    ready, stop = threading.Event(), threading.Event()
-    thread = threading.Thread(
-        target=serve,
-        args=([tmp_path / "photos"], ExploreConfig(port=0, browser=False)),
-        kwargs={"ready": lambda address: (found.append(address), ready.set()), "stop": stop},
-    )
-    thread.start()
-    try:
-        assert ready.wait(300)
-        damaged = Explorer(found[0], tmp_path / "photos")
+    with served(tmp_path / "photos") as damaged:
         about = damaged.json("/api/photos")
         assert [each["name"] for each in about["sets"]] == ["ncl", "raw"]
         assert about["left_out"][0]["name"] == "sae"
         assert "sae" in damaged.refused("/api/photos/sae/features")[1]
         assert damaged.json("/api/photos/ncl/features")["total"] > 0
-    finally:
-        stop.set()
-        thread.join(30)
 
 
 def test_no_run_and_a_port_that_is_taken_are_sentences(explorer: Explorer, tmp_path: Path) -> None:
