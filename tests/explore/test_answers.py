@@ -209,7 +209,7 @@ def test_two_explorers_that_write_at_once(explorer: Explorer) -> None:
 def test_maps_are_kept(explorer: Explorer) -> None:
     found = explorer.json(f"{SAE}/map/features")
     assert len(found["x"]) == len(found["of"]) == len(found["label"]["codes"])
-    kept = explorer.run / "explore" / "layouts" / "sae" / "places.npy"
+    kept = explorer.run / "explore" / "layouts" / "features" / "sae" / "places.npy"
     before = kept.stat().st_mtime_ns
     assert explorer.json(f"{SAE}/map/features") == found
     assert kept.stat().st_mtime_ns == before

@@ -33,7 +33,7 @@ def feature_layout(run: OpenedRun, opened: OpenedSet) -> dict[str, np.ndarray]:
     if opened.each.directions is None:
         raise InputError(f"{opened.each.name} has no decoder, so its features have no map.")
     live = np.flatnonzero((opened.lengths > 0) & (opened.index.column("label") != "dead"))
-    folder = run.folder / "layouts" / opened.each.name
+    folder = run.folder / "layouts" / "features" / opened.each.name
 
     def vectors(rows: np.ndarray) -> np.ndarray:
         rows_of: np.ndarray = np.asarray(opened.each.directions)[live[rows]]
