@@ -9,6 +9,7 @@ from modalens.studies.sparse_probing.attributes import attributes_of
 from modalens.studies.sparse_probing.balanced import accuracy_interval, balanced_accuracy, mean_accuracy
 from modalens.studies.sparse_probing.config import DictionaryBenchConfig
 from modalens.studies.sparse_probing.probes import (
+    SPARSE_C,
     dense_probes,
     label_correlations,
     logistic_fits,
@@ -43,20 +44,32 @@ def test_probes_of_few_features_are_scikit_learns() -> None:
     scaled = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
     weights = logistic_fits(np.stack([scaled[:, pick] for pick in picks]), labels)
     for place, pick in enumerate(picks):
-        naive = LogisticRegression(C=1.0, tol=1e-8).fit(scaled[:, pick], labels[place])
+        naive = LogisticRegression(C=SPARSE_C, class_weight="balanced", tol=1e-8)
+        naive.fit(scaled[:, pick], labels[place])
         assert weights[place, :-1] == pytest.approx(naive.coef_[0], abs=2e-3)
         assert weights[place, -1] == pytest.approx(naive.intercept_[0], abs=2e-3)
         answers = sparse_answers((sp.csr_array(x), x), picks, labels)[place]
-        logit = naive.decision_function(scaled[:, pick]) - prior_logit(labels[place])
+        logit = naive.decision_function(scaled[:, pick])
         clear = np.abs(logit) > 0.01
         assert (answers[clear] == (logit > 0)[clear]).all()
+
+
+def test_rare_labels_that_many_features_separate_are_found_again() -> None:
+    random = np.random.default_rng(2)
+    labels = np.arange(1000) < 30
+    x = random.standard_normal((1000, 20)) + 0.9 * labels[:, None]
+    rows = random.permutation(1000)
+    right = sparse_answers((x[rows[:700]], x[rows[700:]]), np.arange(20)[None], labels[None, rows[:700]])[0]
+    told = labels[rows[700:]]
+    assert right[told].mean() > 0.8
+    assert right[~told].mean() < 0.1
 
 
 def test_a_feature_that_tells_all_and_one_that_never_varies_do_no_harm() -> None:
     x, _ = samples()
     labels = (x[:, [0]] > 0).T
     x[:, 1] = 0.5
-    assert (sparse_answers((x, x), np.array([[0, 1]]), labels) == labels).mean() > 0.95
+    assert (sparse_answers((x, x), np.array([[0, 1]]), labels) == labels).mean() > 0.9
     weights, intercepts = dense_probes(x, labels)
     assert np.isfinite(weights).all()
     assert np.isfinite(intercepts).all()

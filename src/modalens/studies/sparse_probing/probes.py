@@ -13,8 +13,9 @@ from modalens.statistics.design import Design
 from modalens.statistics.logistic import LogisticRegressions, curvature_factor
 from modalens.studies.stats.fold_classifier import CLASSIFIER
 
-# Of a probe of few features, in the terms of scikit-learn's LogisticRegression, whose default it is.
-SPARSE_C = 1.0
+# Of a probe of few features, in the terms of scikit-learn's LogisticRegression: the best of 1, 0.1 and 0.01, measured
+# on 1, 5 and 20 dense and sparse features of 1,000 pairs.
+SPARSE_C = 0.1
 _NEWTON_STEPS, _LONGEST, _DONE = 25, 4.0, 1e-6
 _MOST_NUMBERS = 2**22
 # A feature that varies by less than this part of its size does so by rounding alone.
@@ -131,7 +132,7 @@ def sparse_answers(
         part = slice(start, start + step)
         weights = logistic_fits(np.swapaxes(train.T[place[part]], 1, 2), labels[part])
         scores = np.einsum("bkn,bk->bn", test.T[place[part]], weights[:, :-1])
-        found[part] = scores + (weights[:, -1] - prior_logit(labels[part]))[:, None] > 0
+        found[part] = scores + weights[:, -1:] > 0
     return found
 
 
@@ -140,15 +141,18 @@ def logistic_fits(
 ) -> Float[np.ndarray, "B k1"]:
     """Weights, the intercept last, of logistic regressions side by side, by Newton's method.
 
-    The objective is that of scikit-learn's ``LogisticRegression`` with C = 1.
+    The objective is that of scikit-learn's ``LogisticRegression`` with balanced class weights: rare labels count as
+    much as their absence.
     """
     count, n, k = x.shape
     ridge = np.append(np.full(k, 1 / (SPARSE_C * n)), 1e-9)
     weights = np.zeros((count, k + 1))
-    weights[:, -1] = prior_logit(labels)
+    having = np.maximum(labels.sum(axis=1, keepdims=True), 1)
+    balance = (n / 2 / np.where(labels, having, np.maximum(n - having, 1))).astype(np.float32)
     for _ in range(_NEWTON_STEPS):
         chance = expit(np.einsum("bnk,bk->bn", x, weights[:, :-1].astype(np.float32)) + weights[:, -1:])
-        residual, curved = (chance - labels).astype(np.float32), (chance * (1 - chance)).astype(np.float32)
+        residual = (chance - labels).astype(np.float32) * balance
+        curved = (chance * (1 - chance)).astype(np.float32) * balance
         weighed = np.swapaxes(x, 1, 2) * curved[:, None]
         second = np.empty((count, k + 1, k + 1))
         second[:, :-1, :-1] = weighed @ x

@@ -19,6 +19,7 @@ def monosemanticity(found: Evidence) -> Iterator[Claim]:
     """Learned features are more monosemantic than CLIP's dimensions: paired differences of the study of m."""
     tables = [result.tables for _, result in found.results("top-m")]
     rows = tables[0]["comparisons"].to_dict("records") if tables and "comparisons" in tables[0] else []
+    written = {name.lower(): name for name in found.fidelities}
     for theirs, name in _CALLED.items():
         for side, modality in zip(("image", "text"), found.modalities, strict=True):
             claim = f"{theirs} features have a higher EmbSim than CLIP's dimensions, {modality}s"
@@ -38,7 +39,8 @@ def monosemanticity(found: Evidence) -> Iterator[Claim]:
             ]
             for other, row, turn in measured:
                 low, high = sorted((turn * row["value_low"], turn * row["value_high"]))
-                yield Claim(claim, other, effect, 1, turn * row["value"], low, high, beside, command)
+                features = written.get(other, other)
+                yield Claim(claim, features, effect, 1, turn * row["value"], low, high, beside, command)
             if not measured:
                 yield Claim.missing(claim, effect, 1, beside, command)
 
