@@ -40,17 +40,19 @@ def correlation_map(
     shown = axes.imshow(
         value, cmap=LinearSegmentedColormap.from_list("sides", colours), vmin=-1, vmax=1, aspect="auto"
     )
-    size = 4.5 if canvas.narrow else 7
+    size = 5 if canvas.narrow else 7
     for a in range(len(names)):
         for b in range(len(names)):
             if a != b and not np.isnan(value[a, b]):
                 ink = canvas.colour("ink" if told[a, b] else "muted")
-                text = f"{value[a, b]:.2f}".replace("0.", ".") if told[a, b] else "·"
+                number = "" if canvas.narrow else f"{value[a, b]:.2f}".replace("0.", ".")
+                text = number if told[a, b] else "·"
                 axes.text(b, a, text, ha="center", va="center", fontsize=size, color=ink)
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=size + 1)
     axes.set_yticks(range(len(names)), names, fontsize=size + 1)
     axes.set_title(name, fontweight="bold", fontsize=10)
-    figure.colorbar(shown, ax=axes, label="Spearman's correlation", shrink=0.6)
+    where = "bottom" if canvas.narrow else "right"
+    figure.colorbar(shown, ax=axes, label="Spearman's correlation", shrink=0.6, location=where)
     return figure
 
 
