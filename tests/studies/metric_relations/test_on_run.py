@@ -15,7 +15,7 @@ def test_new_names_and_answers_make_a_new_result(tmp_path: Path) -> None:
 
     def inputs(names: Any, said: str) -> Any:
         answers.write_text(said)
-        subject = SimpleNamespace(judges=lambda: {}, name_scores=lambda: names)
+        subject = SimpleNamespace(judges=dict, name_scores=lambda: names)
         return study.inputs(subject, study.config(answers=(answers,)))
 
     plain = inputs(None, "a")
