@@ -23,6 +23,7 @@ _HOMES = {
     "Edit": "modalens.edit.saved",
     "EmbeddingStore": "modalens.store",
     "GapMatrix": "modalens.dominance",
+    "GroupSparseSAE": "modalens.features",
     "JoinedStore": "modalens.store",
     "MatryoshkaSAE": "modalens.features",
     "ModalensError": "modalens.errors",
@@ -32,6 +33,8 @@ _HOMES = {
     "Pair": "modalens.pairs",
     "Retrieval": "modalens.dominance.retrieval",
     "Run": "modalens.runs.run",
+    "SeparateSAE": "modalens.features",
+    "SharedTopKSAE": "modalens.features",
     "SimplexDominance": "modalens.dominance",
     "TopKSAE": "modalens.features",
     "benchmark_planted": "modalens.planted.benchmark",
@@ -71,7 +74,10 @@ if TYPE_CHECKING:
     from modalens.features import NCL as NCL
     from modalens.features import AlignedSAE as AlignedSAE
     from modalens.features import BatchTopKSAE as BatchTopKSAE
+    from modalens.features import GroupSparseSAE as GroupSparseSAE
     from modalens.features import MatryoshkaSAE as MatryoshkaSAE
+    from modalens.features import SeparateSAE as SeparateSAE
+    from modalens.features import SharedTopKSAE as SharedTopKSAE
     from modalens.features import TopKSAE as TopKSAE
     from modalens.features import load_features as load_features
     from modalens.interpret import Bridges as Bridges

@@ -45,6 +45,8 @@ def _steps() -> Iterator[tuple[list[str], str, Mapping[str, Any]]]:
         yield [name], name, {}
     for name in learners():
         yield ["train", name], "train", {"learner": name}
+    for name in ("sweep", "baselines"):
+        yield ["train", name], name, {}
     for name in study_names():
         yield ["study", name], "study", {"study": name}
 
@@ -58,8 +60,8 @@ def _options_of(words: list[str]) -> dict[str, Any]:
 
 
 def _fields_of(do: str, settings: Mapping[str, Any]) -> dict[str, "dataclasses.Field[Any]"]:
-    classes = STEPS[do].classes(settings)
-    return {field.name: field for each in classes for field in dataclasses.fields(each) if field.name != "d"}
+    kind = STEPS[do]
+    return {name: field for each in kind.classes(settings) for name, field in kind.keys(each).items()}
 
 
 CASES = [pytest.param(*each, id="-".join(each[0])) for each in _steps()]
@@ -70,7 +72,7 @@ def test_a_command_and_its_step_have_the_same_options_and_defaults(
     words: list[str], do: str, settings: Mapping[str, Any]
 ) -> None:
     shown, keys = _options_of(words), _fields_of(do, settings)
-    only_keys = set(keys) - set(shown) - set(settings) - {"pairs", "pairs_of", "shuffle_pairs"}
+    only_keys = set(keys) - set(shown) - set(settings) - {"pairs", "pairs_of", "shuffle_pairs", "recommended"}
     assert only_keys <= _OF_ENGINES, "keys of recipes that are no options of the command"
     only_shown = set(shown) - set(keys) - _OF_COMMANDS
     assert only_shown <= _OF_ENGINES, "options of the command that are no keys of recipes"

@@ -58,3 +58,15 @@ def test_the_aligned_kind_shares_more_at_equal_reconstruction():
     # Another order of the pairs moves the unexplained variance by up to 5 %.
     assert (shared[1] >= 1.15 * shared[0]).all()
     assert unexplained[1].mean() <= 1.08 * unexplained[0].mean()
+
+
+@pytest.mark.slow
+def test_some_kinds_heal_more_split_concepts_than_topk():
+    kinds = ("topk", "shared_topk", "group_sparse", "separate")
+    small = {"pairs": 3000, "held_out": 1000, "steps": 300}
+    board = ml.benchmark_planted(worlds=("cones",), learners=kinds, seeds=1, **small)
+    healed = {kind: float(board.values("split_healed", "cones", kind)[0]) for kind in kinds}
+    for kind in kinds[1:]:
+        assert healed[kind] > healed["topk"] + 0.15, healed
+    unexplained = {kind: float(board.values("unexplained", "cones", kind)[0]) for kind in kinds}
+    assert unexplained["separate"] < 1.3 * unexplained["topk"]

@@ -139,9 +139,9 @@ def test_every_learner_has_its_own_learning_rate(
 def test_configurations_are_known_by_their_fields(name: str) -> None:
     kind = registry.kind_named(name)
     values = {"kind": name} if kind.command == "sae" else {}
-    config = kind.config_class(8, 40, **values)
+    config = kind.config_class(8, 80, **values)
     assert registry.kind_of(config) is registry.kind_of_values(asdict(config)) is kind
-    assert config.label.startswith(f"{name}-n40")
+    assert config.label.startswith(f"{name}-n80")
 
 
 def test_unknown_names_are_answered_with_those_there_are() -> None:

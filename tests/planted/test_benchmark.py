@@ -61,6 +61,41 @@ def test_tables_say_what_was_measured(board, tmp_path):
         Leaderboard.load(tmp_path / "planted.json")
 
 
+def test_what_was_measured_in_the_same_setting_is_kept(tmp_path, monkeypatch, caplog):
+    options = {"worlds": ("easy",), "seeds": 1, **SMALL}
+    asked = []
+
+    def learn(name, *_):
+        asked.append(name)
+        return benchmark._Features(name, None, None, None, None)
+
+    monkeypatch.setattr(benchmark, "_trained", learn)
+    monkeypatch.setattr(benchmark, "_measured", lambda *_: {"recovery": 0.1 * len(asked)})
+    first = ml.benchmark_planted(learners=("topk",), out=tmp_path, **options)
+    again = ml.benchmark_planted(learners=("ncl", "topk"), out=tmp_path, **options)
+    assert asked == ["topk", UNTRAINED, "ncl"]
+    assert again.learners == ("ncl", "topk", UNTRAINED, DIMENSIONS)
+    assert again.values("recovery", "easy", "topk") == first.values("recovery", "easy", "topk")
+    assert Leaderboard.load(tmp_path / "planted.json").to_markdown() == again.to_markdown()
+    assert (tmp_path / "planted.md").read_text() == again.to_markdown()
+    ml.benchmark_planted(learners=("topk",), out=tmp_path, **{**options, "steps": 151})
+    assert asked[3:] == ["topk", UNTRAINED]
+    assert "another setting" in caplog.text
+
+
+def test_a_stopped_benchmark_keeps_what_it_measured(tmp_path, monkeypatch):
+    def learn(name, *_):
+        if name == "ncl":
+            raise KeyboardInterrupt
+        return benchmark._Features(name, None, None, None, None)
+
+    monkeypatch.setattr(benchmark, "_trained", learn)
+    monkeypatch.setattr(benchmark, "_measured", lambda *_: {})
+    with pytest.raises(KeyboardInterrupt):
+        ml.benchmark_planted(worlds=("easy",), learners=("topk", "ncl"), out=tmp_path, **SMALL)
+    assert [row.learner for row in Leaderboard.load(tmp_path / "planted.json").rows] == ["topk"]
+
+
 def test_only_what_stands_apart_leads():
     def board(second):
         rows = [

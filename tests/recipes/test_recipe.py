@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from modalens.errors import ModalensError
+from modalens.features import load_features
+from modalens.interpret.sweep import Sweep
 from modalens.recipes import stand_ins
 from modalens.recipes.comparison import COLUMNS, as_markdown, compare
 from modalens.recipes.execute import run_recipe
@@ -20,6 +22,7 @@ from modalens.recipes.recipe import load_recipe
 from modalens.recipes.stand_ins import with_stand_ins
 from modalens.recipes.steps import STEPS, shuffled_pairs
 from modalens.runs.layout import RunFolder
+from modalens.runs.sweeping import find_sweep
 from modalens.store.fingerprints import fingerprint
 from tests.torture.rounds import contents
 
@@ -111,6 +114,57 @@ def test_a_stop_in_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     pd.testing.assert_frame_equal(one, other)
     weights = [each / "a/features/sae/sae.safetensors" for each in (tmp_path / "whole", out)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+SWEPT = {
+    "sweep": {"do": "sweep", "run": "a", "after": ["score"], "n": [16, 32], "k": [4], "seeds": 2, "steps": 6},
+    "sae": {"do": "train", "run": "a", "after": ["sweep"], "learner": "sae", "recommended": True, "steps": 6},
+    "baselines": {"do": "baselines", "run": "a", "after": ["sae"], "kind": ["pca", "soft_frozen"]},
+}
+
+
+def swept(folder: Path, **changes: object) -> Path:
+    """A recipe with a sweep, features of the size that it recommends, and their baselines."""
+    steps = {name: SMALL["steps"][name] for name in ("embed", "score")} | SWEPT
+    return write(folder, steps=steps | changes, smoke={"inputs": SMALL["smoke"]["inputs"]})
+
+
+def test_a_recipe_sweeps_takes_the_size_and_makes_baselines(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert did(swept(tmp_path), out) == ["embed", "score", "sweep", "sae", "baselines"]
+    run = RunFolder(out / "a")
+    found = find_sweep(run)
+    assert isinstance(found, Sweep)
+    assert set(found.summary["n"]) == {16, 32}
+    config = load_features(run.learned("sae").folder).config
+    assert (config.n_features, config.k) == (found.choice.n, found.choice.k)
+    made = {each.name for each in run.learned("sae").baselines()}
+    assert made == {"sae+pca", "sae+soft_frozen"}
+    assert did(swept(tmp_path), out) == []
+    wider = swept(tmp_path, baselines={**SWEPT["baselines"], "kind": ["pca", "nmf"]})
+    assert did(wider, out) == ["baselines"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sweep": {**SWEPT["sweep"], "seeds": 1}}, "sweep: seeds is 1"),
+        ({"sweep": {**SWEPT["sweep"], "seed": 3}}, "sweep has no 'seed'"),
+        ({"sweep": {**SWEPT["sweep"], "image_embedder": "none"}}, "The step sweep: "),
+        ({"sae": {**SWEPT["sae"], "k": 4}}, "sae: recommended takes the size of a sweep; leave out k"),
+        ({"sae": {**SWEPT["sae"], "learner": "ncl"}}, "sae: A sweep recommends the size of an autoencoder"),
+        ({"sweep": {"do": "score", "run": "a"}}, "sae: recommended takes .* no step before it sweeps 'a'"),
+        ({"baselines": {**SWEPT["baselines"], "kind": ["topk"]}}, "baselines: kind is 'topk'"),
+        ({"baselines": {**SWEPT["baselines"], "like": "none"}}, "baselines: .*'none'"),
+        ({"baselines": {**SWEPT["baselines"], "like": "raw"}}, "baselines: Baselines are of an autoencoder"),
+    ],
+)
+def test_what_a_sweep_or_baselines_lack_is_told_before_the_first_step(
+    tmp_path: Path, changes: dict, sentence: str
+) -> None:
+    with pytest.raises(ModalensError, match=sentence):
+        did(swept(tmp_path, **changes), tmp_path / "out")
+    assert not (tmp_path / "out/a").exists()
 
 
 def test_a_failing_step_is_named_and_finished_ones_are_kept(

@@ -81,7 +81,10 @@ def _print(found: dict[str, Any]) -> None:
 @takes(PlantedConfig)
 def planted(
     out: Annotated[
-        Path | None, typer.Option(help="Folder for planted.json and planted.md, a page of the tables.")
+        Path | None,
+        typer.Option(
+            help="Folder for planted.json and planted.md, the tables; what it holds already is kept."
+        ),
     ] = None,
     json: Json = False,
     *,
@@ -100,10 +103,7 @@ def planted(
     from modalens.cli.output import print_json
     from modalens.planted.benchmark import benchmark_planted
 
-    found = benchmark_planted(PlantedConfig(**config))
-    if out is not None:
-        found.save(out / "planted.json")
-        found.write_markdown(out / "planted.md")
+    found = benchmark_planted(PlantedConfig(**config), out=out)
     if json:
         print_json(found.to_dict())
     else:

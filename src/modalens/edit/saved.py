@@ -188,4 +188,4 @@ class Edit:
         scale = model.standardiser(self.modality)[1]
         codes = model.encode_tensor(rows.to(scale), self.modality)
         chosen = list(self.indices)
-        return (self.gain - 1) * (codes[:, chosen] @ model.W_dec[chosen]) * scale
+        return (self.gain - 1) * (codes[:, chosen] @ model.directions(self.modality)[chosen]) * scale

@@ -11,9 +11,12 @@ _HOMES = {
     "AlignedSAE": "sae",
     "BatchTopKSAE": "sae",
     "FeatureModel": "base",
+    "GroupSparseSAE": "group_sparse",
     "MatryoshkaSAE": "sae",
     "NCLConfig": "config",
     "SAEConfig": "config",
+    "SeparateSAE": "separate",
+    "SharedTopKSAE": "shared_choice",
     "SparseAutoencoder": "sae",
     "TopKSAE": "sae",
     "TrainConfig": "settings",
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from modalens.features.base import FeatureModel as FeatureModel
     from modalens.features.config import NCLConfig as NCLConfig
     from modalens.features.config import SAEConfig as SAEConfig
+    from modalens.features.group_sparse import GroupSparseSAE as GroupSparseSAE
     from modalens.features.loading import load_features as load_features
     from modalens.features.ncl import NCL as NCL
     from modalens.features.sae import AlignedSAE as AlignedSAE
@@ -35,7 +39,9 @@ if TYPE_CHECKING:
     from modalens.features.sae import MatryoshkaSAE as MatryoshkaSAE
     from modalens.features.sae import SparseAutoencoder as SparseAutoencoder
     from modalens.features.sae import TopKSAE as TopKSAE
+    from modalens.features.separate import SeparateSAE as SeparateSAE
     from modalens.features.settings import TrainConfig as TrainConfig
+    from modalens.features.shared_choice import SharedTopKSAE as SharedTopKSAE
     from modalens.features.trainer import Trained as Trained
     from modalens.features.trainer import train as train
 

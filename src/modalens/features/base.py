@@ -62,6 +62,9 @@ class Learner(nn.Module, ABC):
     def after_step(self) -> None:
         """Change weights after the optimiser did."""
 
+    def finish(self, image: Matrix, text: Matrix, *others: Matrix) -> None:
+        """Do what takes the trained features and all pairs; called once, before ``export``."""
+
     @abstractmethod
     def represent(self, x: Float[Tensor, "n d"], modality: str) -> Representation:
         """What the trained features would make of samples, for evaluations on the way."""
@@ -86,6 +89,8 @@ class FeatureModel(ABC):
     """File name of the weights."""
     hub_tag: ClassVar[str] = "sparse-features"
     """What the method is called on the hub."""
+    weights: ClassVar[str] = "One set of weights encodes"
+    """How a sentence begins that says what they do to the embeddings of both modalities."""
     has_decoder: ClassVar[bool] = False
     """Whether there is a way back from codes to embeddings (``decode``, ``W_dec``)."""
     config: FeatureConfig
@@ -170,6 +175,11 @@ class FeatureModel(ABC):
     def W_dec(self) -> Float[Tensor, "f d"]:  # noqa: N802 (the field's name)
         """Decoder rows: the direction of each feature."""
         raise self._no_way_back()
+
+    def directions(self, modality: str | None = None) -> Float[Tensor, "f d"]:
+        """Decoder rows by which features are written into a modality's embeddings."""
+        del modality
+        return self.W_dec
 
     def card(self) -> dict[str, Any]:
         """What a manifest records: class, configuration, checksum of the weights."""

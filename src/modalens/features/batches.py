@@ -70,6 +70,11 @@ class PairBatches:
         self._blocks_per_buffer = -(-buffer // _BLOCK_ROWS)
         self._blocks = -(-self.n // _BLOCK_ROWS)
 
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """Image, text, and others if there are."""
+        return tuple(self._sides.values())
+
     def from_step(self, step: int) -> Iterator[tuple[Tensor, ...]]:
         """Batches (image, text, and others if there are) in float32, from the one of this step on, for ever.
 

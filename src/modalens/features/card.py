@@ -71,7 +71,7 @@ def _summary(model: FeatureModel) -> str:
     about = (type(model).__doc__ or "").partition("\n")[0]
     c = model.config
     return (
-        f"`{model!r}`: {about} One set of weights encodes the image and the text embeddings of width {c.d} of a "
+        f"`{model!r}`: {about} {model.weights} the image and the text embeddings of width {c.d} of a "
         f"vision-language model into {c.n_features} non-negative features. Shared with "
         f"modalens {__version__}."
     )

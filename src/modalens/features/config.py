@@ -52,9 +52,12 @@ class SAEConfig(FeatureConfig):
         (Bussmann et al. 2024). ``matryoshka``: TopK whose leading features must reconstruct on their own
         (Bussmann et al. 2025). ``aligned``: TopK with a pull between the codes of a pair (Dhimoila et al.
         2026). ``shared_topk``: TopK with one choice of features for both sides of a pair in training (after
-        Nasiri-Sarvi et al. 2025). Baselines: ``frozen_decoder``, ``frozen_encoder`` and ``soft_frozen``, of
-        which a part stays random (see :mod:`modalens.features.frozen`), and ``pca``, ``ica`` and ``nmf``,
-        which are fitted, not trained (see :mod:`modalens.features.fitted`).
+        Nasiri-Sarvi et al. 2025). ``group_sparse``: TopK with a penalty on features that one side of a pair has
+        alone, and a pre-bias for each modality (Kaushik et al. 2026). ``separate``: a TopK of half the features for
+        each modality, trained apart, whose features share an index where they answer to the same pairs (after Lee et
+        al. 2026). Baselines: ``frozen_decoder``, ``frozen_encoder`` and ``soft_frozen``, of which a part stays random
+        (see :mod:`modalens.features.frozen`), and ``pca``, ``ica`` and ``nmf``, which are fitted, not trained (see
+        :mod:`modalens.features.fitted`).
     standardise
         ``none`` (published); ``shared``: subtract one mean and divide by one deviation per dimension;
         ``per_modality``: each modality its own, which removes the offset between the modalities.
@@ -67,6 +70,10 @@ class SAEConfig(FeatureConfig):
         Number of nested prefixes, each half as long as the next.
     align_lambda
         Weight of the pull of ``aligned``.
+    group_lambda, masked
+        Weight of the penalty of ``group_sparse``, and the share of features that it masks in a batch.
+    match_correlation
+        Correlation over pairs from which on features of the two modalities share an index in ``separate``.
     seed
         Seed of the initial values.
 
@@ -88,6 +95,16 @@ class SAEConfig(FeatureConfig):
     )
     matryoshka_levels: int = option(4, "Nested prefixes of the matryoshka autoencoder.", least=1)
     align_lambda: float = option(0.03, "Weight of the aligned autoencoder's pull between codes.", least=0)
+    group_lambda: float = option(0.2, "Weight of the group-sparse autoencoder's penalty.", least=0)
+    masked: float = option(
+        0.1, "Share of features that the group-sparse autoencoder masks in a batch.", least=0, under=1
+    )
+    match_correlation: float = option(
+        0.3,
+        "Least correlation over pairs of features that separate autoencoders share an index for.",
+        least=0,
+        most=1,
+    )
     seed: int = option(0, "Seed of the initial values and of the order of the pairs.", least=0)
 
     def __post_init__(self) -> None:
@@ -95,6 +112,11 @@ class SAEConfig(FeatureConfig):
         if self.k > self.n_features:
             raise ModalensError(
                 f"k is {self.k} and n_features {self.n_features}; a code cannot have more active features than exist."
+            )
+        if self.kind == "separate" and self.k > self.n_features // 2:
+            raise ModalensError(
+                f"k is {self.k} and n_features {self.n_features}, half of them for each modality; take a k of at most "
+                f"{self.n_features // 2}."
             )
 
     @property

@@ -1,7 +1,7 @@
 """Sparse autoencoders as they are trained: parameters, losses and what is counted on the way."""
 
 from itertools import combinations
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from jaxtyping import Float
@@ -38,6 +38,8 @@ class SAELearner(Learner):
     """
 
     takes_several = True
+    own_bias: ClassVar[bool] = False
+    """Whether images and texts have a pre-bias each, ``b_pre`` being (2, d)."""
     config: SAEConfig
     mean: Tensor
     scale: Tensor
@@ -53,7 +55,7 @@ class SAELearner(Learner):
         self.W_dec = nn.Parameter(directions)
         self.W_enc = nn.Parameter(directions.clone())
         self.b_enc = nn.Parameter(torch.zeros(f))
-        self.b_pre = nn.Parameter(torch.zeros(d))
+        self.b_pre = nn.Parameter(torch.zeros((2, d) if self.own_bias else d))
         standardiser = standardiser or Standardiser(torch.zeros(2, d), torch.ones(2, d))
         self.register_buffer("mean", standardiser.mean.float().clone())
         self.register_buffer("scale", standardiser.scale.float().clone())
@@ -68,25 +70,32 @@ class SAELearner(Learner):
     def initialise(
         self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"], *others: Float[Tensor, "n d"]
     ) -> None:
-        """Start the pre-bias at the mean of a sample of all modalities."""
+        """Start the pre-bias at the mean of a sample, of all modalities or each at that of its own."""
+        sides = self._standardise(image, text, *others)
         with torch.no_grad():
-            self.b_pre.copy_(torch.cat(self._standardise(image, text, *others)).mean(dim=0))
+            means = torch.stack([side.mean(dim=0) for side in sides])  # sides are of one size
+            self.b_pre.copy_(means if self.own_bias else means.mean(dim=0))
 
     def loss(
         self, image: Float[Tensor, "n d"], text: Float[Tensor, "n d"], *others: Float[Tensor, "n d"]
     ) -> LearnerLoss:
         """Loss of one batch; also counts which features fired."""
-        x = torch.cat(self._standardise(image, text, *others))
-        n = len(image)
+        return self.loss_of(image, text, *others)
+
+    def loss_of(self, *sides: Float[Tensor, "n d"]) -> LearnerLoss:
+        """Loss of one batch of any number of modalities; also counts which features fired."""
+        x = torch.cat(self._standardise(*sides))
+        n = len(sides[0])
+        bias = self.b_pre.repeat_interleave(n, dim=0) if self.own_bias else self.b_pre
         dead = (self.pairs_since_fired >= self.config.dead_after).all(dim=0)
         codes, auxiliary = encode(
-            x - self.b_pre, self.W_enc, self.b_enc, self._training_selection(), dead, self.config.aux_features
+            x - bias, self.W_enc, self.b_enc, self._training_selection(), dead, self.config.aux_features
         )
         x_hat = x
         reconstruction = x.new_zeros(())
         for length in self.config.prefixes:
             leading = codes if length == self.config.n_features else _leading(codes, length)
-            x_hat = decode(leading, self.W_dec) + self.b_pre
+            x_hat = decode(leading, self.W_dec) + bias
             reconstruction = reconstruction + (x - x_hat).square().sum() / n
         reconstruction = reconstruction / len(self.config.prefixes)
         parts = {"reconstruction": reconstruction}
@@ -94,8 +103,7 @@ class SAELearner(Learner):
             residual = (x - x_hat).detach()
             missed = (residual - decode(auxiliary, self.W_dec)).square().sum() / n
             parts["auxiliary"] = self.config.aux_coefficient * missed
-        if self.config.kind == "aligned":
-            parts["alignment"] = self.config.align_lambda * (1 - self._alignment(codes, n))
+        parts |= self._penalties(codes, n)
         total = torch.stack(list(parts.values())).sum()
         self._count(codes, n)
         return LearnerLoss(total, {name: part.detach() for name, part in parts.items()})
@@ -119,9 +127,10 @@ class SAELearner(Learner):
             MODALITIES.index(modality) if modality in MODALITIES else 0
         )  # others have no standard of their own
         standard = (x - self.mean[row]) / self.scale[row]
-        codes, _ = encode(standard - self.b_pre, self.W_enc, self.b_enc, self._selection())
+        bias = self.b_pre[row] if self.own_bias else self.b_pre
+        codes, _ = encode(standard - bias, self.W_enc, self.b_enc, self._selection())
         fired = torch.bincount(codes.features[codes.values > 0], minlength=self.config.n_features)
-        x_hat = (decode(codes, self.W_dec) + self.b_pre) * self.scale[row] + self.mean[row]
+        x_hat = (decode(codes, self.W_dec) + bias) * self.scale[row] + self.mean[row]
         return Representation(x_hat, fired, True)
 
     def export(self) -> SparseAutoencoder:
@@ -131,6 +140,9 @@ class SAELearner(Learner):
         }
         if self.config.kind == "batch_topk":
             tensors["threshold"] = self.threshold
+        if self.own_bias:  # what the biases differ by from their mean is in the means of the modalities
+            tensors["b_pre"] = self.b_pre.mean(dim=0)
+            tensors["mean"] = self.mean + self.scale * (self.b_pre - tensors["b_pre"])
         tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         exported: SparseAutoencoder = kind_named(self.config.kind).model_class(self.config, tensors)
         return exported
@@ -140,6 +152,12 @@ class SAELearner(Learner):
             return sides
         rows = [min(number, 1) for number in range(len(sides))]  # of more than two all rows are alike
         return tuple((side - self.mean[row]) / self.scale[row] for side, row in zip(sides, rows, strict=True))
+
+    def _penalties(self, codes: Codes, n: int) -> dict[str, Tensor]:
+        """What is added to the loss for codes that pairs do not share."""
+        if self.config.kind != "aligned":
+            return {}
+        return {"alignment": self.config.align_lambda * (1 - self._alignment(codes, n))}
 
     def _training_selection(self) -> Selection:
         return (

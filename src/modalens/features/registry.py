@@ -92,6 +92,8 @@ _KINDS: dict[str, FeatureKind] = {
             )
             for name, model, learner in (
                 ("shared_topk", "shared_choice:SharedTopKSAE", "shared_choice:SharedTopKLearner"),
+                ("group_sparse", "group_sparse:GroupSparseSAE", "group_sparse:GroupSparseLearner"),
+                ("separate", "separate:SeparateSAE", "separate:SeparateLearner"),
                 ("frozen_decoder", "frozen:FrozenDecoderSAE", "frozen:FrozenDecoderLearner"),
                 ("frozen_encoder", "frozen:FrozenEncoderSAE", "frozen:FrozenEncoderLearner"),
                 ("soft_frozen", "frozen:SoftFrozenSAE", "frozen:SoftFrozenLearner"),

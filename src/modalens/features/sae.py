@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -50,19 +50,12 @@ class SparseAutoencoder(Trainable):
     weights_name = "sae.safetensors"
     hub_tag = "sparse-autoencoder"
     has_decoder = True
+    own_mean: ClassVar[bool] = False
+    """Whether the two modalities are centred each on its own, whatever the standardisation."""
     config: SAEConfig
 
     def __init__(self, config: SAEConfig, tensors: dict[str, Tensor]) -> None:
-        d, f = config.d, config.n_features
-        shapes = {
-            "W_enc": (f, d),
-            "W_dec": (f, d),
-            "b_enc": (f,),
-            "b_pre": (d,),
-            "mean": (2, d),
-            "scale": (2, d),
-        }
-        for name, shape in shapes.items():
+        for name, shape in self._shapes(config).items():
             found = tuple(tensors[name].shape) if name in tensors else "nothing"
             if found != shape:
                 raise ModalensError(
@@ -70,6 +63,18 @@ class SparseAutoencoder(Trainable):
                 )
         self.config = config
         self._tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
+
+    @classmethod
+    def _shapes(cls, config: SAEConfig) -> dict[str, tuple[int, ...]]:
+        d, f = config.d, config.n_features
+        return {
+            "W_enc": (f, d),
+            "W_dec": (f, d),
+            "b_enc": (f,),
+            "b_pre": (d,),
+            "mean": (2, d),
+            "scale": (2, d),
+        }
 
     def __repr__(self) -> str:
         c = self.config
@@ -119,7 +124,7 @@ class SparseAutoencoder(Trainable):
         ModalensError
             If each has its own, and this is missing or none of them.
         """
-        if self.config.standardise == "per_modality":
+        if self.own_mean or self.config.standardise == "per_modality":
             if modality is None:
                 raise ModalensError(
                     "This autoencoder standardises each modality on its own: say which one this is."

@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from modalens.errors import ModalensError
 from modalens.features.sae import BatchTopKSAE, SparseAutoencoder
+from modalens.features.separate import SeparateSAE
 from modalens.store.atomic import whole_file, write_json
 from modalens.version import __version__
 
@@ -45,6 +46,8 @@ def save_saelens(sae: SparseAutoencoder, folder: str | Path, modality: str | Non
         raise ModalensError(
             "SAELens has no features whose codes are solved for, as those of NMF are; share another kind."
         )
+    if isinstance(sae, SeparateSAE):
+        sae = sae.side(modality)
     folder = Path(folder)
     mean, scale = (part.cpu() for part in sae.standardiser(modality))
     tensors = {

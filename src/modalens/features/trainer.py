@@ -278,6 +278,8 @@ class _Training:
         logger.info("Going on from %s", path)
 
     def _finish(self) -> list[Trained]:
+        for learner in self.learners:
+            learner.finish(*self.batches.matrices)
         trained = [
             Trained(learner.export(), self.log.of_learner(number))
             for number, learner in enumerate(self.learners)

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +19,19 @@ from modalens.planted.leaderboard import Leaderboard, Row
 from modalens.planted.recovery import attribution, match, recovery, verdicts
 from modalens.planted.worlds import WORLDS, Planted, World, plant
 from modalens.progress import progress_bar
+from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 
 DIMENSIONS, UNTRAINED = "own dimensions", "untrained topk"
 """What stands beside the learners: the embedding's own dimensions, and an autoencoder before its first step."""
+# What must be alike for results to stand in one table.
+_SETTING = ("pairs", "held_out", "steps", "batch_size")
 
 
-def benchmark_planted(config: PlantedConfig | None = None, **options: Any) -> Leaderboard:
+def benchmark_planted(
+    config: PlantedConfig | None = None, *, out: str | Path | None = None, **options: Any
+) -> Leaderboard:
     """Learn features of synthetic joint spaces with every kind of learner, and score them against what was planted.
 
     Learners are told the number of atoms and of those that fire in a sample as n_features and k, and everything else is
@@ -35,32 +41,66 @@ def benchmark_planted(config: PlantedConfig | None = None, **options: Any) -> Le
     ----------
     config
         What to run.
+    out
+        Folder for ``planted.json`` and the tables, ``planted.md``. What it holds already, measured by this version on
+        as many pairs and batches, is kept: a run that was stopped goes on, and more learners are added.
     options
         Fields of :class:`modalens.planted.config.PlantedConfig`, which replace what it says.
 
     Raises
     ------
     ModalensError
-        If an option does not fit.
+        If an option does not fit, or the file in the folder is damaged.
     """
     config = PlantedConfig.of(config, options, "The planted benchmark")
     worlds = {name: WORLDS[name] for name in config.worlds or WORLDS}
     learners = config.learners or kinds()
     seeds = range(config.seed, config.seed + config.seeds)
-    rows = []
-    total = len(worlds) * len(seeds) * (len(learners) + 2)
-    with progress_bar("Learning and scoring", total) as advance:
+    names = (*learners, UNTRAINED, DIMENSIONS)
+    file = None if out is None else Path(out) / "planted.json"
+    known = _known(file, config)
+
+    def board() -> Leaderboard:
+        asked = [(world, name, seed) for world in worlds for seed in seeds for name in names]
+        return Leaderboard(
+            config, tuple(worlds), names, tuple(known[each] for each in asked if each in known)
+        )
+
+    with progress_bar("Learning and scoring", len(worlds) * len(seeds) * len(names)) as advance:
         for name, world in worlds.items():
             for seed in seeds:
+                missing = tuple(each for each in names if (name, each, seed) not in known)
+                advance(len(names) - len(missing))
+                if not missing:
+                    continue
                 planted = plant(world, config.pairs + config.held_out, seed)
                 held_out = planted.rows(slice(config.pairs, None))
                 for each in _learned(
-                    world, planted.rows(slice(config.pairs)), held_out, learners, config, seed
+                    world, planted.rows(slice(config.pairs)), held_out, missing, config, seed
                 ):
-                    rows.append(Row(name, each.name, seed, _measured(held_out, each, seed)))
-                    logger.info("%s, %s, seed %d: %s", name, each.name, seed, rows[-1].measures)
+                    row = Row(name, each.name, seed, _measured(held_out, each, seed))
+                    known[name, each.name, seed] = row
+                    logger.info("%s, %s, seed %d: %s", name, each.name, seed, row.measures)
+                    if file is not None:
+                        replace(board(), rows=tuple(known.values())).save(file)
                     advance(1)
-    return Leaderboard(config, tuple(worlds), (*learners, UNTRAINED, DIMENSIONS), tuple(rows))
+    found = board()
+    if file is not None:
+        found.write_markdown(file.with_suffix(".md"))
+    return found
+
+
+def _known(file: Path | None, config: PlantedConfig) -> dict[tuple[str, str, int], Row]:
+    """What a file holds that was measured in the same setting, by space, learner and seed."""
+    if file is None or not file.exists():
+        return {}
+    found = Leaderboard.load(file)
+    settings = asdict(config)
+    same = all(dict(found.config).get(name) == settings[name] for name in _SETTING)  # type: ignore[call-overload]
+    if not same or found.version != __version__:
+        logger.warning("%s was measured in another setting; everything is measured anew", file)
+        return {}
+    return {(row.world, row.learner, row.seed): row for row in found.rows}
 
 
 class _Features(NamedTuple):
@@ -81,11 +121,13 @@ def _learned(
     config: PlantedConfig,
     seed: int,
 ) -> Iterator[_Features]:
-    """What each learner makes of the held-out pairs, and the baselines."""
+    """What each learner, or baseline, makes of the held-out pairs."""
     for name in learners:
-        yield _trained(name, name, world, planted, held_out, config, seed, config.steps)
-    yield _trained(UNTRAINED, "topk", world, planted, held_out, config, seed, 0)
-    yield _Features(DIMENSIONS, held_out.image, held_out.text, np.eye(world.d), None)
+        if name == DIMENSIONS:
+            yield _Features(name, held_out.image, held_out.text, np.eye(world.d), None)
+        else:
+            kind, steps = ("topk", 0) if name == UNTRAINED else (name, config.steps)
+            yield _trained(name, kind, world, planted, held_out, config, seed, steps)
 
 
 def _trained(

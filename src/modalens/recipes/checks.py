@@ -8,14 +8,16 @@ from typing import Any
 from modalens.engine.engines import open_engine
 from modalens.errors import InputError
 from modalens.features.logs import check_trackers
+from modalens.interpret.sweep import Sweep
 from modalens.options import Config
 from modalens.pairs import load_pairs
 from modalens.recipes.recipe import Step
-from modalens.runs.choice import all_of, one_of
+from modalens.runs.choice import RAW, all_of, one_of
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import check_judges
 from modalens.runs.label_judge import label_columns
 from modalens.runs.layout import RunFolder
+from modalens.runs.sweeping import find_sweep
 from modalens.store import EmbeddingStore
 from modalens.studies.registry import find_study
 from modalens.towers.abilities import Abilities
@@ -24,6 +26,7 @@ from modalens.towers.registry import abilities_of
 
 # Settings that name another run of the recipe.
 _RUNS = ("pairs_of", "declip", "matched", "removal", "generator")
+_JUDGES = ("image_embedder", "text_embedder")
 
 
 class Foreseen:
@@ -38,7 +41,8 @@ class Foreseen:
     def __init__(self, out: Path) -> None:
         self._out = out
         self._models: dict[str, tuple[str, str | None]] = {}
-        self._learned: dict[str, list[str]] = {}
+        self._learned: dict[str, dict[str, str]] = {}
+        self._swept: set[str] = set()
 
     def take(self, step: Step) -> None:
         """Count a step among those that are done."""
@@ -46,7 +50,9 @@ class Foreseen:
         if step.do == "embed":
             self._models[step.run] = (settings["vlm"], settings["revision"])
         elif step.do == "train":
-            self._learned.setdefault(step.run, []).append(settings["name"])
+            self._learned.setdefault(step.run, {})[settings["name"]] = settings["learner"]
+        elif step.do == "sweep":
+            self._swept.add(step.run)
 
     def check(self, step: Step) -> None:
         """Refuse a step that is bound to fail after those before it.
@@ -73,6 +79,15 @@ class Foreseen:
             check_trackers(settings["tracker"])
             if settings["shuffle_pairs"] and settings["split"] is not None:
                 raise InputError("shuffle_pairs deals out all texts; leave out split.")
+            self._check_size(step, settings)
+        elif step.do == "sweep":
+            self._check_named_judges(step, settings)
+        elif step.do == "baselines":
+            name = one_of(settings["like"], self._features(step.run))
+            if name == RAW or self._learned.get(step.run, {}).get(name, "sae") != "sae":
+                raise InputError(
+                    f"Baselines are of an autoencoder's features; {name} are none, so name others with like."
+                )
         elif step.do == "interpret":
             all_of(settings["features"], self._features(step.run))
             if (encoder := self._encoder(step.run)) is not None:
@@ -82,6 +97,26 @@ class Foreseen:
             choose = one_of if study.one_representation else all_of
             choose(settings["features"], self._features(step.run))
             study.refuse_early(_config(study.config, settings), self._encoder(step.run))
+
+    def _check_size(self, step: Step, settings: Mapping[str, Any]) -> None:
+        if not settings["recommended"]:
+            return
+        if settings["learner"] != "sae":
+            raise InputError(
+                f"A sweep recommends the size of an autoencoder, not of {settings['learner']} features."
+            )
+        for name in ("n_features", "k"):
+            if name in step.settings:
+                raise InputError(f"recommended takes the size of a sweep; leave out {name}.")
+        if step.run not in self._swept and not isinstance(find_sweep(RunFolder(self._out / step.run)), Sweep):
+            raise InputError(
+                f"recommended takes the size of a sweep, and no step before it sweeps {step.run!r}."
+            )
+
+    def _check_named_judges(self, step: Step, settings: Mapping[str, Any]) -> None:
+        named = {name: settings[name] for name in _JUDGES if settings[name] is not None}
+        if named and (encoder := self._encoder(step.run)) is not None:
+            check_judges(InterpretConfig(**named), encoder.modalities)
 
     def _check_run(self, run: str, said: str | None = None) -> None:
         if run not in self._models and not RunFolder(self._out / run).embeddings.is_dir():
@@ -114,8 +149,8 @@ def check_columns(step: Step, run: str, store: EmbeddingStore) -> None:
     if run != step.run:
         return
     columns = [settings["groups"]] if step.do == "score" and settings["groups"] is not None else []
-    if step.do == "interpret":
-        judges = (settings["image_embedder"], settings["text_embedder"])
+    if step.do in ("interpret", "sweep"):
+        judges = tuple(settings[name] for name in _JUDGES)
         columns += [name for judge in judges for name in label_columns(judge or "")]
     elif step.do == "study":
         study = find_study(settings["study"])

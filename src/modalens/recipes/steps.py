@@ -13,12 +13,14 @@ from modalens.engine.engines import EngineConfig
 from modalens.errors import InputError, ModalensError
 from modalens.features import TrainConfig
 from modalens.features.config import FeatureConfig
-from modalens.features.registry import commands, config_class
+from modalens.features.registry import commands, config_class, kind_of
 from modalens.features.trainer import PairData
+from modalens.interpret.sweep import Sweep
 from modalens.options import Options, is_required, option
 from modalens.pairs import load_pairs
 from modalens.recipes.comparison import compare, write_comparison
 from modalens.runs.choice import Scope, ScopeOfOne
+from modalens.runs.dictionary_baselines import BaselinesConfig, train_baselines
 from modalens.runs.embedding import embed
 from modalens.runs.encoding import EncodeOn
 from modalens.runs.import_config import ImportConfig
@@ -31,12 +33,14 @@ from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, SumsOn, score_into
 from modalens.runs.shards import EmbedConfig, EmbedStep
 from modalens.runs.studying import run_study
+from modalens.runs.sweep_config import OWN_OPTIONS, SweepConfig
+from modalens.runs.sweeping import find_sweep, sweep_run
 from modalens.store import EmbeddingStore
 from modalens.studies.registry import find_study, study_names
 from modalens.towers import load_vlm
 
 # The width of the embeddings is known when they are there; nothing that is checked depends on it.
-_ANY_WIDTH = 1
+_WIDTH, _ANY_WIDTH = "d", 1
 # Texts are dealt out anew among so many pairs at a time.
 _DEALT = 65_536
 
@@ -57,6 +61,7 @@ class TrainOn(Options):
     shuffle_pairs: bool = option(
         False, "Deal the texts out anew first, so that pairs mean nothing: a baseline."
     )
+    recommended: bool = option(False, "Take the size that the sweep of the run recommends.")
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,18 @@ class StepKind:
         Classes of options whose fields are the keys of a step, which may depend on some of its settings.
     do
         Does it: takes the folder of the runs, the run, and one configuration of each class.
+    leave_out
+        Options of the classes that the step decides itself.
     """
 
     classes: Callable[[Mapping[str, Any]], tuple[type[Options], ...]]
     do: Callable[..., None]
+    leave_out: tuple[str, ...] = ()
+
+    def keys(self, config: type[Options]) -> dict[str, "dataclasses.Field[Any]"]:
+        """The keys that a class of options gives a step."""
+        left_out = (_WIDTH, *self.leave_out)
+        return {field.name: field for field in dataclasses.fields(config) if field.name not in left_out}
 
 
 def embed_pairs(
@@ -134,11 +147,45 @@ def train_features(
         if how.split is not None:
             raise InputError("shuffle_pairs deals out all texts; leave out split.")
         data = shuffled_pairs(pairs)
-    config = dataclasses.replace(shape, d=int(store.image.shape[1]))
+    size = recommended_size(run, shape) if on.recommended else {}
+    config = dataclasses.replace(shape, d=int(store.image.shape[1]), **size)
     assert how.name is not None  # the step's own where none is given
     where = run.learned(how.name)
     train_on(config, data, training, where.folder, split=how.split, trackers=how.tracker)
     measure_learned(where, store, score_into(run.scores, store).config, device=training.device)
+
+
+def recommended_size(run: RunFolder, shape: FeatureConfig) -> dict[str, int]:
+    """n_features and k as the sweep of a run recommends them for what is trained.
+
+    Raises
+    ------
+    InputError
+        If there is no sweep over such features.
+    """
+    kind = kind_of(shape).name
+    found = find_sweep(run)
+    if not isinstance(found, Sweep):
+        raise InputError(
+            found or f"There is no sweep in {run.folder}; sweep before, or give n_features and k."
+        )
+    if found.kind != kind:
+        raise InputError(
+            f"The sweep in {run.folder} is over {found.kind} features, not {kind}; sweep over those."
+        )
+    return {"n_features": found.choice.n, "k": found.choice.k}
+
+
+def sweep_sizes(runs: Path, run: RunFolder, config: SweepConfig, training: TrainConfig) -> None:
+    """Dictionaries of several sizes and seeds, compared, and a size that is recommended."""
+    del runs
+    sweep_run(run, config, training)
+
+
+def make_baselines(runs: Path, run: RunFolder, config: BaselinesConfig) -> None:
+    """Dictionaries that learned features are held against."""
+    del runs
+    train_baselines(run, config)
 
 
 def interpret_features(
@@ -186,16 +233,13 @@ STEPS: dict[str, StepKind] = {
     "embed": StepKind(lambda _: (EmbedPairs, EmbedStep, EmbedConfig, EngineConfig), embed_pairs),
     "score": StepKind(lambda _: (ScoreConfig, SumsOn, ImportConfig), score_run),
     "train": StepKind(_train_classes, train_features),
+    "sweep": StepKind(lambda _: (SweepConfig, TrainConfig), sweep_sizes, leave_out=OWN_OPTIONS),
+    "baselines": StepKind(lambda _: (BaselinesConfig,), make_baselines),
     "interpret": StepKind(lambda _: (InterpretConfig, Scope, EncodeOn), interpret_features),
     "study": StepKind(_study_classes, study_run),
     "report": StepKind(lambda _: (ReportConfig,), report_on),
     "compare": StepKind(lambda _: (CompareWith,), compare_with_papers),
 }
-
-
-def keys_of(config: type[Options]) -> dict[str, "dataclasses.Field[Any]"]:
-    """The keys that a class of options gives a step."""
-    return {field.name: field for field in dataclasses.fields(config) if field.name != "d"}
 
 
 def configs_of(do: str, settings: Mapping[str, Any], what: str) -> tuple[Options, ...]:
@@ -215,24 +259,25 @@ def configs_of(do: str, settings: Mapping[str, Any], what: str) -> tuple[Options
     InputError
         If a setting is unknown, missing, of the wrong type or out of range.
     """
-    classes = STEPS[do].classes(settings)
+    kind = STEPS[do]
+    classes = kind.classes(settings)
     # A class that depends on a setting comes first and alone where that setting is wrong.
     first = classes[0]
     given = {
-        config: {name: settings[name] for name in keys_of(config) if name in settings} for config in classes
+        config: {name: settings[name] for name in kind.keys(config) if name in settings} for config in classes
     }
-    missing = [name for each in classes for name, field in keys_of(each).items() if is_required(field)]
+    missing = [name for each in classes for name, field in kind.keys(each).items() if is_required(field)]
     missing = [name for name in missing if name not in settings]
     if missing:
         raise InputError(f"{what} lacks {', '.join(missing)}.")
     try:
         if len(classes) == 1:
             first(**given[first])
-        known = list(dict.fromkeys(name for each in classes for name in keys_of(each)))
+        known = list(dict.fromkeys(name for each in classes for name in kind.keys(each)))
         for name in settings:
             if name not in known:
                 raise InputError(f"{what} has no {name!r}; it takes {', '.join(known)}.")
-        width = {"d": _ANY_WIDTH}
+        width = {_WIDTH: _ANY_WIDTH}
         return tuple(
             config(**given[config], **(width if issubclass(config, FeatureConfig) else {}))
             for config in classes

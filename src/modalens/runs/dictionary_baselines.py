@@ -97,8 +97,10 @@ def _settings(where: LearnedFeatures) -> tuple[SAEConfig, TrainConfig, str | Non
         )
     try:
         (values,) = inputs["configuration"]
-        known = {field.name for field in fields(SAEConfig)}
-        if not known <= set(values):
+        known = {field.name for field in fields(SAEConfig)} & set(
+            values
+        )  # earlier versions had fewer options
+        if "k" not in known:
             raise InputError(
                 f"The features {where.name} are no autoencoder's, so they have no such baselines."
             )

@@ -78,4 +78,5 @@ class SweepConfig(Options):
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Every (n, k) that there is a dictionary of."""
-        return [(n, k) for n in self.n for k in self.k if k <= n]
+        parts = 2 if self.kind == "separate" else 1  # each modality has its part of the features
+        return [(n, k) for n in self.n for k in self.k if k <= n // parts]
