@@ -57,3 +57,49 @@ def test_what_does_not_fit_is_a_sentence(run, joined, words):
     code, _, err = run("score", joined, *words)
     assert code == 2
     assert err.count("\n") == 1
+
+
+def test_an_autoencoder_is_trained_on_all_and_its_features_scored(run, run_json, joined, tmp_path):
+    words = ("--n-features", 24, "--k", 3, "--steps", 40, "--out", tmp_path / "sae")
+    code, out, err = run("train", "sae", joined, *words)
+    assert code == 0, err
+    assert "so[/und] 0." in out
+    sae = ml.load_features(tmp_path / "sae")
+    store = ml.JoinedStore.open(joined)
+    plain = ml.TopKSAE.fit(store, n_features=24, k=3, steps=40)
+    assert sae.card() == plain.card()
+    found = run_json(
+        "score", joined, "--features", tmp_path / "sae", "--resamples", 20, "--out", tmp_path / "out"
+    )
+    codes = tuple(map(sae.encode, store.matrices))
+    whole = ml.modality_dominance(codes, modalities=store.modalities, groups=store.groups, resamples=20)
+    assert found["counts"] == whole.counts()
+    assert sum(found["counts"].values()) == 24
+    assert ml.SimplexDominance.load(tmp_path / "out" / "simplex.parquet").source["features"] == sae.card()
+    assert "three, sae" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("train", "sae"), "say with --out where the model goes"),
+        (("train", "ncl", "--out", "ncl"), "more than two modalities only these can be trained: topk"),
+        (("train", "sae", "--kind", "separate", "--k", 4, "--out", "sep"), "only these can be trained: topk"),
+        (("train", "sae", "--split", "test", "--k", 4, "--out", "sae"), "no split"),
+        (("score", "--name", "x", "--features", "f"), "leave out --name"),
+    ],
+)
+def test_what_a_joined_store_cannot_give_is_a_sentence(run, joined, tmp_path, monkeypatch, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    command, *more = words[: 1 + (words[0] == "train")]
+    code, _, err = run(command, *more, joined, *words[1 + len(more) :])
+    assert code == 2
+    assert sentence in err
+
+
+def test_features_of_two_modalities_are_refused(run, joined, tmp_path):
+    store = ml.JoinedStore.open(joined)
+    ml.GroupSparseSAE.fit(store.matrices[:2], n_features=24, k=3, steps=2).save(tmp_path / "two")
+    code, _, err = run("score", joined, "--features", tmp_path / "two")
+    assert code == 2
+    assert "no third modality" in err

@@ -49,7 +49,8 @@ def score(
     """Score every feature by the modality that drives it, and measure the gap.
 
     With --features, a dictionary that another library trained is taken into the run under a name, the pairs are encoded
-    with it, and its features are scored beside the embeddings and printed.
+    with it, and its features are scored beside the embeddings and printed. Of a joined store the codes by these
+    features are scored in place of the embeddings.
 
     --json prints "data" and "scores" (paths), "pairs", "groups" (which are resampled whole), "effective_groups",
     "features", "estimator", "mean", "std", "min", "max" and "std_label_swap" of the scores, "rule" with its
@@ -71,11 +72,11 @@ def score(
     from modalens.store.npy import load_stacked
 
     how, opened, asked = ScoreConfig(**config), open_engine(**engine), ImportConfig(**taken)
-    if asked.features is not None and (data.suffix in (".json", ".npy") or out is not None):
-        raise InputError("--features takes a dictionary into a run, so it needs one and goes without --out.")
     if data.suffix == ".json":
-        _score_joined(data, out, how, shown["estimator"], json)
+        _score_joined(data, out, how, shown["estimator"], asked, json)
         return
+    if asked.features is not None and (data.suffix == ".npy" or out is not None):
+        raise InputError("--features takes a dictionary into a run, so it needs one and goes without --out.")
     run = None if data.suffix == ".npy" else RunFolder.find(data)
     if run is None and (how.groups or how.split):
         raise InputError("A .npy file has no metadata, so --groups and --split do not work on it.")
@@ -105,15 +106,22 @@ def score(
         print(f"Scores: {out}")
 
 
-def _score_joined(data: Path, out: Path | None, how: ScoreConfig, estimator: str, json: bool) -> None:
+def _score_joined(
+    data: Path, out: Path | None, how: ScoreConfig, estimator: str, asked: ImportConfig, json: bool
+) -> None:
     from modalens.cli.output import print_joined, print_json, summarise_joined
+    from modalens.features import load_features
     from modalens.runs.joined import score_joined
     from modalens.store import JoinedStore
     from modalens.store.lock import alone_in
 
+    if asked.name is not None:
+        raise InputError("A joined store is no run, so features get no name there; leave out --name.")
+    features = None if asked.features is None else load_features(asked.features)
     with nullcontext() if out is None else alone_in(out):
-        scores = score_joined(JoinedStore.open(data), how, estimator)
-        page = None if out is None else scores.save(out, data.stem)
+        scores = score_joined(JoinedStore.open(data), how, estimator, features)
+        title = data.stem if asked.features is None else f"{data.stem}, {asked.features.stem}"
+        page = None if out is None else scores.save(out, title)
     summary = summarise_joined(scores)
     if json:
         print_json({"data": str(data), "scores": None if out is None else str(out), **summary})

@@ -37,7 +37,11 @@ def _command(name: str) -> Any:
     def train(
         context: typer.Context,
         data: Annotated[
-            Path, typer.Argument(help="A run, a store, or a .npy file of two stacked matrices (2, M, D).")
+            Path,
+            typer.Argument(
+                help="A run, a store, a .npy file of two stacked matrices (2, M, D), or a .json file of a joined store "
+                "of three modalities or more."
+            ),
         ],
         out: Annotated[
             Path | None, typer.Option(help="Folder of the model (default: features/NAME in the run).")
@@ -68,12 +72,13 @@ def _command(name: str) -> Any:
 
 def _open(data: Path, out: Path | None) -> tuple[Any, Any]:
     from modalens.runs.layout import RunFolder
+    from modalens.store import JoinedStore
     from modalens.store.npy import load_stacked
 
-    if data.suffix == ".npy":
+    if data.suffix in (".npy", ".json"):
         if out is None:
-            raise InputError("A .npy file is in no run; say with --out where the model goes.")
-        return load_stacked(data), None
+            raise InputError(f"A {data.suffix} file is in no run; say with --out where the model goes.")
+        return (load_stacked if data.suffix == ".npy" else JoinedStore.open)(data), None
     run = RunFolder.find(data)
     return run.store(), run
 
@@ -92,19 +97,24 @@ def _train(config: Any, pairs: Any, training: Any, folder: Path, how: LearnConfi
         print_json({"model": str(folder), **last})
         return
     found, on = last["train"], "train" if "held_out" not in last else "held_out"
+    names = dict(zip(_of_sides(found), getattr(pairs, "modalities", ("image", "text")), strict=True))
     print(f"{trained.model!r} after {last['step']} steps")
     for name, words in (("train", ""), ("held_out", " of held-out pairs")):
         if "fvu_image" in last.get(name, ()):
-            sides = last[name]
-            image, text = (_share(sides[f"fvu_{side}"]) for side in ("image", "text"))
-            print(f"Variance unexplained{words}: images {image}, texts {text}")
-    print(
-        f"Active features: images {found['active_image']}, texts {found['active_text']}; dead {found['dead']}"
-    )
+            shares = ", ".join(f"{told} {_share(last[name][f'fvu_{side}'])}" for side, told in names.items())
+            print(f"Variance unexplained{words}: {shares}")
+    active = ", ".join(f"{told} {found[f'active_{side}']}" for side, told in names.items())
+    print(f"Active features: {active}; dead {found['dead']}")
     where = "the training pairs" if on == "train" else "held-out pairs"
     print(_recalls(f"before, on {where}", last[on]["retrieval_before"]))
     print(_recalls(f"after, on {where}", last[on]["retrieval"]))
     print(f"Model: {folder}")
+
+
+def _of_sides(found: dict[str, Any]) -> list[str]:
+    """What the log calls the modalities, in their order."""
+    before = "active_share_"
+    return [name.removeprefix(before) for name in found if name.startswith(before)]
 
 
 def _recalls(when: str, retrieval: dict[str, Any]) -> str:

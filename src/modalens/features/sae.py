@@ -116,6 +116,11 @@ class SparseAutoencoder(Trainable):
         self._tensors = {name: tensor.to(device) for name, tensor in self._tensors.items()}
         return self
 
+    @property
+    def by_modality(self) -> bool:
+        """Whether codes depend on which of the two modalities an embedding is of."""
+        return self.own_mean or self.config.standardise == "per_modality"
+
     def standardiser(self, modality: str | None = None) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
         """Mean and scale that embeddings of a modality are standardised by; zeros and ones for none.
 
@@ -124,7 +129,7 @@ class SparseAutoencoder(Trainable):
         ModalensError
             If each has its own, and this is missing or none of them.
         """
-        if self.own_mean or self.config.standardise == "per_modality":
+        if self.by_modality:
             if modality is None:
                 raise ModalensError(
                     "This autoencoder standardises each modality on its own: say which one this is."

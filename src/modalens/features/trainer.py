@@ -27,7 +27,7 @@ from modalens.features.checkpoints import (
 from modalens.features.config import FeatureConfig
 from modalens.features.evaluation import Sample, evaluate
 from modalens.features.logs import Entry, MeanLosses, TrainingLog, open_trackers
-from modalens.features.registry import kind_named, kind_of, kind_of_values
+from modalens.features.registry import kind_named, kind_of, kind_of_values, kinds
 from modalens.features.settings import TrainConfig
 from modalens.features.stopping import LossWatch, settled, termination
 from modalens.progress import progress_bar
@@ -96,7 +96,8 @@ def train(
         raise ModalensError("There is nothing to train: give at least one configuration.")
     image, text, others = _sides(data)
     if others and not all(kind_of(each).learner_class.takes_several for each in configs):
-        raise ModalensError("Of more than two modalities only a sparse autoencoder can be trained.")
+        names = [name for name in kinds() if kind_named(name).learner_class.takes_several]
+        raise ModalensError(f"Of more than two modalities only these can be trained: {', '.join(names)}.")
     sets = {"train": data} if held_out is None else {"train": data, "held_out": held_out}
     samples = {name: _sample(of, config) for name, of in sets.items()}
     for name, sample in samples.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from modalens.dominance import ESTIMATORS, RULES
 from modalens.runs.layout import LearnedFeatures
-from modalens.store import EmbeddingStore, PairStore
+from modalens.store import EmbeddingStore, JoinedStore, PairStore
 from modalens.store.kept import Kept
 
 QUALITY_RECORD = "quality.inputs.json"
@@ -30,10 +30,12 @@ def features_kept(
 ) -> Kept:
     """Learned features in a folder; the log and the checkpoints are no part of them.
 
-    ``data`` is a store, or two matrices, of which only the shape is known.
+    ``data`` is a store, a joined store, or matrices, of which only the shape is known.
     """
     if isinstance(data, PairStore):
         embeddings: Mapping[str, Any] = data.identity()
+    elif isinstance(data, JoinedStore):
+        embeddings = {"model": "joined", "stores": data.identity()}
     else:
         embeddings = {"model": "arrays", "shapes": [list(side.shape) for side in data]}
     inputs = {

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modalens.dominance import GapMatrix, SimplexDominance, gap_matrix, modality_dominance
 from modalens.errors import InputError
+from modalens.features import FeatureModel
 from modalens.report.several import write_several_report
 from modalens.runs.scoring import ScoreConfig
 from modalens.store import JoinedStore
@@ -35,27 +37,39 @@ class JoinedScores:
         return write_several_report(self.dominance, self.gaps, folder, title)
 
 
-def score_joined(joined: JoinedStore, config: ScoreConfig, estimator: str) -> JoinedScores:
-    """Shares of the modalities of a joined store, and the gap between each two.
+def score_joined(
+    joined: JoinedStore, config: ScoreConfig, estimator: str, features: FeatureModel | None = None
+) -> JoinedScores:
+    """Shares of the modalities of a joined store, or of its codes by some features, and the gap between each two.
 
     Raises
     ------
     ModalensError
-        If the store joins fewer than three modalities, or groups or a split are asked for, which stores of pairs have.
+        If the store joins fewer than three modalities, groups or a split are asked for, which stores of pairs have, or
+        the features are of another width or of two modalities alone.
     """
     if len(joined.modalities) < 3:
         raise InputError("Two modalities are scored as a store of pairs; join three or more.")
     if config.groups or config.split:
         raise InputError("A joined store has no metadata, so --groups and --split do not work on it.")
-    source = {"stores": joined.identity(), "missing": joined.missing}
+    if getattr(features, "by_modality", False):
+        raise InputError(
+            "These features tell images from texts and know no third modality; train others on the joined store."
+        )
+    source: dict[str, Any] = {"stores": joined.identity(), "missing": joined.missing}
+    sides = joined.matrices
+    if features is not None:
+        source["features"] = features.card()
+        sides = tuple(map(features.encode, sides))
+    of = {"groups": joined.groups, "modalities": joined.modalities, "source": source}
     dominance = modality_dominance(
-        joined,
+        sides,
         estimator=estimator,
         rule=config.rule,
         normalize=config.normalize,
-        source=source,
         resamples=config.resamples,
         seed=config.seed,
+        **of,
     )
-    gaps = gap_matrix(joined, resamples=config.resamples, seed=config.seed, source=source)
+    gaps = gap_matrix(sides, resamples=config.resamples, seed=config.seed, **of)
     return JoinedScores(dominance, gaps, joined.missing)

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from modalens.arrays import Matrix
 from modalens.engine.workers import Engine
-from modalens.errors import InputError, ModalensError, StoreError
+from modalens.errors import InputError, StoreError
 from modalens.features import FeatureModel, TrainConfig, distributed, load_features, train
 from modalens.features.card import read_log
 from modalens.features.checkpoints import latest_step
@@ -125,7 +125,9 @@ def train_on(
     held_out: PairData | None = None
     if split is not None:
         if not isinstance(data, EmbeddingStore):
-            raise ModalensError("A .npy file has no metadata, so there is no split of it to train on.")
+            raise InputError(
+                "Only a store of pairs has metadata, so there is no split to train on; leave out split."
+            )
         rows = data.rows_of_split(split)
         others = np.setdiff1d(np.arange(len(data)), rows)
         held_out = _picked(data, others) if len(others) else None
