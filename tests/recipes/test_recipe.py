@@ -150,11 +150,11 @@ def test_a_recipe_sweeps_takes_the_size_and_makes_baselines(tmp_path: Path) -> N
     [
         ({"sweep": {**SWEPT["sweep"], "seeds": 1}}, "sweep: seeds is 1"),
         ({"sweep": {**SWEPT["sweep"], "seed": 3}}, "sweep has no 'seed'"),
-        ({"sweep": {**SWEPT["sweep"], "image_embedder": "none"}}, "The step sweep: "),
+        ({"sweep": {**SWEPT["sweep"], "image_embedder": "vlm:nowhere"}}, "The step sweep: "),
         ({"sae": {**SWEPT["sae"], "k": 4}}, "sae: recommended takes the size of a sweep; leave out k"),
         ({"sae": {**SWEPT["sae"], "learner": "ncl"}}, "sae: A sweep recommends the size of an autoencoder"),
         ({"sweep": {"do": "score", "run": "a"}}, "sae: recommended takes .* no step before it sweeps 'a'"),
-        ({"baselines": {**SWEPT["baselines"], "kind": ["topk"]}}, "baselines: kind is 'topk'"),
+        ({"baselines": {**SWEPT["baselines"], "kind": ["topk"]}}, "baselines: There is no kind 'topk'"),
         ({"baselines": {**SWEPT["baselines"], "like": "none"}}, "baselines: .*'none'"),
         ({"baselines": {**SWEPT["baselines"], "like": "raw"}}, "baselines: Baselines are of an autoencoder"),
     ],
