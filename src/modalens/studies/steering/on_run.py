@@ -24,9 +24,10 @@ def _run(subject: Subject, config: SteerOnRun, work: Path, source: Mapping[str, 
     model = subject.model
     # A projector's features have no way back: they are steered as they are.
     if model is not None and model.has_decoder and subject.embeddings is not None:
-        rows = model.W_dec.cpu()
-        scales = [model.standardiser(side)[1].cpu() for side in ("image", "text")]
-        directions = ((rows * scales[0]).numpy(), (rows * scales[1]).numpy())
+        image, text = (
+            (model.directions(side) * model.standardiser(side)[1]).cpu().numpy() for side in ("image", "text")
+        )
+        directions = (image, text)
         embeddings = (
             subject.embeddings.image.pick(subject.rows),
             subject.embeddings.text.pick(subject.rows),
