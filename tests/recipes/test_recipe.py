@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from modalens.errors import ModalensError
-from modalens.features import load_features
+from modalens.features import SAEConfig, load_features
 from modalens.interpret.sweep import Sweep
 from modalens.recipes import stand_ins
 from modalens.recipes.comparison import COLUMNS, as_markdown, compare
@@ -137,6 +137,7 @@ def test_a_recipe_sweeps_takes_the_size_and_makes_baselines(tmp_path: Path) -> N
     assert isinstance(found, Sweep)
     assert set(found.summary["n"]) == {16, 32}
     config = load_features(run.learned("sae").folder).config
+    assert isinstance(config, SAEConfig)
     assert (config.n_features, config.k) == (found.choice.n, found.choice.k)
     made = {each.name for each in run.learned("sae").baselines()}
     assert made == {"sae+pca", "sae+soft_frozen"}

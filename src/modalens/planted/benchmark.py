@@ -95,8 +95,8 @@ def _known(file: Path | None, config: PlantedConfig) -> dict[tuple[str, str, int
     if file is None or not file.exists():
         return {}
     found = Leaderboard.load(file)
-    settings = asdict(config)
-    same = all(dict(found.config).get(name) == settings[name] for name in _SETTING)  # type: ignore[call-overload]
+    settings, before = asdict(config), found.to_dict()["config"]
+    same = all(before.get(name) == settings[name] for name in _SETTING)
     if not same or found.version != __version__:
         logger.warning("%s was measured in another setting; everything is measured anew", file)
         return {}

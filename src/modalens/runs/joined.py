@@ -61,9 +61,10 @@ def score_joined(
     if features is not None:
         source["features"] = features.card()
         sides = tuple(map(features.encode, sides))
-    of = {"groups": joined.groups, "modalities": joined.modalities, "source": source}
+    of: dict[str, Any] = {"groups": joined.groups, "modalities": joined.modalities, "source": source}
+    first, second, third, *others = sides
     dominance = modality_dominance(
-        sides,
+        (first, second, third, *others),
         estimator=estimator,
         rule=config.rule,
         normalize=config.normalize,
