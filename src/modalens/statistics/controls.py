@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, Real
+from scipy.special import ndtri
 from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
@@ -112,6 +113,12 @@ def t_test(
         p = 1.0 if difference == 0 else 0.0
     detectable = (limit + float(student.ppf(POWER, freedom))) * scale
     return AgainstRandom(difference, difference - limit * scale, difference + limit * scale, p, detectable)
+
+
+def seen_with_power(low: float, high: float) -> float:
+    """The smallest effect that a test at level .05 finds with power .8, from the effect's 95 % interval."""
+    found = (ndtri(1 - LEVEL / 2) + ndtri(POWER)) / ndtri(1 - LEVEL / 2)
+    return float(found * abs(high - low) / 2)
 
 
 def one_more_draw(values: Float[np.ndarray, " r"]) -> tuple[float, float]:

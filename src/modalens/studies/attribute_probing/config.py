@@ -22,6 +22,11 @@ class GenderConfig(Options):
         Draws of references and of class members.
     folds
         Parts of the cross-validation.
+    concept
+        What else tells pairs apart, as sentences call it; on a run a metadata column. The two commonest values are
+        compared on as many pairs of each in every value of it.
+    swaps
+        Draws in which the labels of random groups are swapped.
     max_pairs
         Of more labelled pairs on a side (tested, references) so many are drawn.
     seed
@@ -33,6 +38,13 @@ class GenderConfig(Options):
     draws: int = draws_option(20, least=20)
     seeds: int = option(5, "Draws of references and of class members.", least=1)
     folds: int = folds_option()
+    concept: str | None = option(
+        None,
+        "Metadata column; the two commonest values are compared on as many pairs of each in every value of it.",
+    )
+    swaps: int = option(
+        200, "Draws in which the labels of random groups are swapped.", unit="draws", least=20
+    )
     max_pairs: int = pairs_option(20_000)
     seed: int = seed_option()
 

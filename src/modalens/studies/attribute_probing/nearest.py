@@ -193,14 +193,16 @@ def classify(
             ]
             used = (*fixed, *important, *as_energetic)
             means = _means(x, y, plan.values)
-            here[:, :, test] = _nearest(tested[test], means, used)
+            here[:, :, test] = nearest_values(tested[test], means, used)
             shares.append(np.array([total[each.indices].sum() for each in used]) / max(total.sum(), 1e-300))
         answers.append(here)
     predicted, alike = np.stack(answers, axis=1)
     return Tested(used, predicted, alike, np.mean(shares, axis=0))
 
 
-def _nearest(x: Block, means: Float[np.ndarray, "v f"], sets: Sequence[IndexSet]) -> Int[np.ndarray, "2 s n"]:
+def nearest_values(
+    x: Block, means: Float[np.ndarray, "v f"], sets: Sequence[IndexSet]
+) -> Int[np.ndarray, "2 s n"]:
     """Number of the nearest mean to each edited sample: of the whole means, and of means edited alike.
 
     |x - r|^2 without the part that all references share is |r|^2 - 2 x r; x without I only changes the product.

@@ -36,6 +36,7 @@ def _run(subject: Subject, config: GenderOnRun, work: Path, source: Mapping[str,
         tested=None if tested.all() else tested,
         groups=subject.all_groups(),
         captions=subject.whole_column("caption") if "caption" in store.columns else None,
+        concepts=None if config.concept is None else subject.whole_column(config.concept),
         pictures=subject.pictures if pictured else None,
         caveats=_caveats(subject, config),
         encoded=_encoded(subject, config, work) if config.published else None,
@@ -133,5 +134,8 @@ STUDY = Study(
     inputs=_inputs,
     check_early=_check_early,
     called=lambda config: str(config.attribute),
-    columns=lambda config: [config.attribute] if config.classifier is None else [],
+    columns=lambda config: [
+        *([config.attribute] if config.classifier is None else []),
+        *([] if config.concept is None else [config.concept]),
+    ],
 )

@@ -13,10 +13,19 @@ from jaxtyping import Bool, Float, Int
 from modalens.arrays import Block, Matrix, paired_shape
 from modalens.dominance.result import Dominance
 from modalens.edit import IndexSet, class_sets, equal_sets, live_features, random_sets
+from modalens.edit.index_sets import RANDOM
 from modalens.errors import ModalensError
 from modalens.progress import progress_bar
-from modalens.studies.attribute_probing.attributes import attribute_named
+from modalens.studies.attribute_probing.attributes import Attribute, attribute_named
+from modalens.studies.attribute_probing.between import (
+    Measured,
+    between_table,
+    concept_table,
+    swapped_accuracies,
+)
+from modalens.studies.attribute_probing.between_said import between_statements
 from modalens.studies.attribute_probing.config import GenderConfig
+from modalens.studies.attribute_probing.matched import matched_pairs, two_commonest
 from modalens.studies.attribute_probing.nearest import Design, classify, design
 from modalens.studies.attribute_probing.published_way import (
     measure_published_way,
@@ -57,6 +66,7 @@ def gender(
     tested: Bool[np.ndarray, " n"] | None = None,
     groups: Sequence[Any] | np.ndarray | None = None,
     captions: Sequence[str] | np.ndarray | None = None,
+    concepts: Sequence[Any] | np.ndarray | None = None,
     pictures: Pictures | None = None,
     caveats: Sequence[str] = (),
     encoded: Mapping[str, Encoded] | None = None,
@@ -87,6 +97,9 @@ def gender(
         One label a pair; a pair is never compared with references of its own group, and intervals draw groups.
     captions, pictures
         What the pairs look like, for the tables of texts and words and the strip; left out by default.
+    concepts
+        What else tells pairs apart, one label a pair: the two commonest values are compared on as many pairs of
+        each in every concept. By default on as many pairs of each.
     caveats
         Sentences on where the labels come from, put first among the statements.
     encoded
@@ -103,7 +116,13 @@ def gender(
         Tables ``changes_by_input`` and ``changes_by_value`` (the papers' two: changes in % of the accuracy
         before, published ones beside), ``accuracy`` and ``by_value`` (every set, see
         :func:`~modalens.studies.attribute_probing.tables.accuracy_table`), ``samples`` (who was tested), ``shares``,
-        ``texts`` and ``words``; picture ``images_by_share``. With ``encoded`` also ``published_way``: the changes our
+        ``texts`` and ``words``; picture ``images_by_share``. ``between_values`` (see
+        :func:`~modalens.studies.attribute_probing.between.between_table`) has the difference between the two commonest
+        values; its row of ``input`` "both" and ``edited`` "alike" is the claim that they are told by different sides,
+        with ``difference``, ``beyond`` and ``beyond_energy`` (less random sets of equal number or energy) and their
+        ends, ``detectable`` and ``verdict``; the same row with ``edited`` "sample" has
+        ``relative`` with its ends, beside ``published``. With ``concepts`` there is ``between_by_concept``. With
+        ``encoded`` also ``published_way``: the changes our
         way, the papers' way, and their difference.
 
     Raises
@@ -126,7 +145,13 @@ def gender(
             "that were scored."
         )
     rows_of = {name: each.embeddings for name, each in (encoded or {}).items()}
-    for name, given in (("labels", labels), ("tested", tested), ("captions", captions), *rows_of.items()):
+    for name, given in (
+        ("labels", labels),
+        ("tested", tested),
+        ("captions", captions),
+        ("concepts", concepts),
+        *rows_of.items(),
+    ):
         if given is not None and len(given) != n:
             raise ModalensError(f"There are {len(given)} {name} for {n} pairs; give one for each pair.")
     attribute, draws, seed = config.attribute, config.draws, config.seed
@@ -158,6 +183,9 @@ def gender(
     by_value = accuracy_table(measured, plan.tested, by_value=True, seed=seed)
     samples = _samples(blocks, plan)
     way, about_way = _published_way(encoded, blocks, plan, mds, overall, by_value, config)
+    between, about_between = _between_values(
+        (image, text), values, mask, groups, concepts, mds, sets, kind, config
+    )
     shown = show_shares(
         {modality: plan.all_features(*both) for modality, both in blocks.items()},
         plan.everyone,
@@ -177,6 +205,7 @@ def gender(
             "changes_by_value": changes_by_value(by_value, kind, mds.modalities),
             "accuracy": overall,
             "by_value": by_value,
+            **between,
             **way,
             "samples": samples,
             **shown.tables,
@@ -185,6 +214,7 @@ def gender(
             *caveats,
             *_who(samples, plan, attribute),
             *statements(overall, by_value, plan, draws),
+            *about_between,
             *about_way,
             *shown.statements,
             *notes,
@@ -208,6 +238,66 @@ def gender(
         source=dict(source or {}),
         pictures=shown.pictures,
     )
+
+
+def _between_values(
+    matrices: tuple[Matrix, Matrix],
+    values: np.ndarray,
+    tested: Bool[np.ndarray, " n"] | None,
+    groups: Sequence[Any] | np.ndarray | None,
+    concepts: Sequence[Any] | np.ndarray | None,
+    mds: Dominance,
+    sets: Sequence[Sequence[IndexSet]],
+    attribute: Attribute,
+    config: GenderConfig,
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Tables of the difference between the two commonest values, and what is to be said of it."""
+    pair = two_commonest(values)
+    if pair is None:
+        return {}, []
+    drawn = matched_pairs(values, pair, tested, concepts, config.seed)
+    try:
+        plan = design(
+            drawn,
+            tested,
+            groups,
+            seeds=config.seeds,
+            folds=config.folds,
+            seed=config.seed,
+            max_pairs=config.max_pairs,
+        )
+        measured = {
+            modality: _measured_between(matrix, plan, modality, mds, sets, config)
+            for modality, matrix in zip(mds.modalities, matrices, strict=True)
+        }
+    except ModalensError as error:
+        return {}, [f"{pair[0]} and {pair[1]} are not compared on as many pairs of each: {error}"]
+    table = between_table(measured, plan, attribute, config.seed)
+    tables, of_concepts = {"between_values": table}, pd.DataFrame()
+    if concepts is not None:
+        of_concepts = concept_table(
+            measured, plan, np.asarray(concepts, object)[plan.tested.rows], config.seed
+        )
+        tables |= {"between_by_concept": of_concepts} if len(of_concepts) else {}
+    return tables, between_statements(
+        table, of_concepts, plan, None if concepts is None else config.concept or "concept", config.swaps
+    )
+
+
+def _measured_between(
+    matrix: Matrix,
+    plan: Design,
+    modality: str,
+    mds: Dominance,
+    sets: Sequence[Sequence[IndexSet]],
+    config: GenderConfig,
+) -> Measured:
+    """The answers for one input, and what they are where labels are swapped."""
+    test = read_pairs(matrix, plan.tested, modality)
+    refer = test if plan.references is plan.tested else read_pairs(matrix, plan.references, modality)
+    found = classify(test, refer, plan, sets, (), live_features(mds), config.draws, config.seed)
+    few = [[each for each in fixed if each.kind != RANDOM] for fixed in sets]
+    return Measured(found, swapped_accuracies(test, refer, plan, few, config.swaps, config.seed))
 
 
 def _published_way(

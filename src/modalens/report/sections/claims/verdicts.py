@@ -2,12 +2,10 @@
 
 from math import isnan
 
-from scipy.special import ndtri
+from modalens.statistics.controls import seen_with_power
 
 HOLDS, DOES_NOT, NOT_DECIDED, NOT_MEASURED = "holds", "does not hold", "not decided", "not measured"
 AS_CONTROL = "no more than its control"
-# Half of a 95 % interval times this is the effect that a test at .05 finds with power .8.
-_FOUND = float((ndtri(0.975) + ndtri(0.8)) / ndtri(0.975))
 
 
 def verdict(
@@ -49,4 +47,4 @@ def verdict(
 
 def detectable(low: float, high: float) -> float:
     """The effect that would have been seen: found at level .05 with power .8, from the width of the interval."""
-    return _FOUND * abs(high - low) / 2
+    return seen_with_power(low, high)
