@@ -1,8 +1,8 @@
 """Studies: tests and uses of the classes, each a function of arrays that gives tables beside their controls.
 
 ``removal``, ``stability``, ``gender``, ``adversarial``, ``text_to_image``, ``close_gap``, ``top_m``,
-``class_properties``, ``dictionary_bench``, ``steer``, ``language`` and ``metric_agreement`` are imported when first
-used, since some bring PyTorch.
+``class_properties``, ``dictionary_bench``, ``steer``, ``language``, ``metric_agreement`` and ``known_gap`` are imported
+when first used, since some bring PyTorch.
 """
 
 from importlib import import_module
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modalens.studies.class_removal.study import removal as removal
     from modalens.studies.class_stability.study import stability as stability
     from modalens.studies.gap_closing.study import close_gap as close_gap
+    from modalens.studies.gap_validation.study import known_gap as known_gap
     from modalens.studies.metric_relations.study import metric_agreement as metric_agreement
     from modalens.studies.sparse_probing.study import dictionary_bench as dictionary_bench
     from modalens.studies.steering.study import steer as steer

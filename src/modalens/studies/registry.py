@@ -29,6 +29,7 @@ _FOLDERS = {
     "steer": "steering",
     "language": "caption_language",
     "metric-agreement": "metric_relations",
+    "known-gap": "gap_validation",
 }
 
 

@@ -1,0 +1,1 @@
+"""Do scores follow a gap that is closed by known means?"""
