@@ -21,7 +21,7 @@ QUICK = {"levels": 4, "resamples": 50}
 
 
 def planted(sized: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs around two means, one of them at 0; with ``sized`` some dimensions also vary more on one side than on the other."""
+    """Pairs around two means, one of them at 0; with ``sized`` some dimensions also vary more on one side."""
     rng = np.random.default_rng(0)
     shared = rng.normal(size=(N, D))
     image, text = (shared + 0.5 * rng.normal(size=(N, D)) for _ in range(2))
