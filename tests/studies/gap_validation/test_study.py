@@ -47,7 +47,11 @@ def test_measures_follow_a_gap_of_means_alone() -> None:
     for move in ("mean", "moments"):
         assert of(result, move, SPREAD)["end"] < of(result, move, SPREAD)["start"] / 3
     assert of(result, "swap", SPREAD)["end"] == pytest.approx(of(result, "swap", SPREAD)["floor"], rel=0.5)
-    assert len(result.tables["levels"]) == 5 * len(MOVES)
+    levels = result.tables["levels"]
+    assert len(levels) == 5 * len(MOVES)
+    for measure in MEASURES:
+        assert (levels[f"{measure}_low"] <= levels[measure]).all()
+        assert (levels[measure] <= levels[f"{measure}_high"]).all()
     assert any("the spread of R follows: " in each for each in result.statements)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,15 @@ from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
 from modalens.statistics.buckets import Buckets
-from modalens.statistics.intervals import interval
+from modalens.statistics.intervals import hull_interval, interval
 from modalens.studies.gap_validation.measures import MEASURES, resampled_measures
 from modalens.studies.gap_validation.moves import swapped
 
 FOLLOWS, PARTLY, DOES_NOT, NOT_TOLD = "follows", "partly", "moves away", "not told"
 _MONOTONE = 0.9
+
+# The value, and then the resamples, of each measure, by move and level.
+Draws: TypeAlias = dict[tuple[str, float], Float[np.ndarray, "m r"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,7 @@ class Level:
 
 def measured_levels(
     levels: Sequence[Level], groups: Int[np.ndarray, " n"], resamples: int, seed: int
-) -> tuple[pd.DataFrame, dict[tuple[str, float], Float[np.ndarray, "m r"]]]:
+) -> tuple[pd.DataFrame, Draws]:
     """Every measure at every level, with its 95 % interval over resamples of the groups, the same at all levels.
 
     Returns
@@ -52,21 +56,21 @@ def measured_levels(
     buckets = Buckets.of(len(groups), groups)
     numbers = buckets.numbers(groups)
     weights = np.concatenate([np.ones((buckets.n, 1)), buckets.weights(resamples, seed)], axis=1)
-    rows, draws = [], {}
+    rows = []
+    draws: Draws = {}
     for each in levels:
         found = resampled_measures(each.image, each.text, numbers, weights)
         draws[each.move, each.closed] = found
         row: dict[str, object] = {"move": each.move, "closed": each.closed}
         for name, values in zip(MEASURES, found, strict=True):
-            low, high = interval(values[1:])
-            row |= {name: float(values[0]), f"{name}_low": low, f"{name}_high": high}
+            # Noise widens R in the data and again in each resample, so that percentiles alone lie too high.
+            low, high = hull_interval(values[0], values[1:])
+            row |= {name: float(values[0]), f"{name}_low": max(0.0, float(low)), f"{name}_high": float(high)}
         rows.append(row)
     return pd.DataFrame(rows), draws
 
 
-def following_table(
-    draws: dict[tuple[str, float], Float[np.ndarray, "m r"]], floor: Float[np.ndarray, " m"] | None
-) -> pd.DataFrame:
+def following_table(draws: Draws, floor: Float[np.ndarray, " m"] | None) -> pd.DataFrame:
     """One row for each move and measure: does it fall as the gap closes?
 
     Parameters

@@ -13,6 +13,7 @@ from modalens.statistics.groups import group_keys
 from modalens.studies.gap_validation.config import KnownGapConfig
 from modalens.studies.gap_validation.following import (
     FOLLOWS,
+    Draws,
     Level,
     floor_of,
     following_table,
@@ -84,7 +85,8 @@ def known_gap(
     first, second = (_read(side, rows, name) for side, name in zip((image, text), modalities, strict=True))
     numbers = np.unique(keys[rows], return_inverse=True)[1]
     steps = np.linspace(0, 1, config.levels + 1).tolist()
-    parts, draws = [], {}
+    parts: list[pd.DataFrame] = []
+    draws: Draws = {}
     with progress_bar("Closing the gap", len(MOVES)) as advance:
         for name, (_, move) in MOVES.items():
             levels = [Level(name, closed, *move(first, second, closed, config.seed)) for closed in steps]
