@@ -86,7 +86,7 @@ def main() -> None:
         run.score()
         run.train("sae", n_features=FEATURES, k=ACTIVE, steps=given.steps)
         run.interpret(image_embedder="own", text_embedder="own")
-        (learned,) = [name for name in run.representations() if name != "raw"]
+        (learned,) = [name for name in run.representations if name != "raw"]
         print(f"| study | features | processors' seconds | within {LIMIT / 60:.0f} minutes on two cores |")
         print("| --- | --- | --: | --- |")
         for name in given.study or study_names():
