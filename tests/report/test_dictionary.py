@@ -54,7 +54,8 @@ def test_sentences_name_what_is_beaten_and_what_is_not(beside: ReportData) -> No
     assert "with pairs shuffled), beside" in verdicts
     assert any("unexplained, beside 30\u00a0% and 30\u00a0% by frozen decoder" in each for each in said)
     assert any("loses 0.200 of accuracy (0.190 to 0.210), beside 0.100 of PCA." in each for each in said)
-    (head,) = dictionary_headline(beside)
+    ((name, head),) = dictionary_headline(beside)
+    assert name == "SAE"
     assert head.startswith(
         "Beside two dictionaries of its size that are random in part or not trained, the trained SAE has"
     )
@@ -87,7 +88,7 @@ def test_the_section_has_a_row_each_and_is_left_out_without_baselines(
     ):
         assert name in part.text
     assert "SAE, PCA, Main" in Part(page, "learned").text
-    assert dictionary_headline(beside)[0] in page
+    assert dictionary_headline(beside)[0][1] in page
     main = dataclasses.replace(beside.main, dictionaries=[])
     bare = dataclasses.replace(beside, main=main)
     assert 'id="dictionary"' not in quick_page(bare, tmp_path / "bare")

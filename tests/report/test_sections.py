@@ -36,7 +36,7 @@ def sections(data):
     return [Section("tiny", "A tiny section", __name__, values, [drawing], {"caveats": table}, script="tiny.js")]
 '''
 TEMPLATE = """{% from "macros.html.j2" import figure %}
-<section id="tiny"><h2>{{ section.heading }}</h2>
+<section id="tiny">
 {{ data.main.name }} has {{ number }}, {{ figure(figures.line, "<b>") }}</section>
 """
 

@@ -220,8 +220,8 @@ def test_the_page_shows_studies_and_folds_baselines(studied: ReportData, tmp_pat
     assert part.tags.count("img") == 3
     assert not re.search(r"\b(nan|NaN|None|inf)\b", part.text)
     assert Part(markup, "study-gender").folded == [False, False]
-    # Readers find them in the list of sections, before the table of all features.
-    anchors = re.findall(r'<li><a href="#([\w-]+)">', markup)
+    # Readers find them in the list of chapters, before the table of all features.
+    anchors = re.findall(r'<details class="chapter" id="chapter-([\w-]+)">', markup)
     assert (
         anchors.index("study-removal") + 2 == anchors.index("study-gender") + 1 == anchors.index("features")
     )

@@ -72,6 +72,11 @@ class FeatureCard:
     found: int = 0
     seeds: int = 0
 
+    @property
+    def stable(self) -> bool:
+        """Whether at least half of the other seeds find it; never where there are no others."""
+        return 0 < self.seeds <= 2 * self.found
+
     def __post_init__(self) -> None:
         """Check what the page relies on."""
         bins = len(self.histogram_edges) - 1

@@ -16,10 +16,10 @@ from modalens.report.environment import environment, script_hash, source
 from modalens.report.headline import headline
 from modalens.report.keys import key_numbers
 from modalens.report.naming import NULL_NAME, ROLES, Naming
+from modalens.report.overview import MOST_SETS, set_lines
 from modalens.report.palette import css_variables
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.report.section import TEMPLATE, Section
-from modalens.report.sections.dictionary.sentences import headline as dictionary_headline
 from modalens.report.sections.registry import sections_of
 from modalens.report.strips import strip
 from modalens.report.table_files import write_tables
@@ -102,14 +102,21 @@ def _render(data: ReportData, sections: Sequence[Section], drawn: Mapping[str, D
         "null_name": NULL_NAME,
         "version": __version__,
     }
-    scripts = [source(f"{each.package}/{each.script}") for each in sections if each.script]
+    # The page's own first: it opens the chapter that an address asks for, which others then show.
+    scripts = [
+        source("page.js"),
+        *(source(f"{each.package}/{each.script}") for each in sections if each.script),
+    ]
+    sets = set_lines(data)
     return _template("page.html.j2").render(
         **shared,
-        headline=[*headline(data), *dictionary_headline(data)],
+        headline=headline(data),
         key_numbers=key_numbers(data),
         strips=[strip(each, naming) for each in score_sets(data.encoders, data.estimator)],
         sections=sections,
-        rendered=[_render_section(each, drawn, shared) for each in sections],
+        chapters=[(each, _render_section(each, drawn, shared)) for each in sections],
+        sets=sets[:MOST_SETS],
+        sets_left=len(sets[MOST_SETS:]),
         light=Markup(css_variables(0)),
         dark=Markup(css_variables(1)),
         scripts=[Markup(each) for each in scripts],

@@ -12,7 +12,9 @@ from modalens.report.palette import PALETTE, colour
 from modalens.store.atomic import whole_file, write_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 # Names of encoders are other people's words: "$" in them must not start a formula.
 _STYLE: dict[Any, Any] = {
@@ -47,6 +49,7 @@ _STYLE: dict[Any, Any] = {
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 _VARIABLES = {light: f"var(--{name})" for name, (light, _) in PALETTE.items()}
 _PNG_DPI = 160
+_APART = 6.0  # pixels of a figure between a title and what follows
 
 
 @contextmanager
@@ -85,6 +88,44 @@ def _lay_out(figure: "Figure") -> None:
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine(None)
+        fit_titles(figure)
+
+
+def fit_titles(figure: "Figure") -> None:
+    """Shorten titles that would run into the next panel or a title beside them; layout leaves their widths alone."""
+    panels = [(axes, axes.get_window_extent()) for axes in figure.axes if axes.get_visible()]
+    for axes, box in panels:
+        beyond = [
+            other.x0
+            for _, other in panels
+            if other.x0 > box.x0 + 1 and min(other.y1, box.y1) > max(other.y0, box.y0)
+        ]
+        titles = [(each, each.get_window_extent()) for each in _titles(axes)]
+        for title, place in titles:
+            if title.get_horizontalalignment() == "right":
+                continue  # a number, such as a spread: short, and whole or nothing
+            beside = [
+                other.x0
+                for _, other in titles
+                if other.x0 > place.x0 + 1 and min(other.y1, place.y1) > max(other.y0, place.y0)
+            ]
+            _shorten(title, min([*beyond, *beside, figure.bbox.x1 + _APART]) - _APART)
+
+
+def _titles(axes: "Axes") -> list["Text"]:
+    """What stands over a panel."""
+    from matplotlib.text import Text
+
+    texts = [each for each in axes.get_children() if isinstance(each, Text)]
+    return [each for each in texts if each.get_text() and each.get_position()[1] >= 1]
+
+
+def _shorten(title: "Text", right: float) -> None:
+    """Cut words at the end of each line until a text ends before a place, in pixels."""
+    lines = title.get_text().split("\n")
+    while title.get_window_extent().x1 > right and (longest := max(map(len, lines))) > 4:
+        lines = [line.rstrip("…")[:-2].rstrip() + "…" if len(line) == longest else line for line in lines]
+        title.set_text("\n".join(lines))
 
 
 def inline(svg: str, prefix: str) -> str:

@@ -40,7 +40,7 @@ class Section:
     Attributes
     ----------
     anchor, heading
-        Id of its element, and what stands over it and in the page's navigation.
+        Id of its element, and what stands over its chapter and in the page's navigation.
     package
         The Python package that holds ``section.html.j2`` and the files named by ``script`` and ``style``.
     values
@@ -49,6 +49,8 @@ class Section:
         Its figures.
     tables
         Its tables by file name; those without rows are not written.
+    gist
+        What it found, in a sentence, beside the heading of the closed chapter; empty for nothing.
     script, style
         Name of a JavaScript file that runs after the page is there, and of a style sheet; empty for none.
     """
@@ -59,5 +61,6 @@ class Section:
     values: Mapping[str, Any] = field(default_factory=dict)
     drawings: Sequence[Drawing] = ()
     tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
+    gist: str = ""
     script: str = ""
     style: str = ""

@@ -20,6 +20,8 @@ def sections(data: ReportData) -> Sequence[Section]:
         lambda narrow: class_counts(scored, naming, narrow=narrow),
         "Stacked bars of class counts for each encoder under every rule; the numbers are in the tables below.",
     )
-    values = {"rules": RULES, "statements": count_statements(data, naming)}
+    statements = count_statements(data, naming)
+    gist = next((each for each in statements if each.startswith("twofold")), "")
+    values = {"rules": RULES, "statements": statements}
     tables = {"classes": class_table(data)}
-    return [Section("classes", "How many features are one-sided", __name__, values, [drawing], tables)]
+    return [Section("classes", "How many features are one-sided", __name__, values, [drawing], tables, gist)]

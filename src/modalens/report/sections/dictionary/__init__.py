@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from modalens.report.data import ReportData
 from modalens.report.section import Section
-from modalens.report.sections.dictionary.sentences import statements
+from modalens.report.sections.dictionary.sentences import headline, statements
 from modalens.report.sections.dictionary.tables import STUDIED, compared, dictionary_tables, rows
 
 
@@ -13,10 +13,13 @@ def sections(data: ReportData) -> Sequence[Section]:
     if not compared(data):
         return []
     found = rows(data)
+    lines = headline(data)
     values = {
         "statements": statements(data),
+        "lines": lines,
         "rows": found,
         "studied": {name: head for name, head in STUDIED.items() if any(name in row for row in found)},
     }
+    gist = next((line for _, line in lines), "")
     heading = "What training the dictionary adds"
-    return [Section("dictionary", heading, __name__, values, tables=dictionary_tables(data))]
+    return [Section("dictionary", heading, __name__, values, tables=dictionary_tables(data), gist=gist)]

@@ -24,8 +24,8 @@ def statements(data: ReportData) -> list[str]:
     return said
 
 
-def headline(data: ReportData) -> list[str]:
-    """The same in one sentence a set, for the head of the page: what training adds to Mono."""
+def headline(data: ReportData) -> list[tuple[str, str]]:
+    """The same in one sentence a set, by its name: what training adds to Mono and to splits."""
     if not compared(data):
         return []
     naming, found = Naming(*data.modalities), rows(data)
@@ -50,8 +50,13 @@ def headline(data: ReportData) -> list[str]:
         beside = f"{_kind(most)} has {count(most['split'])}" if most["split"] else "they have none"
         parts.append(f"{count(row['split'])} halves of split concepts ({beside})")
         said.append(
-            f"Beside {number_word(len(rivals))} dictionaries of its size that are random in part or not trained, the "
-            f"trained {own.name} has {listing(parts)}."
+            (
+                own.name,
+                (
+                    f"Beside {number_word(len(rivals))} dictionaries of its size that are random in part or not "
+                    f"trained, the trained {own.name} has {listing(parts)}."
+                ),
+            )
         )
     return said
 

@@ -27,16 +27,27 @@ def sections(data: ReportData) -> Sequence[Section]:
         )
     features = live(data.scores)
     drawn = f" Of {count(features)} features, {count(MAX_POINTS)} evenly spaced ones are drawn."
+    statements = estimator_statements(data)
     values = {
         "rules": RULES,
-        "statements": estimator_statements(data),
+        "statements": statements,
         "rows": table.to_dict("records"),
         "note": drawn if features > MAX_POINTS else "",
     }
     heading = (
         f"{capitalised(_counted(len(data.main.dominance), 'estimator'))}, {_counted(len(RULES), 'rule')}"
     )
-    return [Section("estimators", heading, __name__, values, drawings, {"estimators": table})]
+    return [
+        Section(
+            "estimators",
+            heading,
+            __name__,
+            values,
+            drawings,
+            {"estimators": table},
+            next(iter(statements), ""),
+        )
+    ]
 
 
 def _counted(value: int, noun: str) -> str:

@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 
 from modalens.report.data import ReportData
-from modalens.report.naming import Naming
+from modalens.report.naming import ROLES, Naming, count, listing
 from modalens.report.section import Section
 from modalens.report.sections.features.tables import feature_rows, feature_table, other_rules
 
 
 def sections(data: ReportData) -> Sequence[Section]:
     """The table of features."""
-    scores = data.scores
+    scores, naming = data.scores, Naming(*data.modalities)
     values = {
-        "rows": feature_rows(scores, Naming(*data.modalities)),
+        "rows": feature_rows(scores, naming),
         "other_rules": other_rules(scores),
         "class_counts": scores.counts(),
     }
+    counts = [f"{count(scores.counts()[naming.label(role)])} {naming.short(role)}" for role in ROLES]
+    gist = f"The scores of {count(len(scores.score))} features under {scores.rule}: {listing(counts)}."
     tables = {"features": feature_table(data.main, data.estimator)}
-    return [Section("features", "Every feature", __name__, values, tables=tables, script="table.js")]
+    return [
+        Section("features", "Every feature", __name__, values, tables=tables, gist=gist, script="table.js")
+    ]

@@ -1,6 +1,7 @@
 // The galleries. All is drawn from one block of data by DOM calls, so that no caption can become markup, and all
 // that is shown follows from the address, so that links and the back button work:
-// #features/NAME/LABEL, #features/NAME/NUMBER, #features/NAME/random/SEED, #features/NAME/search/WORDS.
+// #features/NAME/LABEL, #features/NAME/NUMBER, #features/NAME/random/SEED, #features/NAME/search/WORDS, and, of the first
+// representation that has it, #feature-NUMBER.
 (() => {
   const section = document.getElementById("gallery");
   const data = JSON.parse(document.getElementById("gallery-data").textContent);
@@ -87,6 +88,21 @@
   // Parts of a card
   const featureLink = (gallery, feature) => gallery.byFeature.has(feature)
     ? el("a", { href: address(gallery, String(feature)) }, String(feature)) : String(feature);
+
+  // Copies a feature's own address; where a browser forbids that, the address bar shows it.
+  const copier = (gallery, feature) => {
+    const button = el("button", { type: "button", class: "copy", "aria-label": `Copy the link to feature ${feature}` }, "Copy link");
+    button.addEventListener("click", async () => {
+      const link = address(gallery, String(feature));
+      try {
+        await navigator.clipboard.writeText(new URL(link, location.href).href);
+        button.textContent = "Copied";
+      } catch {
+        location.hash = link;
+      }
+    });
+    return button;
+  };
 
   const ruler = (gallery, card, whole) => {
     const [low, high] = card.interval;
@@ -188,7 +204,8 @@
     const article = el("article", { class: `card ${ROLES[card.role]}`, tabindex: -1, "aria-labelledby": heading },
       el("header", {},
         el("h4", { id: heading }, el("a", { href: address(gallery, String(card.feature)) }, `Feature ${card.feature}`)),
-        el("span", { class: "of" }, el("span", { class: `swatch ${ROLES[card.role]}` }), short(gallery, card.role)), certainty),
+        el("span", { class: "of" }, el("span", { class: `swatch ${ROLES[card.role]}` }), short(gallery, card.role)), certainty,
+        whole ? copier(gallery, card.feature) : ""),
       ruler(gallery, card, whole),
       card.found[1] ? el("p", { class: card.found[0] ? "seeds" : "seeds alone" }, card.found[0]
         ? `Found again in ${card.found[0]} of ${plural(card.found[1], "other seed")}`
@@ -208,9 +225,11 @@
     label: (gallery, label) => {
       const role = gallery.labels.indexOf(label);
       const hits = classed(gallery, role).map((card) => ({ card }));
+      const seeded = hits.some(({ card }) => card.found[1]);
       const mono = role === 1 ? "the mean Mono of both sides" : `Mono on the ${label} side`;
       return { role, hits, title: `${short(gallery, role)} features of ${gallery.name}`,
-        status: `${plural(hits.length, "feature")}${hits.length ? `, highest ${mono} first` : ""}` };
+        status: `${plural(hits.length, "feature")}${!hits.length ? "" : seeded
+          ? `, those that at least half of the other seeds find first, then by ${mono}` : `, highest ${mono} first`}` };
     },
     feature: (gallery, number) => {
       const card = gallery.byFeature.get(number);
@@ -237,6 +256,11 @@
     const [head, name, kind, value] = location.hash.split("/").map(decoded);
     const gallery = data.galleries.find((each) => each.name === name) ?? data.galleries[0];
     const here = head === "#features";
+    const number = /^#feature-(\d+)$/.exec(location.hash)?.[1];
+    if (number) {
+      const holder = data.galleries.find((each) => each.byFeature.has(Number(number))) ?? gallery;
+      return [holder, views.feature(holder, Number(number))];
+    }
     if (here && gallery.labels.includes(kind)) return [gallery, views.label(gallery, kind)];
     if (here && kind === "random") return [gallery, views.random(gallery, Number.parseInt(value, 10) || 1)];
     if (here && kind === "search") return [gallery, views.search(gallery, value ?? "")];
@@ -290,7 +314,7 @@
   // Going back returns to the card one came from; going on starts at the top of the gallery.
   const top = () => section.querySelector(".picks");
   const arrive = () => {
-    if (location.hash && !location.hash.startsWith("#features/")) return;
+    if (location.hash && !/^#features\/|^#feature-\d+$/.test(location.hash)) return;
     const before = history.state;
     show(before?.shown);
     if (before?.y !== undefined) {
@@ -332,7 +356,7 @@
   };
   document.addEventListener("keydown", (event) => {
     const { top: y, bottom } = section.getBoundingClientRect();
-    if (event.ctrlKey || event.metaKey || event.altKey || y > innerHeight || bottom < 0) return;
+    if (y === bottom || event.ctrlKey || event.metaKey || event.altKey || y > innerHeight || bottom < 0) return;
     if (event.target.matches("input, textarea, select")) {
       if (event.key === "Escape" && event.target === search) { search.value = ""; seek(); }
       return;

@@ -43,7 +43,7 @@ def pack_galleries(galleries: Sequence[Gallery], samples: Samples, top: int = 12
 
 def _pack(gallery: Gallery, table: SampleTable, top: int) -> dict[str, Any]:
     naming = Naming(*gallery.modalities)
-    cards = sorted(gallery.cards, key=lambda card: (-_rank(card, gallery), card.feature))
+    cards = sorted(gallery.cards, key=lambda card: (not card.stable, -_rank(card, gallery), card.feature))
     roles = gallery.roles
     return {
         "name": gallery.name,
@@ -52,7 +52,7 @@ def _pack(gallery: Gallery, table: SampleTable, top: int) -> dict[str, Any]:
         "modalities": gallery.modalities,
         "labels": list(roles),
         "shorts": [naming.short(role) for role in SIDES],
-        # Most monosemantic first, so every class is ranked as it stands.
+        # Those that other seeds find first, the most monosemantic of them on top: classes are ranked as they stand.
         "cards": [_pack_card(card, SIDES.index(roles[card.label]), table, top) for card in cards],
     }
 

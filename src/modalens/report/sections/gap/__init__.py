@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from modalens.report.data import ReportData
+from modalens.report.headline import headline
 from modalens.report.naming import METRICS
 from modalens.report.section import Drawing, Section
 from modalens.report.sections.gap.figures import gap
@@ -31,4 +32,14 @@ def sections(data: ReportData) -> Sequence[Section]:
         "Dot and interval of four gap measures for each encoder; the numbers are in the table below.",
     )
     tables = {"gap": gap_table(data), "retrieval": retrieval_table(data)}
-    return [Section("gap", "The gap between the modalities", __name__, values, [drawing], tables)]
+    return [
+        Section(
+            "gap",
+            "The gap between the modalities",
+            __name__,
+            values,
+            [drawing],
+            tables,
+            gist=headline(data)[0],
+        )
+    ]

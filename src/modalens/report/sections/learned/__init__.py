@@ -6,7 +6,12 @@ from modalens.report.data import ReportData
 from modalens.report.naming import Naming
 from modalens.report.section import Drawing, Section
 from modalens.report.sections.learned.figures import score_grid, training
-from modalens.report.sections.learned.sentences import beside_statements, learned_statements, said_pairs
+from modalens.report.sections.learned.sentences import (
+    beside_statements,
+    learned_line,
+    learned_statements,
+    said_pairs,
+)
 from modalens.report.sections.learned.tables import (
     learned_tables,
     names,
@@ -36,11 +41,16 @@ def sections(data: ReportData) -> Sequence[Section]:
                 "Lines of active features over training; the numbers are in tables/learned_training.csv.",
             )
         )
+    lines = [(each, learned_line(data, each)) for each in data.main.learned]
+    gist = f"{lines[0][0].name}: {lines[0][1]}"
     values = {
+        "lines": lines,
         "statements": [*beside_statements(data), *learned_statements(data)],
         "said_pairs": said_pairs,
         "rows": list(score_rows(data)),
         "quality": shown_quality(data),
         "retrieval": shown_retrieval(data),
     }
-    return [Section("learned", "Features learned on top", __name__, values, drawings, learned_tables(data))]
+    return [
+        Section("learned", "Features learned on top", __name__, values, drawings, learned_tables(data), gist)
+    ]

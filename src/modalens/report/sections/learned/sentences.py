@@ -5,7 +5,7 @@ import math
 from modalens.dominance import Dominance
 from modalens.report.data import LearnedResult, ReportData
 from modalens.report.headline import MOST
-from modalens.report.naming import Naming, listing, number, percent
+from modalens.report.naming import Naming, capitalised, listing, number, percent
 from modalens.report.sections.learned.tables import find, scores_of
 from modalens.report.tails import OUTER, outer_share
 
@@ -21,6 +21,29 @@ def learned_statements(data: ReportData) -> list[str]:
         if learned.quality:
             sentences += _quality_sentences(learned, naming)
     return sentences
+
+
+def learned_line(data: ReportData, learned: LearnedResult) -> str:
+    """One set of learned features in a line: features at the ends of R, what is unexplained, retrieval after."""
+    parts = []
+    scores = learned.scores(data.estimator)
+    if scores is not None:
+        others = [
+            f"{each.spoken} {percent(outer_share(found)[0])}"
+            for each in data.baselines
+            if (found := scores_of(each, learned.name, data.estimator)) is not None
+        ]
+        beside = f" ({', '.join(others)})" if others else ""
+        parts.append(f"{percent(outer_share(scores)[0])} of features at the ends of R{beside}")
+    if learned.quality:
+        last = list(learned.quality.values())[-1]
+        if last.fvu:
+            shares = " and ".join(_share(found[0]) for found in last.fvu.values())
+            parts.append(f"{shares} of the variance unexplained")
+        k = min(last.before.image_to_text)
+        before, after = (found.image_to_text[k][0] for found in (last.before, last.after))
+        parts.append(f"retrieval R@{k} {percent(after, 1)} ({percent(before, 1)} with the embeddings)")
+    return capitalised(f"{'; '.join(parts)}.") if parts else ""
 
 
 def beside_statements(data: ReportData) -> list[str]:

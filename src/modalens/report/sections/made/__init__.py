@@ -19,4 +19,5 @@ def sections(data: ReportData) -> Sequence[Section]:
         "nested": {name: value for name, value in entries if isinstance(value, Mapping) and value},
     }
     skipped = pd.DataFrame(list(data.skipped), columns=["id", "reason"], dtype=str)
-    return [Section("made", "How this was made", __name__, values, tables={"skipped": skipped})]
+    gist = "Versions, models, data and settings, whose data and weights these are, and how to cite."
+    return [Section("made", "How this was made", __name__, values, tables={"skipped": skipped}, gist=gist)]

@@ -6,7 +6,12 @@ from modalens.report.data import ReportData
 from modalens.report.naming import ROLES, Naming
 from modalens.report.section import Drawing, Section
 from modalens.report.sections.meaning.figures import along_training, bars, mono
-from modalens.report.sections.meaning.sentences import judge_sentences, meaning_statements, verdict_statements
+from modalens.report.sections.meaning.sentences import (
+    judge_sentences,
+    meaning_lines,
+    meaning_statements,
+    verdict_statements,
+)
 from modalens.report.sections.meaning.tables import (
     METRICS,
     VERDICTS,
@@ -48,7 +53,9 @@ def sections(data: ReportData) -> Sequence[Section]:
                 "Lines of EmbSim and WinRate along training; see tables/monosemanticity_along_training.csv.",
             )
         )
+    lines = meaning_lines(data)
     values = {
+        "lines": lines,
         "statements": meaning_statements(data),
         "verdict_statements": verdict_statements(data),
         "judges": judge_sentences(data),
@@ -61,5 +68,6 @@ def sections(data: ReportData) -> Sequence[Section]:
         "published": published(data),
         "role_of": {naming.label(role): role for role in ROLES},
     }
+    gist = f"{lines[-1][0]}: {lines[-1][1]}"
     heading = "How interpretable the features are"
-    return [Section("meaning", heading, __name__, values, drawings, meaning_tables(data))]
+    return [Section("meaning", heading, __name__, values, drawings, meaning_tables(data), gist)]

@@ -23,7 +23,7 @@ def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
     long = max(map(len, kinds)) > _LONG
     columns = 2 if narrow else 2 * min(len(kinds), _KINDS_A_ROW - long)
     rows = -(-2 * len(kinds) // columns)
-    figure = new_figure(narrow, 0.6 + (0.55 + 0.2 * long + 0.5 * len(encoders)) * rows)
+    figure = new_figure(narrow, 0.6 + (0.75 + 0.5 * len(encoders)) * rows)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     places = [(kind, side) for kind in kinds for side in data.modalities]
     for axes in grid.flat[len(places) :]:
@@ -46,8 +46,7 @@ def mono(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
                     markeredgewidth=1,
                 )
                 axes.plot(average.mean, place, "o", markersize=6, color=colour(role))
-        apart = "\n" if long else ", "
-        axes.set_title(f"{shortened(kind, 20)}{apart}{naming.many(side)}", fontweight="bold", fontsize=10)
+        axes.set_title(f"{kind}\n{naming.many(side)}", fontweight="bold", fontsize=10)
         axes.set_yticks(
             range(len(encoders)), [shortened(each.name, 14 if narrow else 24) for each in encoders]
         )

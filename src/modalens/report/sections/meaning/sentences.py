@@ -52,6 +52,31 @@ def meaning_statements(data: ReportData) -> list[str]:
     return sentences
 
 
+def meaning_lines(data: ReportData) -> list[tuple[str, str]]:
+    """One set of features in a line, by its name: Mono and fidelity of either side beside chance."""
+    naming = Naming(*data.modalities)
+    lines = []
+    for found in data.main.interpreted:
+        parts = []
+        for side in data.modalities:
+            average = found.fidelity.average("mono", side)
+            if average.features:
+                ends = interval(average.low, average.high)
+                parts.append(
+                    f"Mono {number(average.mean)} on {naming.many(side)} ({ends}; chance {number(average.chance)})"
+                )
+            else:
+                parts.append(f"fires for too few {naming.many(side)} to be scored")
+        for side in data.modalities:
+            fidelity = found.fidelity.fidelity("mono", side)
+            if not np.isnan(fidelity.value):
+                clear = "" if fidelity.low > 0 or fidelity.high < 0 else ", no clear difference"
+                ends = interval(fidelity.low, fidelity.high)
+                parts.append(f"{naming.adjective(side)} fidelity {number(fidelity.value)} ({ends}{clear})")
+        lines.append((found.name, capitalised(f"{'; '.join(parts)}.")))
+    return lines
+
+
 def verdict_statements(data: ReportData) -> list[str]:
     """How many one-sided features are private, and how many halves of a split concept, beside the baselines."""
     sentences = []

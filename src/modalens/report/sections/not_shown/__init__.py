@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from modalens.report.data import ReportData
+from modalens.report.naming import count
 from modalens.report.section import Section
 
 
@@ -13,4 +14,5 @@ def sections(data: ReportData) -> Sequence[Section]:
     if not data.not_shown:
         return []
     table = pd.DataFrame(list(data.not_shown), columns=["what", "why"], dtype=str)
-    return [Section("not-shown", "Not shown", __name__, tables={"not_shown": table})]
+    gist = f"{count(len(table))} results of the run that do not follow from what this page shows."
+    return [Section("not-shown", "Not shown", __name__, tables={"not_shown": table}, gist=gist)]

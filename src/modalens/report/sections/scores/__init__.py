@@ -29,6 +29,11 @@ def sections(data: ReportData) -> Sequence[Section]:
                 "Small histograms of the score: " + "; ".join(spreads),
             )
         )
-    values = {"statements": spread_statements(data), "caption": caption}
+    statements = spread_statements(data)
+    values = {"statements": statements, "caption": caption}
     tables = {"baseline_scores": baseline_scores(data)}
-    return [Section("scores", "How the scores spread", __name__, values, drawings, tables)]
+    return [
+        Section(
+            "scores", "How the scores spread", __name__, values, drawings, tables, next(iter(statements), "")
+        )
+    ]

@@ -25,7 +25,8 @@ def _section(data: ReportData, study: ShownStudy) -> Section:
             captions[each.name] = each.caption.format(first=first, second=second)
     values = {"study": study, "captions": captions}
     anchor, tables = f"study-{study.name}", study_tables(study.members)
-    return Section(anchor, study.title, __name__, values, drawings, tables)
+    gist = next((said[0] for said in study.statements.values() if said), "")
+    return Section(anchor, study.title, __name__, values, drawings, tables, gist)
 
 
 def _drawing(data: ReportData, figure: StudyFigure, members: Sequence[StudyOf]) -> Drawing:

@@ -21,11 +21,12 @@ def sections(data: ReportData) -> Sequence[Section]:
         "Dictionary sizes by the variance they leave unexplained and the share of features that another seed finds; "
         "the numbers are in the table below.",
     )
+    said = statements(sweep, naming)
     values = {
-        "statements": statements(sweep, naming),
+        "statements": said,
         "rows": rows(sweep),
         "sweep": sweep,
         "measured_mono": bool(sweep.table["mono_image"].notna().any()),
     }
     heading = "Which size of dictionary"
-    return [Section("sweep", heading, __name__, values, [drawing], sweep_tables(sweep))]
+    return [Section("sweep", heading, __name__, values, [drawing], sweep_tables(sweep), said[0])]
