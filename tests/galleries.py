@@ -147,6 +147,7 @@ def build_gallery(galleries: Sequence[Gallery], samples: Samples, **settings: in
             packed=packed,
             plays=False,
             seeds=any(card.seeds for each in galleries for card in each.cards),
+            named=any(card.name for each in galleries for card in each.cards),
         )
     )
     return GalleryPart(Markup(html), source(f"{package}/gallery.js"), source(f"{package}/gallery.css"))

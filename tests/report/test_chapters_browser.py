@@ -36,18 +36,23 @@ OVERLAPS = """
 @pytest.fixture(scope="module")
 def page(data: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five sets of features on an encoder and two twins, the first with two dictionary baselines and other seeds."""
-    learned = [features(name, 0.5 - 0.05 * place, place) for place, name in enumerate(SETS)]
+    found, meant = features("SAE", 0.5, 0), make_interpreted("SAE", steps=(1, 2))
+    learned = [dataclasses.replace(found, name=name) for name in SETS]
     main = dataclasses.replace(
         data.main,
         learned=learned,
-        interpreted=[make_interpreted("Raw"), *(make_interpreted(name, steps=(1, 2)) for name in SETS)],
+        interpreted=[dataclasses.replace(meant, name=name) for name in ("Raw", *SETS)],
         dictionaries=[
-            DictionaryBaseline("SAE", features(f"SAE, {kind}", 0.3, 4), make_interpreted(f"SAE, {kind}"))
+            DictionaryBaseline(
+                "SAE",
+                dataclasses.replace(found, name=f"SAE, {kind}"),
+                dataclasses.replace(meant, name=f"SAE, {kind}"),
+            )
             for kind in ("frozen decoder", "PCA")
         ],
     )
     twins = [
-        dataclasses.replace(each, name=name, learned=learned, interpreted=[make_interpreted("SAE", seed=2)])
+        dataclasses.replace(each, name=name, learned=learned, interpreted=[meant])
         for each, name in zip(data.baselines, ("Untrained twin", "Learnt-temperature twin"), strict=True)
     ]
     samples = make_samples()

@@ -138,7 +138,10 @@ def test_shows_no_missing_numbers(page: Page) -> None:
 
 def test_feature_table_agrees_with_scores(page: Page, data: ReportData) -> None:
     body = page.markup[page.markup.index('id="feature-table"') :]
-    rows = re.findall(r'<tr class="(\w+)"><th scope="row">(\d+)</th><td>([\d.]+)</td>', body)
+    rows = re.findall(
+        r'<tr class="(\w+)" id="feature-\d+"><th scope="row"><a href="#feature-\d+">(\d+)</a></th><td>([\d.]+)</td>',
+        body,
+    )
     assert sorted(int(feature) for _, feature, _ in rows) == list(range(48))
     shown = [float(score) for *_, score in rows]
     assert shown == sorted(shown, reverse=True)

@@ -24,6 +24,7 @@ from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import collect_samples, interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import measure_learned, train_on
+from modalens.runs.naming import NameConfig, name_run
 from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, Scores, score_into
 from modalens.runs.studying import run_study
@@ -188,6 +189,9 @@ def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None
                 )
             train_baselines(run, BaselinesConfig(like="sae", kind=plan.dictionaries))
         interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
+        if parent is None:
+            for name in ("sae", "ncl"):
+                name_run(run, NameConfig(), features=name)
         for study in plan.studies:
             alone = find_study(study).one_representation
             if parent is None or not alone:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy.stats import rankdata
+
+from modalens.arrays import Block, Matrix, iter_blocks, matrix_shape
 
 INTRUDER_FIRING = 4
 LEAST_FIRING = 5
@@ -92,7 +94,7 @@ class HeldOut:
     embeddings
         As names are compared with: without means, of length one, (n, d).
     fires
-        Which of the features' samples fire, (n, f), sparse.
+        Samples that fire are its stored values, (n, f); rows of a column in ascending order.
     """
 
     embeddings: Float[np.ndarray, "n d"]
@@ -168,17 +170,56 @@ def score_names(
     return found
 
 
-def firing(codes: sp.csr_array | np.ndarray) -> Bool[np.ndarray, "n f"]:
-    """Which samples a feature fires for: those over 0, or the tenth of largest value where most are.
+def firing(codes: Matrix, most: int = 2**24) -> sp.csr_array:
+    """Values of the samples a feature fires for: those over 0, or the tenth of largest value where most are.
 
     A signed feature is taken by its positive end.
+
+    Parameters
+    ----------
+    codes
+        Features of samples, (n, f), read in blocks of rows.
+    most
+        Values held at a time beyond those that fire.
+
+    Returns
+    -------
+    csr_array
+        (n, f), without stored zeros.
     """
-    values = codes.toarray() if isinstance(codes, sp.csr_array) else np.asarray(codes)
-    fires = values > 0
-    dense = fires.mean(axis=0) > 0.25
-    if dense.any():
-        fires[:, dense] &= values[:, dense] >= np.quantile(values[:, dense], 0.9, axis=0)
-    return fires
+    n, f = matrix_shape(codes)
+    rows = max(1, most // f)
+    counts = np.zeros(f, dtype=np.int64)
+    for _, block in iter_blocks(codes, rows):
+        counts += np.bincount(_positive(block).indices, minlength=f)
+    least = np.zeros(f)
+    dense = np.flatnonzero(counts > n / 4)
+    for start in range(0, len(dense), max(1, most // n)):
+        some = dense[start : start + max(1, most // n)]
+        parts = [block[:, some] for _, block in iter_blocks(codes, rows)]
+        least[some] = np.quantile(np.concatenate([_filled(part) for part in parts]), 0.9, axis=0)
+    found = []
+    for _, block in iter_blocks(codes, rows):
+        part = _positive(block)
+        part.data[part.data < least[part.indices]] = 0
+        part.eliminate_zeros()
+        found.append(part)
+    return sp.csr_array(sp.vstack(found, format="csr"))
+
+
+def _positive(block: Block) -> sp.csr_array:
+    """The values over 0."""
+    if isinstance(block, np.ndarray):
+        return sp.csr_array(np.maximum(block, 0))
+    kept = sp.csr_array(block, copy=True)
+    kept.data[kept.data < 0] = 0
+    kept.eliminate_zeros()
+    return kept
+
+
+def _filled(block: Block) -> np.ndarray:
+    filled: np.ndarray = block if isinstance(block, np.ndarray) else block.toarray()
+    return filled
 
 
 def _drawn(
@@ -189,7 +230,9 @@ def _drawn(
     n = fires.shape[0]
     if len(rows) < LEAST_FIRING or n - len(rows) < LEAST_FIRING:
         return None
-    rest = np.setdiff1d(np.arange(n), rows)
+    others = np.ones(n, dtype=bool)
+    others[rows] = False
+    rest = np.flatnonzero(others)
     return tuple(  # type: ignore[return-value]
         each if len(each) <= most else rng.choice(each, most, replace=False) for each in (rows, rest)
     )

@@ -29,6 +29,7 @@ from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import LearnConfig, measure_learned, train_on
+from modalens.runs.naming import NameConfig, NameFrom, name_run
 from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.scoring import ScoreConfig, SumsOn, score_into
 from modalens.runs.shards import EmbedConfig, EmbedStep
@@ -196,6 +197,14 @@ def interpret_features(
     interpret_run(run, config, **vars(scope), device=on.device)
 
 
+def name_features_of(
+    runs: Path, run: RunFolder, config: NameConfig, words: NameFrom, scope: ScopeOfOne
+) -> None:
+    """Names of one set of features, scored."""
+    del runs
+    name_run(run, config, words, scope.features)
+
+
 def study_run(
     runs: Path, run: RunFolder, named: StudyNamed, config: Options, scope: Scope | ScopeOfOne
 ) -> None:
@@ -236,6 +245,7 @@ STEPS: dict[str, StepKind] = {
     "sweep": StepKind(lambda _: (SweepConfig, TrainConfig), sweep_sizes, leave_out=OWN_OPTIONS),
     "baselines": StepKind(lambda _: (BaselinesConfig,), make_baselines),
     "interpret": StepKind(lambda _: (InterpretConfig, Scope, EncodeOn), interpret_features),
+    "name": StepKind(lambda _: (NameConfig, NameFrom, ScopeOfOne), name_features_of),
     "study": StepKind(_study_classes, study_run),
     "report": StepKind(lambda _: (ReportConfig,), report_on),
     "compare": StepKind(lambda _: (CompareWith,), compare_with_papers),

@@ -46,6 +46,11 @@ class FeatureCard:
         "private", "split" or "unclear"; "" for a feature that is not one-sided.
     partner, correlation
         The feature of the other side that goes with it best, and their correlation over pairs; -1 and NaN for none.
+    name
+        A name that tells its samples from others better than other features' names do; empty where there is none.
+    name_image, name_text
+        The name's detection on held-out samples of either side, an AUC in [0, 1], and that of other features' names;
+        NaN where it was not measured.
     found, seeds
         How many of so many other seeds found it too; no seeds where nothing was trained from others.
     """
@@ -69,6 +74,9 @@ class FeatureCard:
     verdict: str = ""
     partner: int = -1
     correlation: float = NAN
+    name: str = ""
+    name_image: tuple[float, float] = (NAN, NAN)
+    name_text: tuple[float, float] = (NAN, NAN)
     found: int = 0
     seeds: int = 0
 

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from modalens.errors import ModalensError
@@ -13,9 +15,12 @@ from modalens.pairs import Pairs, load_pairs
 from modalens.pairs.modality import IMAGE, SOUND, find_modality
 from modalens.progress import progress_bar
 from modalens.report.cards import FeatureCard, Gallery
-from modalens.runs.interpretation import Interpretation
+from modalens.runs.interpretation import SIDES, Interpretation
 from modalens.store import PairStore
 from modalens.store.base import IMAGE_COLUMN
+
+if TYPE_CHECKING:
+    from modalens.runs.naming import Names
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +40,7 @@ def make_gallery(
     top: int = 12,
     most: int = MOST,
     again: FoundAgain | None = None,
+    names: "Names | None" = None,
 ) -> Gallery:
     """The cards of one representation's live features.
 
@@ -51,6 +57,8 @@ def make_gallery(
         with the partners of those drawn.
     again
         Which features other seeds found; None where there are no other seeds.
+    names
+        Names of the features; those that do no better than other features' names are not shown.
 
     Raises
     ------
@@ -79,6 +87,9 @@ def make_gallery(
         )
         live = np.union1d(drawn, partners[partners >= 0])
     cards = [_card(found, feature, top, again) for feature in live.tolist()]
+    if names is not None:
+        standing, table = names.standing(), names.table
+        cards = [_named(card, standing, table) for card in cards]
     return Gallery(name, note, (mds.modalities[0], mds.modalities[1]), mds.rule, cards)
 
 
@@ -206,6 +217,17 @@ def _card(found: Interpretation, feature: int, top: int, again: FoundAgain | Non
         found=0 if again is None else max(0, int(again.counts[feature])),
         seeds=0 if again is None else again.others,
     )
+
+
+def _named(card: FeatureCard, standing: np.ndarray, table: pd.DataFrame) -> FeatureCard:
+    """The card with its name and the name's scores, if it has one that stands."""
+    if not standing[card.feature]:
+        return card
+    row = table.iloc[card.feature]
+    image, text = (
+        (float(row[f"{side}_detection"]), float(row[f"{side}_detection_shuffled"])) for side in SIDES
+    )
+    return replace(card, name=str(standing[card.feature]), name_image=image, name_text=text)
 
 
 def _top(found: Interpretation, side: str, feature: int, top: int) -> list[tuple[str, float]]:

@@ -10,34 +10,42 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
-from modalens.arrays import read_rows
+from modalens.arrays import iter_blocks
 from modalens.errors import InputError
 from modalens.files import read_bytes
 from modalens.interpret.names import (
     HeldOut,
     firing,
-    log_odds,
-    nearest_words,
     score_names,
     unit,
     without_means,
 )
 from modalens.options import Options, option
 from modalens.pairs.text import clean_caption
+from modalens.runs.choice import one_of
+from modalens.runs.layout import RunFolder
+from modalens.runs.name_sources import (
+    LONGEST,
+    ROWS,
+    asked,
+    captions_of,
+    distinctive,
+    nearest_to_rows,
+    some_rows,
+)
 from modalens.runs.origin import open_vlm
-from modalens.runs.representations import Representation
+from modalens.runs.representations import RAW, Representation, find_representations
 from modalens.statistics.controls import corrected
 from modalens.store.atomic import whole_file, write_text
 from modalens.store.kept import Kept, kept_or_made, read_inputs
+from modalens.store.npy import open_npy
 
 FOLDER = "names"
 SOURCES = ("vocabulary", "captions")
 LEVEL = 0.05
 _TABLE, _SUMMARY = "names.parquet", "summary.json"
-_TOKEN = r"[^\W\d_][\w'-]+"
-_LONGEST, _MOST_WORDS, _BATCH = 60, 100_000, 256
+_MOST_WORDS, _BATCH = 100_000, 256
 _MOST_BYTES = 16 * 2**20
 
 
@@ -50,11 +58,20 @@ class NameConfig(Options):
     source
         ``captions``: the word or two that stand more often in the captions of pairs that fire than in others.
         ``vocabulary``: the nearest of a list of words, in the model's own space without the gap.
+    model
+        A chat model behind an OpenAI-compatible server, as ``URL#MODEL``, that names features from their strongest
+        captions instead; the key is that of ``OPENAI_API_KEY``.
+    pictures
+        Strongest pictures of a feature that the model sees too; for models that take pictures.
     most_pairs
         Pairs to name and to score by, drawn at random; half for either.
     """
 
     source: str = option("captions", "Where names come from.", choices=SOURCES)
+    model: str = option(
+        "", "Chat model that names features from their strongest captions, as URL#MODEL (OpenAI-compatible)."
+    )
+    pictures: int = option(0, "Strongest pictures that the model sees too.", unit="pictures", least=0)
     most_pairs: int = option(
         40_000, "Most pairs, half to name by and half to score by.", unit="pairs", least=20
     )
@@ -112,7 +129,7 @@ def name_features(
     config = config or NameConfig()
     words = _checked(vocabulary, embeddings, config)
     inputs = {
-        "layout": 1,
+        "layout": 2,
         "of": dict(each.about()),
         "config": asdict(config),
         "words": words,
@@ -129,6 +146,55 @@ def name_features(
         return found
 
     return kept_or_made(kept, lambda: _load(folder), make)
+
+
+@dataclass(frozen=True)
+class NameFrom(Options):
+    """The vocabulary that names come from, if they do.
+
+    Attributes
+    ----------
+    vocabulary
+        A text file of words, one a line.
+    vocabulary_embeddings
+        Their embeddings, (v, d).
+    """
+
+    vocabulary: Path | None = option(None, "Text file of words, one a line.")
+    vocabulary_embeddings: Path | None = option(
+        None, ".npy file of their embeddings (default: the run's model embeds them)."
+    )
+
+
+def name_run(
+    run: RunFolder, config: NameConfig, words: NameFrom | None = None, features: str | None = None
+) -> Names:
+    """Name one set of features of a run; see :func:`name_features`.
+
+    Parameters
+    ----------
+    run, features
+        The run, and the set's name; the only learned set by default.
+    config, words
+        How to name, and by which words.
+
+    Raises
+    ------
+    ModalensError
+        As :func:`name_features`; also if a file of words or embeddings cannot be read.
+    """
+    words = words or NameFrom()
+    if (config.source == "vocabulary") != (words.vocabulary is not None):
+        raise InputError("A vocabulary is a file of words for the source vocabulary: give both or neither.")
+    vectors = None
+    if (path := words.vocabulary_embeddings) is not None:
+        vectors = np.asarray(open_npy(path, 2, "f", "make it again"), dtype=np.float64)
+        if not np.isfinite(vectors).all():
+            raise InputError(f"{path} holds numbers that are not finite; make it again.")
+    found = {each.name: each for each in find_representations(run).representations}
+    each = found[one_of(features, [name for name in found if name != RAW])]
+    listed = [] if words.vocabulary is None else read_vocabulary(words.vocabulary)
+    return name_features(each, config, vocabulary=listed, embeddings=vectors)
 
 
 def read_vocabulary(path: Path) -> list[str]:
@@ -162,9 +228,13 @@ def _load(folder: Path) -> Names:
 
 
 def _checked(vocabulary: Sequence[str], embeddings: np.ndarray | None, config: NameConfig) -> list[str]:
+    if config.model and config.source == "vocabulary":
+        raise InputError("Names come from a vocabulary or from a model; give one of them.")
+    if config.pictures and not config.model:
+        raise InputError("Pictures are for a model; name one as URL#MODEL, or leave them out.")
     if config.source != "vocabulary":
         return []
-    words = [clean_caption(word)[:_LONGEST] for word in vocabulary]
+    words = [clean_caption(word)[:LONGEST] for word in vocabulary]
     if len(words) < 2 or len(words) > _MOST_WORDS:
         raise InputError(f"The vocabulary has {len(words)} words; give 2 to {_MOST_WORDS:,}.")
     if embeddings is not None and (embeddings.ndim != 2 or len(embeddings) != len(words)):
@@ -181,40 +251,39 @@ def _make(each: Representation, config: NameConfig, words: list[str], embeddings
     rng = np.random.default_rng(config.seed)
     order = rng.permutation(np.unique(keys))
     naming = np.isin(keys, order[: len(order) // 2])
-    a, b = (_some(np.flatnonzero(part), config.most_pairs // 2, rng) for part in (naming, ~naming))
-    raw = {
-        "image": [unit(_dense(store.image.pick(each.rows[part]))) for part in (a, b)],
-        "text": [unit(_dense(store.text.pick(each.rows[part]))) for part in (a, b)],
-    }
+    a, b = (some_rows(np.flatnonzero(part), config.most_pairs // 2, rng) for part in (naming, ~naming))
+    sides = {"image": store.image, "text": store.text}
     codes = {"image": each.image, "text": each.text}
-    fires = {side: [firing(_dense(codes[side].pick(part))) for part in (a, b)] for side in codes}
-    means = np.stack([raw[side][0].mean(axis=0) for side in raw])
+    means = np.stack([_mean(side.pick(each.rows[a])) for side in sides.values()])
     held = {
-        side: HeldOut(without_means(raw[side][1], means, mean), sp.csc_array(fires[side][1]))
-        for side, mean in zip(raw, means, strict=True)
+        name: HeldOut(
+            without_means(unit(_dense(side.pick(each.rows[b]))), means, mean),
+            sp.csc_array(firing(codes[name].pick(b))),
+        )
+        for (name, side), mean in zip(sides.items(), means, strict=True)
     }
-    if config.source == "vocabulary":
+    if config.model:
+        words, places = asked(each, a, held, config.model, pictures=config.pictures, seed=config.seed)
+        chosen = {"model": places}
+        space = _embedded(store, words, None, config.device)
+        inside = without_means(space, means, means[1])
+    elif config.source == "vocabulary":
         space = _embedded(store, words, embeddings, config.device)
-        if each.directions is None or each.learned is None:
-            raise InputError(f"{each.name} has no decoder to look up; name it by --source captions.")
         if space.shape[1] != means.shape[1]:
             raise InputError(
                 f"The vocabulary's embeddings have {space.shape[1]} numbers, the run's {means.shape[1]}."
             )
-        rows = np.asarray(each.directions, dtype=np.float64)
-        model: Any = each.learned.model
-        if hasattr(model, "standardiser"):
-            rows = rows * model.standardiser("image")[1].cpu().numpy()
         inside = without_means(space, means, space.mean(axis=0))
         chosen = {
-            "plain": nearest_words(unit(rows), unit(space)),
-            "without the gap": nearest_words(without_means(rows, means, None), inside),
+            "plain": nearest_to_rows(each, unit, space),
+            "without the gap": nearest_to_rows(each, lambda rows: without_means(rows, means, None), inside),
         }
     else:
-        captions = [text if isinstance(text, str) else "" for text in each.column("caption")[a]]
-        words, places, has = _distinctive(captions, fires["image"][0] | fires["text"][0])
-        of_words = sp.diags_array(1 / np.asarray(has.sum(axis=0)).ravel()) @ (has.T @ raw["text"][0])
-        inside = without_means(of_words, means, means[1])
+        fires = {name: firing(side.pick(a)) for name, side in codes.items()}
+        words, places, vectors = distinctive(
+            captions_of(each, a), fires["image"] + fires["text"], sides["text"].pick(each.rows[a])
+        )
+        inside = without_means(vectors, means, means[1])
         chosen = {"captions": places}
     table, summary = pd.DataFrame(), []
     for way, names in chosen.items():
@@ -239,28 +308,6 @@ def _scored(
     return pd.DataFrame({"name": text, **scores, "q": q, "stands": q <= LEVEL})
 
 
-def _distinctive(captions: Sequence[str], fires: np.ndarray) -> tuple[list[str], np.ndarray, sp.csr_array]:
-    """Words and phrases, the most distinctive of each feature (-1 for none), and which captions have them."""
-    counter = CountVectorizer(
-        binary=True,
-        ngram_range=(1, 2),
-        min_df=3,
-        token_pattern=_TOKEN,
-        stop_words=sorted(ENGLISH_STOP_WORDS),
-    )
-    try:
-        has = sp.csr_array(counter.fit_transform(captions), dtype=np.float64)
-    except ValueError as error:
-        raise InputError("The captions share no words to name features by.") from error
-    z = log_odds(sp.csr_array(fires.T.astype(np.float64)), has)
-    places = np.full(fires.shape[1], -1)
-    for feature in range(len(places)):
-        start, end = z.indptr[feature], z.indptr[feature + 1]
-        if end > start:
-            places[feature] = z.indices[start + int(z.data[start:end].argmax())]
-    return [word[:_LONGEST] for word in counter.get_feature_names_out()], places, has
-
-
 def _embedded(store: Any, words: list[str], embeddings: np.ndarray | None, device: str | None) -> np.ndarray:
     if embeddings is not None:
         return unit(embeddings)
@@ -269,14 +316,14 @@ def _embedded(store: Any, words: list[str], embeddings: np.ndarray | None, devic
     return unit(np.concatenate(parts))
 
 
-def _some(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most so many rows, drawn at random, in ascending order."""
-    if len(rows) <= most:
-        return rows
-    drawn: np.ndarray = np.sort(rng.choice(rows, most, replace=False))
-    return drawn
+def _mean(matrix: Any) -> np.ndarray:
+    """Mean of the rows at length one."""
+    total = np.zeros(matrix.shape[1])
+    for _, block in iter_blocks(matrix, ROWS):
+        total += unit(block).sum(axis=0)
+    mean: np.ndarray = total / matrix.shape[0]
+    return mean
 
 
 def _dense(matrix: Any) -> np.ndarray:
-    block = read_rows(matrix, 0, matrix.shape[0])
-    return np.asarray(block.toarray() if hasattr(block, "toarray") else block, dtype=np.float64)
+    return np.concatenate([np.asarray(block) for _, block in iter_blocks(matrix, ROWS)])

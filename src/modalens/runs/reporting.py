@@ -36,6 +36,7 @@ from modalens.runs.interpreting import FOLDER
 from modalens.runs.judging import shared
 from modalens.runs.label_judge import label_columns
 from modalens.runs.layout import LearnedFeatures, RunFolder
+from modalens.runs.naming import load_names
 from modalens.runs.representations import Representation
 from modalens.runs.scoring import Scores
 from modalens.runs.shown import Shown, find_shown, written
@@ -206,6 +207,7 @@ def _galleries(shown: Shown, config: ReportConfig) -> list[Gallery]:
                     top=config.top,
                     most=config.max_features,
                     again=found_again(each),
+                    names=load_names(each),
                 )
             )
     return galleries

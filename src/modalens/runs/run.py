@@ -23,7 +23,7 @@ from modalens.runs.interpretation import Interpretation, InterpretConfig
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import Learned, configure, folder_for, measure_learned, train_on
-from modalens.runs.naming import NameConfig, Names, name_features, read_vocabulary
+from modalens.runs.naming import NameConfig, NameFrom, Names, name_run
 from modalens.runs.origin import open_pairs, open_vlm
 from modalens.runs.reporting import ReportConfig, report_run
 from modalens.runs.representations import Representation, find_representations
@@ -32,7 +32,6 @@ from modalens.runs.studying import run_study
 from modalens.runs.sweep_config import OWN_OPTIONS, SweepConfig
 from modalens.runs.sweeping import size_for, sweep_run
 from modalens.store import EmbeddingStore
-from modalens.store.npy import open_npy
 from modalens.studies.registry import find_study
 from modalens.studies.result import StudyResult
 from modalens.towers.base import VLM
@@ -287,18 +286,8 @@ class Run:
         options
             Fields of :class:`~modalens.runs.naming.NameConfig`.
         """
-        config = NameConfig.of(None, options, "Naming")
-        if (config.source == "vocabulary") != (vocabulary is not None):
-            raise InputError(
-                "A vocabulary is a file of words for the source vocabulary: give both or neither."
-            )
-        vectors = None
-        if vocabulary_embeddings is not None:
-            vectors = np.asarray(open_npy(vocabulary_embeddings, 2, "f", "make it again"), dtype=np.float64)
-            if not np.isfinite(vectors).all():
-                raise InputError(f"{vocabulary_embeddings} holds numbers that are not finite; make it again.")
-        words = [] if vocabulary is None else read_vocabulary(vocabulary)
-        return name_features(self._one(features), config, vocabulary=words, embeddings=vectors)
+        words = NameFrom(vocabulary=vocabulary, vocabulary_embeddings=vocabulary_embeddings)
+        return name_run(self.layout, NameConfig.of(None, options, "Naming"), words, features)
 
     def edit(
         self,

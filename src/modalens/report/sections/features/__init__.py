@@ -6,13 +6,18 @@ from modalens.report.data import ReportData
 from modalens.report.naming import ROLES, Naming, count, listing
 from modalens.report.section import Section
 from modalens.report.sections.features.tables import feature_rows, feature_table, other_rules
+from modalens.report.sections.learned.tables import RAW
 
 
 def sections(data: ReportData) -> Sequence[Section]:
     """The table of features."""
     scores, naming = data.scores, Naming(*data.modalities)
+    gallery = next((each for each in data.galleries if each.name == RAW), None)
+    named = {card.feature: card.name for card in gallery.cards if card.name} if gallery else {}
     values = {
-        "rows": feature_rows(scores, naming),
+        "linked": RAW if gallery else "",
+        "named": bool(named),
+        "rows": feature_rows(scores, naming, named),
         "other_rules": other_rules(scores),
         "class_counts": scores.counts(),
     }

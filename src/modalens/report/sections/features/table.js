@@ -15,10 +15,12 @@
   const CHUNK = 200;
   let matching = rows;
   const more = () => body.append(...matching.slice(body.rows.length, body.rows.length + CHUNK));
+  const named = table.tHead.rows[0].lastElementChild.textContent === "Name";
+  const called = (row) => named ? row.lastElementChild.textContent.toLowerCase() : "";
   const show = () => {
     const classes = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
     const wanted = search.value.trim();
-    matching = rows.filter((row) => classes.has(row.className) && row.cells[0].textContent.includes(wanted));
+    matching = rows.filter((row) => classes.has(row.className) && (row.cells[0].textContent.includes(wanted) || called(row).includes(wanted.toLowerCase())));
     body.replaceChildren();
     more();
     frame.scrollTop = 0;
@@ -63,5 +65,13 @@
   tools.addEventListener("input", show);
   tools.addEventListener("submit", (event) => event.preventDefault());
   tools.hidden = false;
-  show();
+  // Without cards a feature's address is its row.
+  const arrive = () => {
+    const number = /^#feature-(\d+)$/.exec(location.hash)?.[1];
+    if (number && !document.getElementById("gallery")) search.value = number;
+    show();
+    if (number) document.getElementById(`feature-${number}`)?.scrollIntoView({ block: "nearest" });
+  };
+  addEventListener("hashchange", arrive);
+  arrive();
 })();

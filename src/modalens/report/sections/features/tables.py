@@ -1,5 +1,6 @@
 """One row for every feature: as a table file, and as the page shows them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ def other_rules(scores: Dominance) -> list[str]:
     return [rule for rule in RULES if rule != scores.rule]
 
 
-def feature_rows(scores: Dominance, naming: Naming) -> list[dict[str, Any]]:
+def feature_rows(
+    scores: Dominance, naming: Naming, named: Mapping[int, str] | None = None
+) -> list[dict[str, Any]]:
     """Rows of the feature table, highest score first, dead features last; the outermost where there are many."""
     names = [naming.short(role) for role in ROLES]
     codes = class_codes(scores.score, scores.rule)
@@ -59,6 +62,7 @@ def feature_rows(scores: Dominance, naming: Naming) -> list[dict[str, Any]]:
                 "feature": str(feature),
                 "role": ROLES[codes[feature]],
                 "name": names[codes[feature]],
+                "called": (named or {}).get(feature, ""),
                 "score": number(score, 4),
                 "bar": f"--l:{100 * start:.1f};--w:{100 * width:.1f};--s:{100 * score:.1f}" if alive else "",
                 "interval": interval(low, high),

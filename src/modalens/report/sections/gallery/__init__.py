@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from modalens.report.cards import Gallery
 from modalens.report.data import ReportData
 from modalens.report.environment import json_block
@@ -21,17 +23,41 @@ def sections(data: ReportData) -> Sequence[Section]:
     galleries = sorted(data.galleries, key=lambda each: -_stable_share(each))
     packed = json_block(pack_galleries(galleries, data.previews, max(top, 1)))
     plays = any(is_sound(preview) for preview, _ in data.previews.values() if preview)
-    values = {"packed": packed, "plays": plays, "seeds": any(card.seeds for card in cards)}
-    heading = "What the features mean"
+    values = {
+        "packed": packed,
+        "plays": plays,
+        "seeds": any(card.seeds for card in cards),
+        "named": any(card.name for card in cards),
+    }
     return [
         Section(
-            "gallery", heading, __name__, values, gist=_gist(data), script="gallery.js", style="gallery.css"
+            "gallery",
+            "What the features mean",
+            __name__,
+            values,
+            tables={"names": _names(data)},
+            gist=_gist(data),
+            script="gallery.js",
+            style="gallery.css",
         )
     ]
 
 
 def _stable_share(gallery: Gallery) -> float:
     return sum(card.stable for card in gallery.cards) / max(1, len(gallery.cards))
+
+
+def _names(data: ReportData) -> pd.DataFrame:
+    """Features that have a name, with its scores."""
+    first, second = data.modalities
+    rows = [
+        (each.name, card.feature, card.label, card.name, *card.name_image, *card.name_text)
+        for each in data.galleries
+        for card in sorted(each.cards, key=lambda card: card.feature)
+        if card.name
+    ]
+    scores = [f"{side}_detection{end}" for side in (first, second) for end in ("", "_shuffled")]
+    return pd.DataFrame(rows, columns=["representation", "feature", "class", "name", *scores])
 
 
 def _gist(data: ReportData) -> str:

@@ -46,14 +46,16 @@
   )).reduce((all, found) => new Set([...all].filter((text) => found.has(text))));
   const marked = (text, terms) => text.split(/([\p{L}\p{N}_]+)/u).map((part, at) =>
     at % 2 && wordsOf(part).some((word) => terms.some((term) => word.startsWith(term))) ? el("mark", {}, part) : part);
-  // Features with most such texts among their strongest, the strongest of those first.
+  // Features called so, then those with most such texts among their strongest, the strongest of those first.
   const searched = (gallery, terms) => {
     const texts = terms.length ? textsWith(terms) : new Set();
     return gallery.cards.map((card) => {
       const ranks = card.top[1].flatMap((sample, rank) => texts.has(data.textOf[sample]) ? [rank] : []);
-      return { card, ranks, sum: ranks.reduce((sum, rank) => sum + rank, 0) };
-    }).filter((hit) => hit.ranks.length)
-      .sort((a, b) => b.ranks.length - a.ranks.length || a.sum - b.sum);
+      const own = wordsOf(card.name);
+      const called = terms.length > 0 && terms.every((term) => own.some((word) => word.startsWith(term)));
+      return { card, ranks, called, sum: ranks.reduce((sum, rank) => sum + rank, 0) };
+    }).filter((hit) => hit.called || hit.ranks.length)
+      .sort((a, b) => b.called - a.called || b.ranks.length - a.ranks.length || a.sum - b.sum);
   };
 
   // A random draw that a link can repeat: mulberry32, and the head of a Fisher-Yates shuffle.
@@ -197,7 +199,12 @@
     return el("p", { class: "verdict" }, el("b", {}, { split: "Split:", private: "Private:", unclear: "Unclear:" }[card.verdict]), ...rest);
   };
 
-  const cardOf = (gallery, { card, ranks }, whole, terms) => {
+  // A name stands with what it was tested on: samples that played no part in naming.
+  const nameOf = (gallery, card, whole, terms) => !card.name ? "" : el("p", { class: "name" }, el("b", {}, ...marked(card.name, terms)), " ",
+    el("small", {}, card.named.map(([auc, shuffled], at) => known(auc)
+      ? `${gallery.modalities[at]} ${fixed(auc, 2)}${whole ? ` (other names ${fixed(shuffled, 2)})` : ""}` : "").filter(Boolean).join(", ")));
+
+  const cardOf = (gallery, { card, ranks, called }, whole, terms) => {
     const heading = `feature-${card.feature}`;
     const sides = card.role === 2 ? [1, 0] : [0, 1];
     const certainty = known(card.certainty) ? el("small", {}, `certainty ${fixed(100 * card.certainty, 0)}\u00a0%`) : "";
@@ -206,11 +213,13 @@
         el("h4", { id: heading }, el("a", { href: address(gallery, String(card.feature)) }, `Feature ${card.feature}`)),
         el("span", { class: "of" }, el("span", { class: `swatch ${ROLES[card.role]}` }), short(gallery, card.role)), certainty,
         whole ? copier(gallery, card.feature) : ""),
+      nameOf(gallery, card, whole, terms),
       ruler(gallery, card, whole),
       card.found[1] ? el("p", { class: card.found[0] ? "seeds" : "seeds alone" }, card.found[0]
         ? `Found again in ${card.found[0]} of ${plural(card.found[1], "other seed")}`
         : `No other seed found it (0 of ${card.found[1]})`) : "",
-      ranks ? el("p", { class: "hit" }, `In ${ranks.length} of its ${card.top[1].length} strongest texts`) : "",
+      called ? el("p", { class: "hit" }, "In its name") : "",
+      ranks?.length ? el("p", { class: "hit" }, `In ${ranks.length} of its ${card.top[1].length} strongest texts`) : "",
       el("div", { class: "sides" }, ...sides.map((at) => side(gallery, card, at, whole, terms))),
       card.range.length ? histogram(gallery, card) : "",
       card.near.length ? el("p", { class: "near" }, el("b", {}, "Near"), ...card.near.flatMap(([feature, cosine]) =>
@@ -247,7 +256,7 @@
     search: (gallery, query) => {
       const terms = wordsOf(query), hits = searched(gallery, terms);
       return { query, terms, hits, title: `“${query}” in ${gallery.name}`,
-        status: `${plural(hits.length, "feature")} with ${terms.length > 1 ? "words" : "a word"} that begin${terms.length > 1 ? "" : "s"} so in a strongest text` };
+        status: `${plural(hits.length, "feature")} with ${terms.length > 1 ? "words" : "a word"} that begin${terms.length > 1 ? "" : "s"} so in the name or a strongest text` };
     },
   };
   const decoded = (part) => { try { return decodeURIComponent(part); } catch { return part; } };

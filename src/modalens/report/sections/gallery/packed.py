@@ -87,6 +87,8 @@ def _pack_card(card: FeatureCard, role: int, table: SampleTable, top: int) -> di
         "partner": int(card.partner),
         "correlation": _number(card.correlation),
         "found": [int(card.found), int(card.seeds)],
+        "name": card.name,
+        "named": [[_number(value) for value in side] for side in (card.name_image, card.name_text)],
     }
 
 
