@@ -58,14 +58,14 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_section_from_elsewhere_is_on_the_page(data: ReportData, tmp_path: Path) -> None:
     bare = dataclasses.replace(data, baselines=[], samples=[])
     page = write_report(bare, tmp_path / "report").read_text(encoding="utf-8")
-    assert '<li><a href="#tiny">A tiny section</a></li>' in page
+    assert '<summary><h2 id="tiny-h">A tiny section</h2></summary>' in page
     assert "Main has 1, <figure" in page
     assert page.count('aria-label="A line that rises."') == 2
     assert "<figcaption>&lt;b&gt;</figcaption>" in page
     assert "<script>// tiny</script>" in page
     assert (tmp_path / "report/figures/line.svg").exists()
     assert pd.read_csv(tmp_path / "report/tables/caveats.csv")["caveat"].tolist() == list(data.caveats)
-    assert 'href="#tiny"' not in quick_page(dataclasses.replace(bare, caveats=[]), tmp_path / "without")
+    assert "tiny-h" not in quick_page(dataclasses.replace(bare, caveats=[]), tmp_path / "without")
 
 
 def test_what_is_left_out_is_said(data: ReportData, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

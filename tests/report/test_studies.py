@@ -243,4 +243,4 @@ def test_words_of_a_study_stay_words(data: ReportData, tmp_path: Path) -> None:
     assert "script" not in part.tags
     assert part.text.count(EVIL) > 8
     assert part.tables[0][1] == [f"SAE{EVIL}", EVIL, "0.500"]
-    assert f'<a href="#study-removal">{EVIL.replace("<", "&lt;").replace(">", "&gt;")}' in markup
+    assert f'<h2 id="study-removal-h">{EVIL.replace("<", "&lt;").replace(">", "&gt;")}' in markup
