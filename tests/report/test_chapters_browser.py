@@ -23,8 +23,7 @@ SETS = (
     "archetypal, from k-means centres",
 )
 # Texts over a panel (titles are the larger ones) that lie on one another, in pictures that are shown.
-OVERLAPS = """
-[...document.querySelectorAll('.figure svg')].filter((each) => each.checkVisibility()).flatMap((svg) => {
+OVERLAPS = """[...document.querySelectorAll('.figure svg')].filter((each) => each.checkVisibility()).flatMap((svg) => {
   const texts = [...svg.querySelectorAll('text')].filter((each) => each.textContent.trim());
   const boxes = texts.map((each) => [each.textContent, each.getBoundingClientRect()]);
   return boxes.flatMap(([a, x], at) => boxes.slice(at + 1).filter(([b, y]) =>
@@ -153,7 +152,7 @@ def test_a_feature_has_a_link_to_copy(browser: Browser, page: Path) -> None:
     browser.open(page, "#features/SAE/6")
     ask(
         browser,
-        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: (text) => { window.copied = text }}})",
+        "void Object.defineProperty(navigator, 'clipboard', {value: {writeText: (text) => { window.copied = text }}})",
     )
     browser.driver.find_element("css selector", ".card .copy").click()
     assert ask(browser, "window.copied") == f"{page.resolve().as_uri()}#features/SAE/6"

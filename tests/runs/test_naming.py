@@ -92,7 +92,7 @@ def test_captions_name_the_word_each_feature_fires_for(world: SimpleNamespace) -
     found = name_features(world.each, QUICK)
     assert list(found.table["name"][:8]) == list(WORDS)
     assert list(found.standing()[8:]) == ["", ""]
-    assert found.table["image_detection"][:8].min() > 0.9
+    assert found.table["image_detection"][:8].min() > 0.8
     assert found.table["text_intruder"][:8].min() > found.table["text_intruder_shuffled"][:8].max()
 
 
