@@ -1,5 +1,6 @@
 """The claims of the papers, one a row: what was published, what this run measures, and whether the claim holds here."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import isnan
 
@@ -32,7 +33,10 @@ def sections(data: ReportData) -> Sequence[Section]:
     if all(each.verdict == NOT_MEASURED for each in claims):
         return []
     shown = {"claims": claims, "rule": RULE}
-    return [Section("claims", "What the papers claim", __name__, shown, (), {"claims": claims_frame(claims)})]
+    found = Counter(each.verdict for each in claims)
+    gist = f"Claims by verdict here: {', '.join(f'{verdict} {count}' for verdict, count in found.most_common())}."
+    tables = {"claims": claims_frame(claims)}
+    return [Section("claims", "What the papers claim", __name__, shown, tables=tables, gist=gist)]
 
 
 def claims_frame(claims: Sequence[Claim]) -> pd.DataFrame:
