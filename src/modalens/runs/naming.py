@@ -69,7 +69,8 @@ class NameConfig(Options):
 
     source: str = option("captions", "Where names come from.", choices=SOURCES)
     model: str | None = option(
-        None, "Chat model that names features from their strongest captions, as URL#MODEL (OpenAI-compatible)."
+        None,
+        "Chat model that names features from their strongest captions, as URL#MODEL (OpenAI-compatible).",
     )
     pictures: int = option(0, "Strongest pictures that the model sees too.", unit="pictures", least=0)
     most_pairs: int = option(
