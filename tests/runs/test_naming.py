@@ -39,7 +39,8 @@ class Tower:
     """Embeds a text as the sum of its words' directions."""
 
     def __init__(self, directions: np.ndarray) -> None:
-        self.directions, self.asked = directions, []
+        self.directions = directions
+        self.asked: list[str] = []
 
     def embed_texts(self, texts: list[str]) -> np.ndarray:
         self.asked += texts

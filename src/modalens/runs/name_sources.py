@@ -94,7 +94,8 @@ def asked(
     """What a model behind a server calls each feature with a score: names, and each feature's place (-1 for none)."""
     server = server_named(model)
     store = each.store if each.embeddings is None else each.embeddings
-    captions, ids = captions_of(each, rows), store.ids if pictures else []
+    captions = captions_of(each, rows)
+    ids: Sequence[str] = store.ids if pictures else []
     strong = [sp.csc_array(firing(side.pick(rows))) for side in (each.image, each.text)]
     fired = [np.diff(side.fires.indptr) >= LEAST_FIRING for side in held.values()]
     names: dict[str, int] = {}
