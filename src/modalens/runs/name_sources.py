@@ -95,7 +95,7 @@ def asked(
     server = server_named(model)
     store = each.store if each.embeddings is None else each.embeddings
     captions = captions_of(each, rows)
-    ids: Sequence[str] = store.ids if pictures else []
+    ids: Any = store.ids if pictures else []
     strong = [sp.csc_array(firing(side.pick(rows))) for side in (each.image, each.text)]
     fired = [np.diff(side.fires.indptr) >= LEAST_FIRING for side in held.values()]
     names: dict[str, int] = {}
