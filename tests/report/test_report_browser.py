@@ -110,15 +110,20 @@ def features(browser: Browser) -> list[int]:
     return [int(name.removeprefix("Feature ")) for name in texts(browser, ".card h4")]
 
 
-def test_every_part_of_the_page_is_alive(browser: Browser) -> None:
+def test_every_part_of_the_page_is_alive(browser: Browser, page: Path) -> None:
     assert ask(browser, "document.querySelector('.browse').hidden") is False
     assert ask(browser, "document.getElementById('feature-tools').hidden") is False
     order = ask(browser, "[...document.querySelectorAll('.chapter > section[id]')].map((each) => each.id)")
     assert {"gallery", "meaning", "study-words"} <= set(order)
     for anchor in ("meaning", "study-words"):
         browser.driver.find_element("id", f"chapter-{anchor}").find_element("css selector", "summary").click()
-        top = ask(browser, "document.getElementById(arguments[0]).getBoundingClientRect().top", anchor)
-        assert -5 < top < 450
+        assert ask(browser, "document.getElementById(arguments[0]).checkVisibility()", anchor)
+        browser.open(page, f"#{anchor}")
+        assert (
+            0
+            < ask(browser, "document.getElementById(arguments[0]).getBoundingClientRect().top", anchor)
+            < 450
+        )
     assert features(browser)  # the galleries keep what they showed while one reads on
 
 

@@ -20,8 +20,7 @@
     const [target, there] = asked();
     if (!target) return;
     unfold(target);
-    const chapter = target.closest("details.chapter");
-    if (there) (chapter?.querySelector(":scope > section") === target ? chapter : target).scrollIntoView();
+    if (there) target.scrollIntoView();
   };
   addEventListener("hashchange", arrive);
   document.addEventListener("click", (event) => {
