@@ -231,7 +231,7 @@ def test_the_section_shows_every_number(meant: ReportData, page: Path) -> None:
     assert row[3] == (f"{number(found.mean)} / {number(found.chance)} | {interval(found.low, found.high)}")
     assert all(len(row) == len(table[0]) for table in part.tables for row in table)
     assert [row[0] for row in fidelity[1:]] == ["Raw", "SAE"]
-    assert part.folded == [True, True, True, True, True, False]  # only verdicts have no figure
+    assert part.folded == [True] * 6
     assert "The same for the untrained twin" in part.text
     assert "The same for the closed twin" not in part.text
     verdicts = rest[-1]
