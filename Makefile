@@ -60,7 +60,7 @@ benchmark: env
 benchmark-gpu: env
 	$(BIN)/modalens benchmark --full --curves --device cuda --out benchmarks/results
 
-# processors' time of every study at 2,000 pairs x 512 features: what docs/measured/studies_time.md shows
+# processors' time of every study at 2,000 pairs x 512 features
 benchmark-studies: env
 	$(BIN)/python -m benchmarks.studies
 

@@ -8,7 +8,10 @@ import pytest
 import scipy.sparse as sp
 
 from modalens.errors import InputError
+from modalens.report.charts import PageCanvas
+from modalens.report.rendering import drawing
 from modalens.studies.result import StudyResult
+from modalens.studies.sparse_probing.figures import FIGURES
 from modalens.studies.sparse_probing.study import dictionary_bench
 from tests.studies.sparse_probing.planted import N, Planted, planted
 
@@ -172,3 +175,15 @@ def test_labels_that_cannot_be_probed_are_refused(world: Planted) -> None:
         dictionary_bench(
             world.image, world.text, {"kind": world.kinds}, world.mds, embeddings=world.embeddings
         )
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_figure_draws_a_line_for_each_representation(found: StudyResult, narrow: bool) -> None:
+    (figure,) = FIGURES
+    assert figure.fits(found)
+    with drawing():
+        axes = figure.draw({"Raw": found, "SAE": found}, [], ("image", "text"), PageCanvas(narrow)).axes
+    assert len(axes) == 2
+    for each in axes:
+        lines = {line.get_label(): np.asarray(line.get_xdata()).tolist() for line in each.lines}
+        assert lines["Raw"] == lines["SAE"] == [1, 2, 3]
