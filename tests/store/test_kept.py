@@ -77,7 +77,15 @@ def test_what_is_set_aside_never_replaces_anything(tmp_path: Path) -> None:
         (tmp_path / "sae").mkdir()
         (tmp_path / "sae/value.txt").write_text(text)
         places.append(set_aside(tmp_path / "sae", tmp_path / "replaced"))
-    assert [(place / "value.txt").read_text() for place in places] == ["one", "two"]
+    assert [place and (place / "value.txt").read_text() for place in places] == ["one", "two"]
+
+
+def test_what_was_only_begun_is_not_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "codes").mkdir()
+    (tmp_path / "codes/.lock").touch()
+    (tmp_path / "codes/inputs.json.partial").write_text("{")
+    assert set_aside(tmp_path / "codes", tmp_path / "replaced") is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_difference_is_named() -> None:

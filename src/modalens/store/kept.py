@@ -6,6 +6,7 @@ every file, so that a result that is half made, damaged or made from something e
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -235,14 +236,18 @@ def is_finished(folder: Path, record_name: str = RECORD_NAME) -> bool:
     return isinstance(document.get("files"), dict)
 
 
-def set_aside(path: Path, into: Path) -> Path:
+def set_aside(path: Path, into: Path) -> Path | None:
     """Move something that was made from other inputs out of the way, never over something else.
 
     Returns
     -------
-    Path
-        Where it is now: a folder of ``into``, by its name and a number.
+    Path or None
+        Where it is now: a folder of ``into``, by its name and a number. None where a process died before it wrote one
+        whole file there: nothing is lost with that folder, and it is deleted.
     """
+    if not any(_whole_files(path)):
+        shutil.rmtree(path)
+        return None
     into.mkdir(parents=True, exist_ok=True)
     number = 1
     while (target := into / f"{path.name}-{number}").exists():
@@ -250,6 +255,12 @@ def set_aside(path: Path, into: Path) -> Path:
     path.rename(target)
     logger.warning("%s was made from other inputs and is now in %s", path, target)
     return target
+
+
+def _whole_files(path: Path) -> Iterator[Path]:
+    """What a file or folder holds but for locks and files that were never finished."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return (file for file in files if file.is_file() and file.name != LOCK_NAME and file.suffix != PARTIAL_SUFFIX)
 
 
 def stable(value: Any) -> Any:
