@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from safetensors.numpy import save_file
 
 from modalens.features import TrainConfig
 from modalens.runs.interpretation import InterpretConfig
@@ -13,6 +14,7 @@ from tests.clip import save_clip
 from tests.diffusion import save_stable_diffusion
 
 PAIRS = 90
+_WIDTH, _FOREIGN = 24, 16
 _RECIPE = """
 name: tortured
 inputs: {{pairs: "csv:{source}/pairs.csv", model: {source}/clip}}
@@ -56,12 +58,25 @@ def prepare(folder: Path) -> None:
 def prepare_uses(folder: Path) -> None:
     """What :func:`uses` needs beside that: a tiny Stable Diffusion, and the answers of two raters."""
     save_stable_diffusion(folder / "diffusion", folder / "clip")
+    _save_foreign(folder / "foreign")
     rng = np.random.default_rng(0)
     choices = ("image", "text", "both", "neither")
     for rater in ("ann", "bob"):
         answers = {str(item): str(rng.choice(choices)) for item in range(20)}
         sheet = {"kind": "modalens answers", "schema_version": 1, "rater": rater, "page": "page"}
         (folder / f"{rater}.json").write_text(json.dumps({**sheet, "choices": choices, "answers": answers}))
+
+
+def _save_foreign(folder: Path) -> None:
+    """A dictionary as sparsify saves one, of embeddings of the tiny model."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    encoder, decoder = rng.standard_normal((2, _FOREIGN, _WIDTH)).astype(np.float32)
+    state = {"encoder.weight": encoder, "encoder.bias": np.zeros(_FOREIGN, np.float32)}
+    state |= {"W_dec": decoder, "b_dec": np.zeros(_WIDTH, np.float32)}
+    save_file(state, folder / "sae.safetensors")
+    config = {"activation": "topk", "num_latents": _FOREIGN, "k": 4, "d_in": _WIDTH, "transcode": False}
+    (folder / "cfg.json").write_text(json.dumps(config))
 
 
 # Few steps, since a kill is as good among them, and a checkpoint every third of them.
@@ -120,6 +135,44 @@ def uses(source: Path) -> dict[str, list[object]]:
         ],
         "agreement": ["agreement", source / "ann.json", source / "bob.json", "--out", "agreement"],
         "report studies": ["report", "run", "--out", "report"],
+    }
+
+
+def more_features(source: Path) -> dict[str, list[object]]:
+    """Commands that add sets of features, name and explain them, to be run after all of :func:`uses`."""
+    sae = ("--features", "sae")
+    sweep = (
+        "--n",
+        "8,16",
+        "--k",
+        4,
+        "--seeds",
+        2,
+        "--steps",
+        60,
+        "--batch-size",
+        32,
+        "--checkpoint-every",
+        20,
+    )
+    return {
+        "study top-m": ["study", "top-m", "run", "--m", "3,5"],
+        "study class-properties": ["study", "class-properties", "run", *sae, "--draws", 100],
+        "name": ["name", "run", *sae, "--shuffles", 20],
+        "explain": ["explain", "run", *sae, "--text", "cat red", "--picture", "explained.png"],
+        "train baselines": [
+            "train",
+            "baselines",
+            "run",
+            "--like",
+            "sae",
+            "--kind",
+            "frozen_decoder",
+            "--kind",
+            "pca",
+        ],
+        "train sweep": ["train", "sweep", "run", *sweep],
+        "score foreign": ["score", "run", "--features", source / "foreign", "--name", "theirs"],
     }
 
 

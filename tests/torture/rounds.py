@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from modalens.store.atomic import PARTIAL_SUFFIX
-from tests.torture.jobs import commands, prepare, prepare_uses, slow_commands, uses
+from tests.torture.jobs import commands, more_features, prepare, prepare_uses, slow_commands, uses
 from tests.torture.server import Outcome, Server, Strike
 
 # Strikes at each command of a round: what is killed goes on from where it was, so one run to the end pays for several.
@@ -22,6 +22,8 @@ _EVERY = {
     "embed --workers": 3,
     "score --workers": 3,
     "torchrun train": 3,
+    "train baselines": 2,
+    "train sweep": 2,
     "demo": 5,
     "embed --engine ray": 9,
 }
@@ -100,9 +102,10 @@ def torture(
     source = folder / "source"
     source.mkdir(parents=True)
     prepare(source)
-    every = commands(source) | uses(source) | slow_commands(source)
+    more = uses(source) | more_features(source)
+    every = commands(source) | more | slow_commands(source)
     jobs = {name: words for name, words in every.items() if not only or name in only}
-    if not jobs.keys().isdisjoint(uses(source)):
+    if not jobs.keys().isdisjoint(more):
         prepare_uses(source)
     whole: dict[str, dict[str, str | None]] = {}
     plain: dict[str, Outcome] = {}
