@@ -260,7 +260,9 @@ def set_aside(path: Path, into: Path) -> Path | None:
 def _whole_files(path: Path) -> Iterator[Path]:
     """What a file or folder holds but for locks and files that were never finished."""
     files = path.rglob("*") if path.is_dir() else [path]
-    return (file for file in files if file.is_file() and file.name != LOCK_NAME and file.suffix != PARTIAL_SUFFIX)
+    return (
+        file for file in files if file.is_file() and file.name != LOCK_NAME and file.suffix != PARTIAL_SUFFIX
+    )
 
 
 def stable(value: Any) -> Any:
