@@ -39,6 +39,7 @@ _HOMES = {
     "TopKSAE": "modalens.features",
     "benchmark_planted": "modalens.planted.benchmark",
     "bridges": "modalens.interpret",
+    "compare": "modalens.runs.comparing",
     "embed": "modalens.runs",
     "encode_store": "modalens.runs",
     "gap_matrix": "modalens.dominance",
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from modalens.planted.benchmark import benchmark_planted as benchmark_planted
     from modalens.runs import embed as embed
     from modalens.runs import encode_store as encode_store
+    from modalens.runs.comparing import compare as compare
     from modalens.runs.run import Run as Run
     from modalens.store import CodeStore as CodeStore
     from modalens.store import EmbeddingStore as EmbeddingStore

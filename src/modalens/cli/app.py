@@ -21,6 +21,8 @@ _COMMANDS = {
     "study": "Run a study on a run, beside its controls and baselines.",
     "explain": "Say which features fire for a text, an image or both, and which class holds the energy.",
     "report": "Write a run's report: one HTML page that opens offline, its figures and tables.",
+    "compare": "Compare models, seeds or dictionaries on the pairs that their runs share: a page, tables and LaTeX.",
+    "export": "Write features and pairs for other tools: Embedding Atlas, Neuronpedia, SAELens, CSV or Parquet.",
     "annotate": "Write a page where a person says whether features are of one modality, both or neither.",
     "agreement": "Measure how well raters agree with each other and with the classes.",
     "run": "Run the steps of a recipe; run again after a stop or a change, it does only what is not done.",

@@ -119,7 +119,7 @@ def collect_previews(store: PairStore, galleries: Iterable[Gallery]) -> dict[str
     for card in cards:
         for rank, (name, _) in enumerate(card.top_images):
             ranks[name] = min(rank, ranks.get(name, rank))
-    previews = _previews(store, sorted(ranks, key=lambda name: (ranks[name], name)))
+    previews = previews_of(store, sorted(ranks, key=lambda name: (ranks[name], name)))
     return {name: (previews.get(name), text) for name, text in texts.items()}
 
 
@@ -135,8 +135,8 @@ def pictures_of(store: PairStore, names: Sequence[str]) -> list[Image.Image | No
     return [found.get(name) for name in names]
 
 
-def _previews(store: PairStore, names: Sequence[str]) -> Mapping[str, bytes]:
-    """Previews of some pairs, named in the order in which they matter."""
+def previews_of(store: PairStore, names: Sequence[str]) -> Mapping[str, bytes]:
+    """Previews of some pairs by id, named in the order in which they matter; those that are gone are left out."""
     source = _source(store) if names else None
     if source is None:
         return {}

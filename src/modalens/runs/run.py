@@ -17,6 +17,7 @@ from modalens.interpret.sweep import Sweep
 from modalens.pairs import Pairs
 from modalens.runs.choice import RAW, one_of
 from modalens.runs.explaining import ExplainedPair, Explanation, explain, explain_pair
+from modalens.runs.exporting import export
 from modalens.runs.import_config import ImportConfig
 from modalens.runs.importing import import_features
 from modalens.runs.interpretation import Interpretation, InterpretConfig
@@ -254,7 +255,7 @@ class Run:
         features
             ``raw`` or the name of learned features; by default the run's only ones, or ``raw`` if there are none.
         """
-        return explain(self._one(features), sample, device=device)
+        return explain(self.representation(features), sample, device=device)
 
     def explain_pair(
         self,
@@ -265,7 +266,7 @@ class Run:
         device: str | None = None,
     ) -> ExplainedPair:
         """What an image and a text share, and what each has alone; arguments as for :meth:`explain`."""
-        return explain_pair(self._one(features), image, text, device=device)
+        return explain_pair(self.representation(features), image, text, device=device)
 
     def name(
         self,
@@ -310,12 +311,20 @@ class Run:
         modality
             Which side the embeddings to edit are of, where each is standardised on its own.
         """
-        of = self._one(features)
+        of = self.representation(features)
         model = None if of.learned is None else of.learned.model
         if isinstance(chosen, str):
             return Edit.of_class(of.mds, chosen, gain, model, modality)
         return Edit(tuple(check_indices(chosen, len(of.mds.score)).tolist()), gain, model, modality)
 
-    def _one(self, features: str | None) -> Representation:
+    def export(
+        self, to: str, out: str | Path | None = None, features: str | None = None, **options: Any
+    ) -> list[Path]:
+        """Write features and pairs for another tool; see :func:`~modalens.runs.exporting.export`."""
+        where = self.folder / "export" / to if out is None else out
+        return export(self.representation(features), to, where, **options)
+
+    def representation(self, features: str | None = None) -> Representation:
+        """One representation, scored now where it was not: ``raw`` or learned features; by default the only ones."""
         found = {each.name: each for each in find_representations(self.layout).representations}
         return found[one_of(features, [name for name in found if name != RAW])]
