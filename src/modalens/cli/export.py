@@ -1,6 +1,5 @@
 """``modalens export``."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +9,11 @@ from modalens.cli.options import Json, RunPath, takes
 from modalens.runs.choice import ScopeOfOne
 from modalens.runs.exporting import ATLAS, TARGETS, ExportConfig
 
-Target = StrEnum("Target", {name: name for name in TARGETS})
-
 
 @takes(ScopeOfOne, ExportConfig)
 def export(
     run: RunPath,
-    to: Annotated[Target, typer.Option(help="What it is written for.")],
+    to: Annotated[str, typer.Option(help=f"What it is written for: {', '.join(TARGETS)}.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to (default: export/FORMAT in the run).")
     ] = None,
@@ -36,14 +33,14 @@ def export(
     from modalens.store.lock import alone_in
 
     opened = Run(RunFolder.find(run))
-    where = opened.folder / "export" / to.value if out is None else out
+    where = opened.folder / "export" / to if out is None else out
     each = opened.representation(scope["features"])
     with alone_in(where):
-        files = write(each, to.value, where, ExportConfig(**config))
+        files = write(each, to, where, ExportConfig(**config))
     if json:
         print_json({"features": each.name, "files": [str(path) for path in files]})
         return
     for path in files:
         print(path)
-    if to.value == ATLAS:
+    if to == ATLAS:
         print(f"Next: embedding-atlas {files[0]} --text text --x x --y y")
