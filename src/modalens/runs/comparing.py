@@ -180,8 +180,8 @@ def _parts(folders: Sequence[RunFolder], config: CompareConfig, notes: list[str]
         notes.append(
             f"Scored again on the {len(order):,} shared pairs (of {counted}); Mono and verdicts are of all."
         )
-    for (label, each), own in zip(every, ids, strict=True):
-        place = {name: row for row, name in enumerate(own)}
+    for (label, each), known in zip(every, ids, strict=True):
+        place = {name: row for row, name in enumerate(known)}
         rows = each.rows[[place[name] for name in order]]
         scores = _scored(each, rows) if again else each.scores
         parts.append(_Part(label, each, rows, scores, load_interpretation(each)))
