@@ -497,7 +497,7 @@ def test_the_papers_recipe_runs_on_stand_ins(tmp_path: Path) -> None:
         declip=RunFolder(tmp_path / "clip/baselines/declip"),
         matched=RunFolder(tmp_path / "clip/baselines/clip-yfcc15m"),
         removal=RunFolder(tmp_path / "vit-h"),
-        generator=RunFolder(tmp_path / "generator"),
+        text_to_image=RunFolder(tmp_path / "generator"),
     )
     written = (tmp_path / "clip/comparison/comparison.md").read_text(encoding="utf-8")
     assert written == as_markdown(own)

@@ -25,7 +25,7 @@ from modalens.towers.compute import pick_device
 from modalens.towers.registry import abilities_of
 
 # Settings that name another run of the recipe.
-_RUNS = ("pairs_of", "declip", "matched", "removal", "generator")
+_RUNS = ("pairs_of", "declip", "matched", "removal", "text_to_image")
 _JUDGES = ("image_embedder", "text_embedder")
 
 

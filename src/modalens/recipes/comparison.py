@@ -80,7 +80,7 @@ def compare(
     declip: RunFolder | None = None,
     matched: RunFolder | None = None,
     removal: RunFolder | None = None,
-    generator: RunFolder | None = None,
+    text_to_image: RunFolder | None = None,
 ) -> Comparison:
     """Published numbers beside those of a run.
 
@@ -92,7 +92,7 @@ def compare(
     declip, matched, removal
         The same pairs through DeCLIP, and through the CLIP that was trained on DeCLIP's pairs; the run of the removal
         test. None leaves their tables out.
-    generator
+    text_to_image
         The run of the text-to-image study, for its claims.
 
     Raises
@@ -118,7 +118,7 @@ def compare(
         )
     table = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
     numbers = table.assign(difference=table["here"] - table["published"])
-    claims = claims_of_runs(run, [each for each in (removal, generator) if each is not None])
+    claims = claims_of_runs(run, [each for each in (removal, text_to_image) if each is not None])
     matching = said_of_matching(declip=declip is not None, matched=bool(twin))
     return Comparison(numbers, _words(gender), run.of_stand_ins, claims, matching)
 

@@ -79,7 +79,7 @@ class CompareWith(Options):
     declip: str | None = option(None, "Run of the same pairs through DeCLIP.")
     matched: str | None = option(None, "Run of the same pairs through the CLIP trained on DeCLIP's pairs.")
     removal: str | None = option(None, "Run of the removal test.")
-    generator: str | None = option(None, "Run of the text-to-image study.")
+    text_to_image: str | None = option(None, "Run of the text-to-image study.")
 
 
 @dataclass(frozen=True)
