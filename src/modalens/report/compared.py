@@ -151,7 +151,8 @@ def draw_couples(couples: Sequence[Couple], *, narrow: bool = False) -> "Figure"
 
 
 def _cell(row: Mapping[Any, Any]) -> str:
-    digits = 0 if float(row["value"]).is_integer() and float(row["value"]) > 1 else 3
+    is_count = "features (" in row["metric"] or row["metric"].startswith("verdict")
+    digits = (0 if float(row["value"]).is_integer() else 1) if is_count else 3
     low, high = float(row["low"]), float(row["high"])
     reach = f" ({interval(low, high, digits)})" if np.isfinite(low) and np.isfinite(high) else ""
     beside = f" [{number(row['baseline'], digits)}]" if np.isfinite(row["baseline"]) else ""
