@@ -139,7 +139,7 @@ def uses(source: Path) -> dict[str, list[object]]:
 
 
 def more_features(source: Path) -> dict[str, list[object]]:
-    """Commands that add sets of features, name and explain them, to be run after all of :func:`uses`."""
+    """Commands that add sets of features, name, explain, compare and export them, to be run after all of :func:`uses`."""
     sae = ("--features", "sae")
     sweep = (
         "--n",
@@ -172,6 +172,9 @@ def more_features(source: Path) -> dict[str, list[object]]:
             "pca",
         ],
         "train sweep": ["train", "sweep", "run", *sweep],
+        "compare": ["compare", "run", "recipe/main", "--out", "compared", "--latex"],
+        "export": ["export", "run", *sae, "--to", "parquet", "--out", "exported"],
+        "study known-gap": ["study", "known-gap", "run"],
         "score foreign": ["score", "run", "--features", source / "foreign", "--name", "theirs"],
     }
 
