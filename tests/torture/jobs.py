@@ -139,7 +139,7 @@ def uses(source: Path) -> dict[str, list[object]]:
 
 
 def more_features(source: Path) -> dict[str, list[object]]:
-    """Commands that add sets of features, name, explain, compare and export them, to be run after all of :func:`uses`."""
+    """Commands that add, name, explain, compare and export features, to be run after all of :func:`uses`."""
     sae = ("--features", "sae")
     sweep = (
         "--n",
