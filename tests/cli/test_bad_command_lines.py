@@ -97,8 +97,11 @@ def test_words_that_are_no_command_line(words: list[str], run: Run) -> None:
         assert "--out" in refused(run(*words, "x", "--out"))
     if words == ["benchmark", "speed"]:
         assert "There is no row 'a'" in refused(run(*words, *"abcdefgh"))
+    elif words[0] in ("compare", "explore"):  # of any number of runs
+        assert "There is no run at" in refused(run(*words, *"abcdefgh"))
     elif words[0] != "agreement":
-        assert "nexpected extra argument" in refused(run(*words, *"abcdefgh"))
+        needed = ("--to", "csv") if words == ["export"] else ()
+        assert "nexpected extra argument" in refused(run(*words, *needed, *"abcdefgh"))
     if words[0] not in ("demo", "study", "benchmark"):
         assert "Missing argument" in refused(run(*words))
 

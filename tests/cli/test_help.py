@@ -18,6 +18,8 @@ ORDER = [
     "name",
     "study",
     "explain",
+    "compare",
+    "export",
     "report",
     "annotate",
     "agreement",

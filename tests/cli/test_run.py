@@ -71,7 +71,7 @@ def test_recipes_that_come_along_are_found_by_name(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run("run", "own_data", "--set", "pairs=csv:mine.csv")
     assert code == 2
-    assert out.startswith("My model on my pairs: 8 steps into runs/own_data\n")
+    assert out.startswith("My model on my pairs: 11 steps into runs/own_data\n")
     assert "There is no file 'mine.csv'" in err
     code, _, err = run("run", "beyond")
     assert code == 2

@@ -66,7 +66,7 @@ def test_a_third_modality_changes_what_is_learned():
 
 def test_what_is_for_two_modalities_alone_says_so():
     sides = tuple(plant_several(n=60).sides)
-    with pytest.raises(ModalensError, match="only a sparse autoencoder"):
+    with pytest.raises(ModalensError, match="more than two modalities only these can be trained: topk"):
         ml.NCL.fit(sides, n_features=8, steps=1)
     with pytest.raises(ModalensError, match="none is standardised on its own"):
         ml.TopKSAE.fit(sides, n_features=8, k=2, steps=1, standardise="per_modality")

@@ -178,17 +178,13 @@ def test_generated_pictures_have_claims_without_a_published_number() -> None:
     assert all(isnan(published) for _, published, _ in verdicts(found, "features carry"))
 
 
-def test_a_claim_that_was_not_measured_says_the_command() -> None:
-    found = claims_of(Evidence(("audio", "text"), {}, []))
+@pytest.mark.parametrize(("first", "of_images"), [("image", ("adversarial", "text-to-image")), ("audio", ())])
+def test_a_claim_that_was_not_measured_says_the_command(first: str, of_images: tuple[str, ...]) -> None:
+    found = claims_of(Evidence((first, "text"), {}, []))
     assert all(each.verdict == "not measured" for each in found)
     commands = {each.command.split(" RUN")[0] for each in found}
-    assert commands == {
-        "modalens interpret",
-        *(
-            f"modalens study {name}"
-            for name in ("top-m", "removal", "gender", "adversarial", "text-to-image")
-        ),
-    }
+    names = ("top-m", "removal", "gender", *of_images)
+    assert commands == {"modalens interpret", *(f"modalens study {name}" for name in names)}
     table = claims.claims_markdown(found)
     assert "not measured: run `modalens study gender RUN --attribute gender`" in table
     assert "Without audio-dominant features" in table

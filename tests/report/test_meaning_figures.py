@@ -18,9 +18,9 @@ from tests.report.meanings import negative, only, unscored
 def test_dots_are_the_averages(meant: ReportData, narrow: bool) -> None:
     figure = mono(meant, Naming(*meant.modalities), narrow=narrow)
     titles = [axes.get_title("left") or axes.get_title() for axes in figure.axes]
-    assert titles == [f"{kind}, {side}s" for kind in ("Raw", "SAE") for side in ("image", "text")]
+    assert titles == [f"{kind}\n{side}s" for kind in ("Raw", "SAE") for side in ("image", "text")]
     for axes, title in zip(figure.axes, titles, strict=True):
-        kind, side = title.removesuffix("s").split(", ")
+        kind, side = title.removesuffix("s").split("\n")
         expected = []
         for encoder in (meant.main, meant.baselines[0]):
             found = meaning.find(encoder, kind)

@@ -82,7 +82,7 @@ def test_a_split_that_is_not_there_is_named(run, tmp_path):
     config = SAEConfig(int(store.image.shape[1]), n_features=16, k=4)
     with pytest.raises(ModalensError, match="has split 'test'; there are held-out, train"):
         train_on(config, store, QUICK, tmp_path / "out", split="test")
-    with pytest.raises(ModalensError, match="no metadata"):
+    with pytest.raises(ModalensError, match="no split to train on"):
         train_on(config, (store.image[:], store.text[:]), QUICK, tmp_path / "out", split="train")
 
 

@@ -22,8 +22,13 @@ RULE = (
 
 
 def claims_of(found: Evidence) -> list[Claim]:
-    """Every claim for every representation that has it measured, and once where none has."""
-    parts = (monosemanticity, fidelity, removal, gender, adversarial, text_to_image)
+    """Every claim for every representation that has it measured, and once where none has.
+
+    What only images have, such as requests hidden in them, is no claim on pairs of anything else.
+    """
+    parts = [monosemanticity, fidelity, removal, gender]
+    if found.modalities[0] == "image":
+        parts += [adversarial, text_to_image]
     return [claim for part in parts for claim in part(found)]
 
 

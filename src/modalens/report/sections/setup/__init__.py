@@ -13,5 +13,5 @@ def sections(data: ReportData) -> Sequence[Section]:
     samples = [(each, data_url(each.preview, each.id), is_sound(each.preview)) for each in data.samples]
     heading = "What is measured, and beside what"
     others = [each.spoken for each in data.baselines] + ["swapped labels"] * (data.scores.null is not None)
-    gist = f"What R is, in a picture; {data.main.spoken}{f' beside {listing(others)}' if others else ''}."
+    gist = f"What R is, drawn; {data.main.spoken}{f' beside {listing(others)}' if others else ''}."
     return [Section("setup", heading, __name__, {"samples": samples}, gist=gist)]
