@@ -205,6 +205,7 @@ def shorten_demo() -> None:
         ncl=TrainConfig(steps=40, **brief),
         interpretation=InterpretConfig(draws=2, shuffles=100),
         studies=("stability",),
+        names=False,  # so few emoji share no words
         pairs=300,
     )
     run_demo = run.run_demo

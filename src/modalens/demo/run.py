@@ -67,6 +67,7 @@ class DemoPlan:
     ncl: TrainConfig = _NCL
     interpretation: InterpretConfig = _INTERPRETATION
     studies: tuple[str, ...] = ("removal", "stability")
+    names: bool = True  # of the autoencoder's features
     curve_draws: int = 0  # of the removal study; its curves take as long as the rest of it
     pairs: int | None = None  # the first so many; all by default
 
@@ -190,7 +191,8 @@ def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None
             train_baselines(run, BaselinesConfig(like="sae", kind=plan.dictionaries))
         interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
         if parent is None:
-            name_run(run, NameConfig(), features=_ONE)
+            if plan.names:
+                name_run(run, NameConfig(), features=_ONE)
         for study in plan.studies:
             alone = find_study(study).one_representation
             if parent is None or not alone:
