@@ -190,9 +190,8 @@ def _learn_and_interpret(folder: Path, twin: str | None, plan: DemoPlan) -> None
                 )
             train_baselines(run, BaselinesConfig(like="sae", kind=plan.dictionaries))
         interpret_run(run, plan.interpretation, baselines=False, baseline_of=parent)
-        if parent is None:
-            if plan.names:
-                name_run(run, NameConfig(), features=_ONE)
+        if parent is None and plan.names:
+            name_run(run, NameConfig(), features=_ONE)
         for study in plan.studies:
             alone = find_study(study).one_representation
             if parent is None or not alone:
