@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from modalens.statistics.buckets import Buckets, add_by_cell, effective_number
+from modalens.statistics.buckets import Buckets, add_by_cell, effective_number, resampled_means
 
 
 def test_few_groups_have_a_bucket_each():
@@ -74,3 +74,9 @@ def test_resamples_of_buckets_vary_as_those_of_pairs_do(rng):
     assert (drawn[0] / drawn[1]).std() == pytest.approx(2 / np.sqrt(40_000), rel=0.1)
     swapped = buckets.tilts(sums[:, 0]) @ buckets.signs(4_000, 0)
     assert swapped.std() == pytest.approx(np.sqrt((values**2).sum()), rel=0.1)
+
+
+def test_means_of_no_samples_are_undefined() -> None:
+    means = resampled_means(np.zeros((2, 0)), np.zeros(0, dtype=int), 5, seed=0)
+    assert means.shape == (2, 5)
+    assert np.isnan(means).all()

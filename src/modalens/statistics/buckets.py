@@ -147,7 +147,12 @@ def effective_number(sizes: np.ndarray) -> float:
 def resampled_means(
     values: Real[np.ndarray, "s n"], keys: Int[np.ndarray, " n"], resamples: int, seed: int
 ) -> Float[np.ndarray, "s r"]:
-    """Mean of each row on bootstrap resamples of the samples, the same for all rows; samples of one key together."""
+    """Mean of each row on bootstrap resamples of the samples, the same for all rows; samples of one key together.
+
+    NaN where there is no sample.
+    """
+    if len(keys) == 0:
+        return np.full((len(values), resamples), np.nan)
     group = np.unique(keys, return_inverse=True)[1]
     buckets = Buckets.of(len(keys), group)
     samples = np.arange(len(keys))

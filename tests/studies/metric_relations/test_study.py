@@ -144,3 +144,15 @@ def test_what_does_not_fit_is_refused() -> None:
     few = metric_agreement(image, text, mds, (image, text), (embeddings, embeddings), max_pairs=50, **QUICK)
     assert few.config["pairs"] == 50
     assert "Of 400 pairs 50 were drawn" in few.statements[-1]
+
+
+def test_features_that_never_meet_have_no_share() -> None:
+    rng = np.random.default_rng(0)
+    image, text, _, embeddings = planted(rng)
+    image[:, F // 2 :] = 0
+    text[:, : F // 2] = 0
+    mds = modality_dominance(image, text, resamples=0)
+    result = metric_agreement(image, text, mds, (image, text), (embeddings, embeddings), **QUICK)
+    assert result.tables["pairs"]["pairs"].tolist() == [0]
+    assert result.tables["pairs"]["share"].isna().all()
+    assert "nothing has a Shapley share" in " ".join(result.statements)

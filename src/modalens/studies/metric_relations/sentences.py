@@ -31,6 +31,9 @@ def statements(tables: Mapping[str, pd.DataFrame], modalities: tuple[str, str]) 
 def _of_share(tables: Mapping[str, pd.DataFrame], modalities: tuple[str, str]) -> Iterator[str]:
     first = modalities[0]
     pairs = tables["pairs"].iloc[0]
+    if not pairs["pairs"]:
+        yield "No pair has a feature that fires on both sides, so nothing has a Shapley share."
+        return
     yield (
         f"Of what moves the similarity of a pair away from that of mean samples, the {first} side holds "
         f"{pairs['share']:.3f} ({pairs['share_low']:.3f} to {pairs['share_high']:.3f}; 0.5 is half)."

@@ -214,7 +214,7 @@ def _pairs(
             {
                 "modality": first,
                 "pairs": int(known.sum()),
-                "share": float(share[known].mean()),
+                "share": float(share[known].mean()) if known.any() else float("nan"),
                 "share_low": low,
                 "share_high": high,
             }
