@@ -1,6 +1,7 @@
 """Runs side by side: joined by id, averaged over seeds, matched features, verdicts that changed."""
 
 import shutil
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import modalens as ml
 from modalens.errors import ModalensError
 from modalens.features import SAEConfig
 from modalens.interpret.fidelity import average_of_features
+from modalens.report.compared import Comparison, statements
 from modalens.runs import comparing
 from modalens.runs.comparing import CompareConfig
 from modalens.runs.interpretation import Interpretation
@@ -74,3 +76,13 @@ def test_pairs_are_joined_by_id(learned_run: RunFolder) -> None:
         ml.compare()
     with pytest.raises(ModalensError, match="one model only"):
         ml.compare(learned_run.folder, config=CompareConfig(features="raw"))
+
+
+def test_nothing_is_said_of_few_matched_features() -> None:
+    row = {"first": "a", "second": "b", "how": "activations", "of": 50, "r": 1.0, "random_r": nan}
+    row |= {"same_class": 1.0, "kappa": 1.0, "verdicts": 0, "verdicts_changed": 0}
+    empty = pd.DataFrame()
+    couples = pd.DataFrame([{**row, "matched": 2}, {**row, "matched": 40}])
+    said = statements(Comparison(90, empty, empty, couples, empty, ()))
+    assert said[1] == "a and b: 2 of 50 features matched by activations, too few to compare."
+    assert "R correlates by 1.00" in said[2]

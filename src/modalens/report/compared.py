@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANELS = 6
+_FEWEST = 10  # matched features of which anything is said
 _SHOWN_CHANGES = 100
 
 
@@ -115,14 +116,17 @@ def statements(found: Comparison) -> list[str]:
     """What the couples say, each beside what random matches give."""
     said = [f"The runs share {found.pairs:,} pairs by id."]
     for row in found.couples.to_dict("records"):
+        matched = f"{row['first']} and {row['second']}: {row['matched']} of {row['of']} features matched by {row['how']}"
+        if row["matched"] < _FEWEST:
+            said.append(f"{matched}, too few to compare.")
+            continue
         verdicts = (
             f"; of {row['verdicts']} with a verdict in both {row['verdicts_changed']} have another one"
             if row["verdicts"]
             else ""
         )
         said.append(
-            f"{row['first']} and {row['second']}: {row['matched']} of {row['of']} features matched by {row['how']}; R "
-            f"correlates by {number(row['r'], 2)} (random matches: under {number(row['random_r'], 2)}), "
+            f"{matched}; R correlates by {number(row['r'], 2)} (random matches: under {number(row['random_r'], 2)}), "
             f"{row['same_class']:.0%} keep their class (kappa {number(row['kappa'], 2)}){verdicts}."
         )
     return [*said, *found.notes]
