@@ -116,7 +116,8 @@ def statements(found: Comparison) -> list[str]:
     """What the couples say, each beside what random matches give."""
     said = [f"The runs share {found.pairs:,} pairs by id."]
     for row in found.couples.to_dict("records"):
-        matched = f"{row['first']} and {row['second']}: {row['matched']} of {row['of']} features matched by {row['how']}"
+        both = f"{row['first']} and {row['second']}"
+        matched = f"{both}: {row['matched']} of {row['of']} features matched by {row['how']}"
         if row["matched"] < _FEWEST:
             said.append(f"{matched}, too few to compare.")
             continue
