@@ -286,7 +286,9 @@ def _verdict(row: Mapping[Any, Any], variance: Mapping[Any, Any]) -> str:
 def _beside(row: Mapping[Any, Any]) -> str:
     columns = {f"{name}{end}": row[f"{name}_alike{end}"] for name in ("difference", "q") for end in CONTROLS}
     points = {f"detectable{end}": 100 * row[f"detectable_alike{end}"] for end in CONTROLS}
-    found = beside_controls(columns | points, "carries more than", "carries less than", "{:.1f} points")
+    found = beside_controls(
+        columns | points, "carries more than", "carries less than", "{:.1f} points", most=100
+    )
     return class_words(found)
 
 

@@ -12,6 +12,8 @@ CORRECTED = (
     "q is p corrected for the {} tests of the table (Benjamini-Hochberg); a sentence goes by q under 0.05."
 )
 
+_FINDS_NONE = f"with so few, a test at {LEVEL:g} finds no difference that there can be with power {POWER:g}"
+
 
 def q_words(q: float) -> str:
     """A corrected p-value; "no test" where there is none."""
@@ -32,7 +34,9 @@ def power_words(effect: str) -> str:
     return f"a test at {LEVEL:g} finds a difference of {effect} with power {POWER:g}"
 
 
-def beside_controls(row: Mapping[Any, Any], lower: str, higher: str, form: str) -> dict[str, str]:
+def beside_controls(
+    row: Mapping[Any, Any], lower: str, higher: str, form: str, most: float = 1
+) -> dict[str, str]:
     """How a set differs from random sets of each kind, by what is said: "is not told from", or one of two verbs.
 
     Parameters
@@ -44,6 +48,8 @@ def beside_controls(row: Mapping[Any, Any], lower: str, higher: str, form: str) 
         The verb where the difference is under or over 0, such as "carries more than".
     form
         How effects are printed, such as "{:.3f}".
+    most
+        The largest difference that there can be, 1 for shares: where a test would need more, it can find none.
     """
     found: dict[str, list[str]] = {}
     for end, name in CONTROLS.items():
@@ -51,7 +57,9 @@ def beside_controls(row: Mapping[Any, Any], lower: str, higher: str, form: str) 
         if q != q:
             continue
         if not q < LEVEL:
-            said, name = "is not told from", f"{name} ({power_words(form.format(row[f'detectable{end}']))})"
+            effect = row[f"detectable{end}"]
+            power = _FINDS_NONE if effect > most else power_words(form.format(effect))
+            said, name = "is not told from", f"{name} ({power})"
         else:
             said = lower if row[f"difference{end}"] < 0 else higher
         found.setdefault(said, []).append(name)
