@@ -278,8 +278,9 @@ def test_ranks_and_nearest_agree_with_a_plain_search(rng: np.random.Generator, f
     rows = np.arange(0, len(store), 2)
     queries = rng.normal(size=(3, store.image.shape[1]))
     right = rows[[1, 4]]
-    unit = lambda each: each / np.linalg.norm(each, axis=1, keepdims=True)  # noqa: E731
-    cosines = unit(queries) @ unit(store.image[:][rows].astype(np.float64)).T
+    among = store.image[:][rows].astype(np.float64)
+    lengths = np.outer(np.linalg.norm(queries, axis=1), np.linalg.norm(among, axis=1))
+    cosines = queries @ among.T / lengths
     near, values = strongest(store.image, rows, queries, 5)
     assert (rows[np.argsort(-cosines, axis=1)[:, :5]] == near).all()
     assert values == pytest.approx(-np.sort(-cosines, axis=1)[:, :5], abs=1e-5)

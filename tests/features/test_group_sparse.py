@@ -63,7 +63,7 @@ def test_loss_and_gradients_are_those_of_the_equation() -> None:
     kept = learner._kept()
     assert 0 < int(kept.sum()) < F
     found = learner.loss(*sides).total
-    found.backward()  # type: ignore[no-untyped-call]
+    found.sum().backward()
     codes, wanted = [], torch.zeros(())
     for x, bias in zip(sides, learner.b_pre, strict=True):
         active = functional.relu((x - bias) @ learner.W_enc.T + learner.b_enc) * kept

@@ -7,6 +7,7 @@ import os
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def run(interpreted: Interpreted) -> ml.Run:
     return ml.Run.open(interpreted[0].folder)
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
 
 
@@ -73,7 +74,7 @@ def test_neuronpedia(run: ml.Run, tmp_path: Path) -> None:
     assert set(activations[0]) >= _ACTIVATION
     assert len(features) == int((each.mds.labels != "dead").sum())
     assert {row["index"] for row in activations} <= {row["index"] for row in features}
-    assert all(len(row["tokens"]) == len(row["values"]) == 1 for row in activations)  # type: ignore[arg-type]
+    assert all(len(row["tokens"]) == len(row["values"]) == 1 for row in activations)
 
 
 def test_saelens_and_what_is_refused(run: ml.Run, tmp_path: Path) -> None:
