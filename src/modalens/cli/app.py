@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from modalens.cli.lazy import in_module
+from modalens.cli.lazy import PLAIN, in_module
 from modalens.redaction import redact_what_is_logged
 from modalens.version import __version__
 
@@ -34,6 +34,7 @@ _main = typer.Typer(
     help="Measure the modality gap of vision-language models feature by feature.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=PLAIN,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -7,6 +7,9 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+# Help in boxes and colours would import twice as much as the rest of the command line.
+PLAIN: Any = None
+
 
 class LazyCommand(TyperCommand):
     """A command, or a group of them, of which only the name and the summary are known yet.
@@ -22,7 +25,7 @@ class LazyCommand(TyperCommand):
     """
 
     def __init__(self, name: str, summary: str, build: Callable[[], Any]) -> None:
-        super().__init__(name, help=summary)
+        super().__init__(name, help=summary, short_help=summary, rich_markup_mode=PLAIN)
         self.whole = build
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -43,11 +46,13 @@ def in_module(name: str, summary: str, where: str) -> LazyCommand:
 
 def command_of(name: str, function: Callable[..., Any]) -> Any:
     """A command from a function whose annotations are its arguments and options."""
-    app = typer.Typer(add_completion=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode=PLAIN)
     app.command(name)(function)
     return typer.main.get_command(app)
 
 
 def group_of(name: str, summary: str, commands: Mapping[str, LazyCommand]) -> TyperGroup:
     """A group of commands; on its own it shows them."""
-    return TyperGroup(name=name, help=summary, commands=dict(commands), no_args_is_help=True)
+    return TyperGroup(
+        name=name, help=summary, commands=dict(commands), no_args_is_help=True, rich_markup_mode=PLAIN
+    )
