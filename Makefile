@@ -28,7 +28,7 @@ test-slow: env
 
 # open_clip needs torchvision, which has no build for the CPU's torch and would break other imports: kept apart
 test-open-clip: .venv-open-clip/.ready
-	.venv-open-clip/bin/python -m pytest tests/towers/test_openclip.py tests/towers/test_declip.py
+	.venv-open-clip/bin/python -m pytest tests/towers/test_openclip.py tests/towers/test_declip.py tests/towers/test_hidden_qwen.py
 
 .venv-open-clip/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-open-clip

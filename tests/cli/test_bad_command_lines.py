@@ -97,7 +97,7 @@ def test_words_that_are_no_command_line(words: list[str], run: Run) -> None:
         assert "--out" in refused(run(*words, "x", "--out"))
     if words == ["benchmark", "speed"]:
         assert "There is no row 'a'" in refused(run(*words, *"abcdefgh"))
-    elif words[0] in ("compare", "explore"):  # of any number of runs
+    elif words[0] in ("compare", "explore", "models"):  # of any number of runs
         assert "There is no run at" in refused(run(*words, *"abcdefgh"))
     elif words[0] != "agreement":
         needed = ("--to", "csv") if words == ["export"] else ()

@@ -19,6 +19,7 @@ ORDER = [
     "study",
     "explain",
     "compare",
+    "models",
     "export",
     "report",
     "annotate",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from modalens.interpret.fidelity import ClassAverage, Fidelity, ModalityFidelity
 from modalens.report import ReportData, StudyOf
 from modalens.report.sections import claims
 from modalens.report.sections.claims import Evidence, claims_of
@@ -25,6 +26,10 @@ from tests.interpreted import quick_page
         (1, -0.1, 0.2, "not decided"),
         (-1, 0.0, 0.2, "not decided"),
         (1, nan, nan, "not measured"),
+        (0, -0.1, 0.2, "not decided"),
+        (0, 0.1, 0.2, "does not hold"),
+        (0, -0.2, -0.1, "does not hold"),
+        (0, nan, nan, "not measured"),
     ],
 )
 def test_the_rule(sign: int, low: float, high: float, expected: str) -> None:
@@ -105,6 +110,69 @@ def verdicts(found: Evidence, words: str) -> list[tuple[str, float, str]]:
     return [(each.features, each.published, each.verdict) for each in claims_of(found) if words in each.claim]
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"), [(-0.2, "does not hold"), (0.2, "does not hold"), (0.01, "not decided")]
+)
+def test_that_cross_costs_nothing_can_only_be_refuted(value: float, expected: str) -> None:
+    row = {"modality": "image", "without": "cross", "random": 0.8, "random_energy": 0.8}
+    rows = [row | difference(value) | difference(value, "_energy"), {**row, "modality": "text"}]
+    found = verdicts(evidence(removal__removal=pd.DataFrame(rows)), "Without cross-modal features image")
+    assert [said for _, _, said in found] == [expected] * 2
+    assert found[0][1] == pytest.approx(-0.004)
+    assert isnan(found[1][1])
+
+
+def meaning(embsim: float, fidelity: float) -> Fidelity:
+    """Averages and fidelities within .05, of classes that permuted reach .01."""
+    sides, metrics = ("image", "text"), ("embsim", "winrate")
+    return Fidelity(
+        tuple(
+            ClassAverage(metric, side, "all", 9, embsim, embsim - 0.05, embsim + 0.05, embsim, 0.0)
+            for metric in metrics
+            for side in sides
+        ),
+        tuple(
+            ModalityFidelity(metric, side, fidelity, fidelity - 0.05, fidelity + 0.05, 0.0, -0.01, 0.01, 0.5)
+            for metric in metrics
+            for side in sides
+        ),
+        permutations=9,
+        seed=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "own", "learned"), [(0.1, "does not hold", "holds"), (-0.1, "holds", "does not hold")]
+)
+def test_clip_s_own_classes_are_claimed_to_mean_less_in_their_modality(
+    fidelity: float, own: str, learned: str
+) -> None:
+    found = Evidence(("image", "text"), {"Raw": meaning(0.3, fidelity), "SAE": meaning(0.3, fidelity)}, [])
+    for metric in ("EmbSim", "WinRate"):
+        (said,) = verdicts(
+            found,
+            f"CLIP's dimensions of a modality are less monosemantic in it: textual fidelity by {metric}",
+        )
+        assert (said[0], said[2]) == ("Raw", own)
+        (said,) = verdicts(
+            found,
+            f"CLIP+SAE features of a modality are more monosemantic in it: textual fidelity by {metric}",
+        )
+        assert (said[0], said[2]) == ("SAE", learned)
+
+
+def test_declip_stands_beside_clip_where_both_were_measured() -> None:
+    known = {"Raw": meaning(0.5, -0.1)}
+    found = Evidence(("image", "text"), known, [], meaning(0.2, 0.2))
+    lower = verdicts(found, "DeCLIP's dimensions have a lower EmbSim than CLIP's, texts")
+    assert lower == [("DeCLIP", pytest.approx(-0.52), "holds")]
+    assert verdicts(found, "DeCLIP's textual fidelity by WinRate")[0][2] == "holds"
+    near = Evidence(("image", "text"), known, [], meaning(0.45, -0.1))
+    assert verdicts(near, "DeCLIP's dimensions have a lower EmbSim")[0][2] == "not decided"
+    missing = Evidence(("image", "text"), known, [])
+    assert {said for _, _, said in verdicts(missing, "DeCLIP's")} == {"not measured"}
+
+
 def test_gender_without_a_class_is_compared_at_its_largest_size() -> None:
     rows = [
         {"input": "image", "without": "image", "kind": "class", "removed": removed, "random_change": -0.01}
@@ -150,11 +218,13 @@ def test_adversarial_claims_take_what_the_study_compared() -> None:
         {"of": "", "set": "benign image", "kind": "reference", **none},
         {"of": "raw", "set": "text", "kind": "class", "random": 0.5, **rate, **difference(-0.3)},
         {"of": "SAE", "set": "text", "kind": "class", "random": 0.5, **rate, **difference(0.3)},
-        {"of": "raw", "set": "random", "kind": "random", **rate},
+        {"of": "raw", "set": "random", "kind": "random", **none},
     ]
     found = evidence(adversarial__success=pd.DataFrame(rows))
     assert verdicts(found, "more often than benign") == [("raw", pytest.approx(0.6326), "holds")]
-    text = verdicts(found, "Aligned on text-dominant")
+    text = verdicts(
+        found, "Aligned on text-dominant features attacked images get their way less often than on random"
+    )
     assert [(name, said) for name, _, said in text] == [
         ("raw", "holds"),
         ("SAE", "does not hold"),
@@ -163,6 +233,14 @@ def test_adversarial_claims_take_what_the_study_compared() -> None:
     assert text[0][1] == pytest.approx(0.2489 - 0.5428)
     assert isnan(text[1][1])
     assert all(said == "not measured" for _, _, said in verdicts(found, "Aligned on cross"))
+    assert verdicts(found, "Aligned on random features") == [("raw", pytest.approx(-0.1898), "holds")]
+    (any_text,) = (
+        each
+        for each in claims_of(found)
+        if "text-dominant features attacked images get their way less often than und" in each.claim
+        and each.features == "raw"
+    )
+    assert any_text.verdict == "not decided"
 
 
 def test_generated_pictures_have_claims_without_a_published_number() -> None:
@@ -184,7 +262,8 @@ def test_a_claim_that_was_not_measured_says_the_command(first: str, of_images: t
     assert all(each.verdict == "not measured" for each in found)
     commands = {each.command.split(" RUN")[0] for each in found}
     names = ("top-m", "removal", "gender", *of_images)
-    assert commands == {"modalens interpret", *(f"modalens study {name}" for name in names)}
+    models = ("modalens run recipes/beyond_cross_modal.yaml",) if of_images else ()
+    assert commands == {"modalens interpret", *models, *(f"modalens study {name}" for name in names)}
     table = claims.claims_markdown(found)
     assert "not measured: run `modalens study gender RUN --attribute gender`" in table
     assert f"Without {first}-dominant features" in table

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 from modalens.statistics.intervals import (
+    difference_interval,
     hull_interval,
     jackknife_interval,
     percentile_interval,
@@ -88,3 +89,12 @@ def test_a_share_over_groups_covers_the_truth(share, groups, size, rng):
         _, low, high = share_interval(right.ravel(), np.repeat(np.arange(groups), size))
         covered.append(low <= share <= high)
     assert 0.90 <= np.mean(covered) <= 0.99
+
+
+def test_the_difference_of_two_shares_is_newcombe_s():
+    """Newcombe 1998, table II: 56 of 70 less 48 of 80."""
+    shares = []
+    for right, n in ((56, 70), (48, 80)):
+        ends = binomtest(right, n).proportion_ci(method="wilson")
+        shares.append((right / n, float(ends.low), float(ends.high)))
+    assert difference_interval(*shares) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)

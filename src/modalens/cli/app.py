@@ -21,6 +21,7 @@ _COMMANDS = {
     "study": "Run a study on a run, beside its controls and baselines.",
     "explain": "Say which features fire for a text, an image or both, and which class holds the energy.",
     "compare": "Compare models, seeds or dictionaries on the pairs that their runs share: a page, tables and LaTeX.",
+    "models": "Put models side by side, each on the pairs of its own run: a row each, and their layers as curves.",
     "export": "Write features and pairs for other tools: Embedding Atlas, Neuronpedia, SAELens, CSV or Parquet.",
     "report": "Write a run's report: one HTML page that opens offline, its figures and tables.",
     "annotate": "Write a page where a person says whether features are of one modality, both or neither.",

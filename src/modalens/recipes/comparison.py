@@ -118,7 +118,9 @@ def compare(
         )
     table = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
     numbers = table.assign(difference=table["here"] - table["published"])
-    claims = claims_of_runs(run, [each for each in (removal, text_to_image) if each is not None])
+    beside = [each for each in (removal, text_to_image) if each is not None]
+    theirs = interpreted.get("DeCLIP")
+    claims = claims_of_runs(run, beside, None if theirs is None else theirs.fidelity)
     matching = said_of_matching(declip=declip is not None, matched=bool(twin))
     return Comparison(numbers, _words(gender), run.of_stand_ins, claims, matching)
 

@@ -1,11 +1,12 @@
 """DeCLIP beside OpenAI's CLIP, which was trained on other pairs too, and beside the CLIP trained on DeCLIP's pairs."""
 
 from collections.abc import Iterator, Mapping
-from math import hypot, nan
+from math import nan
 from typing import Any
 
 from modalens.interpret.published import PUBLISHED
 from modalens.runs.interpretation import SIDES, Interpretation
+from modalens.statistics.intervals import difference_interval
 
 DECLIP, OPENAI, MATCHED = "DeCLIP", "CLIP", "CLIP on YFCC15M"
 _TABLE = "DeCLIP less CLIP"
@@ -33,7 +34,7 @@ def against_twins(interpreted: Mapping[str, Interpretation]) -> Iterator[tuple[A
         ):
             for side in SIDES:
                 first, second = own.average(metric, side), other.average(metric, side)
-                value, low, high = _difference(
+                value, low, high = difference_interval(
                     (first.mean, first.low, first.high), (second.mean, second.low, second.high)
                 )
                 yield (
@@ -47,7 +48,7 @@ def against_twins(interpreted: Mapping[str, Interpretation]) -> Iterator[tuple[A
                 )
             for side, way in zip(SIDES, ("visual", "textual"), strict=True):
                 a, b = own.fidelity(metric, side), other.fidelity(metric, side)
-                value, low, high = _difference((a.value, a.low, a.high), (b.value, b.low, b.high))
+                value, low, high = difference_interval((a.value, a.low, a.high), (b.value, b.low, b.high))
                 published = _published(twin, f"{way}_{theirs}")
                 yield _TABLE, called, f"{way} fidelity by {written}", value, low, high, published
 
@@ -83,13 +84,3 @@ def _published(twin: str, number: str) -> float:
     if twin != OPENAI:
         return nan
     return float(getattr(PUBLISHED[DECLIP], number) - getattr(PUBLISHED[OPENAI], number))
-
-
-def _difference(
-    first: tuple[float, float, float], second: tuple[float, float, float]
-) -> tuple[float, float, float]:
-    """Of two values with their intervals (Zou and Donner 2008)."""
-    value = first[0] - second[0]
-    below = hypot(first[0] - first[1], second[2] - second[0])
-    over = hypot(first[2] - first[0], second[0] - second[1])
-    return value, value - below, value + over

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -25,7 +24,7 @@ from modalens.report.naming import METRICS
 from modalens.runs.choice import RAW, features_option
 from modalens.runs.interpretation import Interpretation
 from modalens.runs.interpreting import load_interpretation
-from modalens.runs.layout import RunFolder
+from modalens.runs.layout import RunFolder, names_of
 from modalens.runs.representations import Representation, find_representations
 from modalens.runs.scoring import Scores, score
 
@@ -151,7 +150,7 @@ def compare(
 
 
 def _parts(folders: Sequence[RunFolder], config: CompareConfig, notes: list[str]) -> list[_Part]:
-    labels = _labels(folders)
+    labels = names_of(folders)
     every: list[tuple[str, Representation]] = []
     for label, folder in zip(labels, folders, strict=True):
         found = find_representations(folder)
@@ -167,7 +166,9 @@ def _parts(folders: Sequence[RunFolder], config: CompareConfig, notes: list[str]
     ids = [np.asarray([str(name) for name in each.store.ids[each.rows]], dtype=object) for _, each in every]
     shared = set(ids[0]).intersection(*map(set, ids[1:]))
     if len(shared) < 2:
-        raise InputError("The runs share fewer than two pairs by id; give runs of the same pairs.")
+        raise InputError(
+            "The runs share fewer than two pairs by id; give runs of the same pairs, or use modalens models."
+        )
     order = [name for name in ids[0] if name in shared]
     if len({each.store.modalities for _, each in every}) > 1:
         raise InputError("The runs are of other modalities than each other; give runs of the same pairs.")
@@ -198,23 +199,6 @@ def _scored(each: Representation, rows: Int[np.ndarray, " n"]) -> Scores:
         image_ids=None if images is None else images[rows],
         modalities=each.store.modalities,
     )
-
-
-def _labels(folders: Sequence[RunFolder]) -> list[str]:
-    """The shortest ends of the paths that tell the runs apart; a twin is called after its run too."""
-    paths = [each.folder.resolve() for each in folders]
-    short = [
-        f"{path.parents[1].name}/{path.name}" if path.parent.name == "baselines" else path.name
-        for path in paths
-    ]
-    twice = {name for name, number in Counter(short).items() if number > 1}
-    named = [
-        f"{path.parent.name}/{name}" if name in twice else name
-        for path, name in zip(paths, short, strict=True)
-    ]
-    if len(set(named)) < len(named):
-        raise InputError("A run is named twice; name each once.")
-    return named
 
 
 def _values(part: _Part) -> Iterator[dict[str, Any]]:

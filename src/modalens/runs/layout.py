@@ -1,9 +1,11 @@
 """A run: one folder with everything that was made of one set of embeddings."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modalens.errors import ModalensError
+from modalens.errors import InputError, ModalensError
 from modalens.runs.choice import OF
 from modalens.store import EmbeddingStore
 from modalens.store.atomic import write_text
@@ -190,6 +192,29 @@ class RunFolder:
         """All baselines by name, sorted."""
         folder = self.folder / _BASELINES
         return [(path.name, RunFolder(path)) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+
+
+def names_of(folders: Sequence[RunFolder]) -> list[str]:
+    """The shortest ends of the paths that tell runs apart; a twin is called after its run too.
+
+    Raises
+    ------
+    InputError
+        If a run is named twice.
+    """
+    paths = [each.folder.resolve() for each in folders]
+    short = [
+        f"{path.parents[1].name}/{path.name}" if path.parent.name == _BASELINES else path.name
+        for path in paths
+    ]
+    twice = {name for name, number in Counter(short).items() if number > 1}
+    named = [
+        f"{path.parent.name}/{name}" if name in twice else name
+        for path, name in zip(paths, short, strict=True)
+    ]
+    if len(set(named)) < len(named):
+        raise InputError("A run is named twice; name each once.")
+    return named
 
 
 def _folders(folder: Path) -> list[LearnedFeatures]:

@@ -10,7 +10,7 @@ import pandas as pd
 from modalens.dominance import RULES, Dominance
 from modalens.errors import InputError
 from modalens.options import DEFAULT_ESTIMATOR
-from modalens.runs.layout import RunFolder
+from modalens.runs.layout import RunFolder, names_of
 from modalens.runs.scoring import Scores, score_into
 
 _ENDS = ("", "_low", "_high")
@@ -30,10 +30,11 @@ def models_table(runs: Sequence[str | PathLike[str]], *, baselines: bool = True)
     -------
     DataFrame
         ``run`` and ``baseline_of`` (empty for a run itself), ``model`` and ``layer`` as the store names them (``layer``
-        of hidden states, else missing), ``pairs`` and ``dimensions``. ``l2m`` without what noise adds
+        of hidden states, else missing), ``first`` and ``second`` (the modalities), ``pairs`` and ``dimensions``.
+        ``l2m`` without what noise adds
         (``l2m_unbiased``), ``rmg`` and ``separability`` with the ends of their 95 % intervals and, as ``rmg_swapped``,
         RMG with modality labels swapped at random; ``mean`` and ``spread`` of R by ``mean_ratio`` and
-        ``spread_swapped``; how many dimensions each class has by each rule, such as ``twofold_image``; and
+        ``spread_swapped``; how many dimensions each class has by each rule, such as ``twofold_image``, with ends; and
         ``recall_image_to_text`` and ``recall_text_to_image``, R@1 with their ends, and ``chance``.
 
     Raises
@@ -44,11 +45,11 @@ def models_table(runs: Sequence[str | PathLike[str]], *, baselines: bool = True)
     if not runs:
         raise InputError("There is no run to compare; name at least one.")
     rows = []
-    for path in runs:
-        run = RunFolder.find(Path(path))
-        rows.append(_row(run.folder.name, "", run))
+    folders = [RunFolder.find(Path(path)) for path in runs]
+    for name, run in zip(names_of(folders), folders, strict=True):
+        rows.append(_row(name, "", run))
         if baselines:
-            rows += [_row(name, run.folder.name, beside) for name, beside in run.baselines()]
+            rows += [_row(kind, name, beside) for kind, beside in run.baselines()]
     return pd.DataFrame(rows)
 
 
@@ -64,6 +65,8 @@ def _row(name: str, baseline_of: str, run: RunFolder) -> dict[str, Any]:
         "baseline_of": baseline_of,
         "model": str(card.get("model", "")),
         "layer": card.get("layer"),
+        "first": scores.modalities[0],
+        "second": scores.modalities[1],
     }
     return {**about, "pairs": found.n_pairs, "dimensions": len(found.score), **dict(_numbers(scores, found))}
 
@@ -79,8 +82,11 @@ def _numbers(scores: Scores, found: Dominance) -> Iterator[tuple[str, float]]:
     if found.null is not None:
         yield "spread_swapped", float(found.null.stds.mean())
     for rule in RULES:
-        for kind, count in found.counts(rule).items():
-            yield f"{rule}_{kind}", count
+        ranges = found.count_intervals(rule)
+        for kind, number in found.counts(rule).items():
+            yield f"{rule}_{kind}", number
+            if kind in ranges:
+                yield from zip((f"{rule}_{kind}_low", f"{rule}_{kind}_high"), ranges[kind], strict=True)
     first, second = scores.modalities
     yield from _with_ends(f"recall_{first}_to_{second}", scores.retrieval.image_to_text[1])
     yield from _with_ends(f"recall_{second}_to_{first}", scores.retrieval.text_to_image[1])

@@ -1,5 +1,6 @@
 """Intervals from few or unequal observations."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -83,6 +84,20 @@ def jackknife_interval(
         variance = max(variance - twice, variance / _MOST_COUNTED)
     reach = float(special.stdtrit(g - 1, 0.975) * np.sqrt(variance))
     return value - reach, value + reach
+
+
+def difference_interval(first: tuple[float, float, float], second: tuple[float, float, float]) -> Estimate:
+    """Difference of two independent values with their intervals (Zou and Donner 2008; of shares Newcombe 1998).
+
+    Parameters
+    ----------
+    first, second
+        Value, low and high of each. Where both are of the same samples the interval is rather too wide.
+    """
+    value = first[0] - second[0]
+    below = math.hypot(first[0] - first[1], second[2] - second[0])
+    over = math.hypot(first[2] - first[0], second[0] - second[1])
+    return Estimate(value, value - below, value + over)
 
 
 def share_interval(right: Real[np.ndarray, " n"], keys: Int[np.ndarray, " n"] | None = None) -> Estimate:

@@ -11,13 +11,15 @@ from modalens.report.section import Section
 from modalens.report.sections.claims.claim import Claim as Claim
 from modalens.report.sections.claims.claim import Evidence as Evidence
 from modalens.report.sections.claims.of_features import fidelity, monosemanticity, removal
+from modalens.report.sections.claims.of_models import declip
 from modalens.report.sections.claims.of_uses import adversarial, gender, text_to_image
 from modalens.report.sections.claims.verdicts import NOT_DECIDED, NOT_MEASURED
 
 RULE = (
     "A claim holds where the 95 % interval of its effect lies on the claimed side of 0 and the effect is larger than "
     "what its control reaches; it does not where the interval lies on the other side. Otherwise it is not decided, and "
-    "the effect that would have been seen (at level .05 with power .8) stands beside."
+    "the effect that would have been seen (at level .05 with power .8) stands beside. A claim of no effect does not "
+    "hold where the interval excludes 0, and is not decided otherwise."
 )
 
 
@@ -28,7 +30,7 @@ def claims_of(found: Evidence) -> list[Claim]:
     """
     parts = [monosemanticity, fidelity, removal, gender]
     if found.modalities[0] == "image":
-        parts += [adversarial, text_to_image]
+        parts += [adversarial, text_to_image, declip]
     return [claim for part in parts for claim in part(found)]
 
 

@@ -28,7 +28,7 @@ class Claim:
     published
         The effect that was published; NaN where no number was.
     sign
-        The sign that is claimed.
+        The sign that is claimed; 0 where no effect is.
     value, low, high
         The effect here with its 95 % interval; NaN where it was not measured.
     control
@@ -80,11 +80,14 @@ class Evidence:
         Monosemanticity and fidelity by representation.
     studies
         Results with the representation that they are of.
+    declip
+        Fidelity of DeCLIP's dimensions on the same pairs; None where it was not measured.
     """
 
     modalities: tuple[str, str]
     fidelities: "Mapping[str, Fidelity]"
     studies: "Sequence[tuple[str, StudyResult]]"
+    declip: "Fidelity | None" = None
 
     @classmethod
     def of(cls, data: ReportData) -> "Evidence":

@@ -1,11 +1,12 @@
 """Claims on what classes do: gender, requests hidden in images, generated pictures."""
 
 from collections.abc import Iterator, Mapping
-from math import hypot, nan
+from math import nan
 from typing import Any
 
 from modalens.edit.index_sets import CLASS, RANDOM
 from modalens.report.sections.claims.claim import Claim, Evidence
+from modalens.statistics.intervals import Estimate, difference_interval
 from modalens.studies.adversarial_images.tables import BENIGN, UNDEFENDED
 from modalens.studies.adversarial_images.tables import PUBLISHED as PUBLISHED_SUCCESS
 from modalens.studies.attribute_probing.attributes import GENDER, published_change
@@ -107,6 +108,7 @@ def adversarial(found: Evidence) -> Iterator[Claim]:
         yield Claim(claim, "raw", effect, 1, value, low, high, told, command)
     else:
         yield Claim.missing(claim, effect, 1, "benign images", command)
+    yield from _any_defence(found, rows, command)
     for theirs, sign in (("text", -1), ("cross", -1), ("image", 1)):
         name = found.sides()[theirs]
         often = "less" if sign < 0 else "more"
@@ -123,12 +125,31 @@ def adversarial(found: Evidence) -> Iterator[Claim]:
                 yield Claim.missing(claim, nan if end else effect, sign, beside, command)
 
 
-def _between_rates(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> tuple[float, float, float]:
-    """Difference of two rates, with an interval made of theirs (Newcombe 1998)."""
-    difference = first["rate"] - second["rate"]
-    below = hypot(first["rate"] - first["rate_low"], second["rate_high"] - second["rate"])
-    over = hypot(first["rate_high"] - first["rate"], second["rate"] - second["rate_low"])
-    return difference, difference - below, difference + over
+def _any_defence(found: Evidence, rows: list[tuple[str, dict[Any, Any]]], command: str) -> Iterator[Claim]:
+    """Alignment on any features takes some of the requests out, random ones too."""
+    undefended = next((row for _, row in rows if row["set"] == UNDEFENDED), None)
+    names = {
+        RANDOM: RANDOM,
+        **{f"{found.sides()[theirs]}-dominant": theirs for theirs in ("image", "cross", "text")},
+    }
+    for called, theirs in names.items():
+        claim = f"Aligned on {called} features attacked images get their way less often than undefended"
+        effect = PUBLISHED_SUCCESS[theirs] - PUBLISHED_SUCCESS[UNDEFENDED]
+        name, kind = (RANDOM, RANDOM) if theirs == RANDOM else (found.sides()[theirs], CLASS)
+        own = [(features, row) for features, row in rows if (row["kind"], row["set"]) == (kind, name)]
+        if undefended is None or not own:
+            yield Claim.missing(claim, effect, -1, "undefended", command)
+            continue
+        for features, row in own:
+            told = f"undefended: {undefended['rate']:.3f}"
+            published = effect if features == "raw" else nan
+            yield Claim(claim, features, published, -1, *_between_rates(row, undefended), told, command)
+
+
+def _between_rates(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> Estimate:
+    return difference_interval(
+        *((each["rate"], each["rate_low"], each["rate_high"]) for each in (first, second))
+    )
 
 
 def text_to_image(found: Evidence) -> Iterator[Claim]:

@@ -19,7 +19,7 @@ def verdict(
     Parameters
     ----------
     sign
-        1 or -1: the sign that was claimed.
+        1 or -1: the sign that was claimed; 0 where no effect was.
     value
         The effect here.
     ends
@@ -32,10 +32,13 @@ def verdict(
     str
         ``holds`` where the interval lies on the claimed side of 0 and the effect is larger than those of the control,
         ``no more than its control`` where it is not larger than those, ``does not hold`` where the interval lies on the
-        other side of 0, ``not decided`` where it holds 0, ``not measured`` without one.
+        other side of 0, ``not decided`` where it holds 0, ``not measured`` without one. That there is no effect
+        ``does not hold`` where the interval excludes 0, and is not decided otherwise.
     """
     if any(map(isnan, ends)):
         return NOT_MEASURED
+    if sign == 0:
+        return NOT_DECIDED if min(ends) <= 0 <= max(ends) else DOES_NOT
     least, most = sorted(sign * end for end in ends)
     if most < 0:
         return DOES_NOT
