@@ -92,15 +92,18 @@ def statements(table: pd.DataFrame) -> list[str]:
     said = [_OWN_PAIRS]
     for name, rows in layers_of(table).items():
         first, last = rows.iloc[0], rows.iloc[-1]
-        ends = f"From layer {first['layer']:.0f} to layer {last['layer']:.0f} of {name}"
         sided = [percent(_one_sided(row)) for row in (first, last)]
         said.append(
-            f"{ends} the spread of R goes from {number(first['spread'])} to {number(last['spread'])} (labels swapped "
-            f"at random: {number(first['spread_swapped'])} and {number(last['spread_swapped'])}), one-sided dimensions by "
-            f"twofold from {sided[0]} to {sided[1]}, and RMG from {number(first['rmg'])} to {number(last['rmg'])} "
-            f"({number(first['rmg_swapped'])} and {number(last['rmg_swapped'])})."
+            f"From layer {first['layer']:.0f} to layer {last['layer']:.0f} of {name} the spread of R goes from "
+            f"{_from_to(first, last, 'spread')} (labels swapped at random: {_from_to(first, last, 'spread_swapped')}), "
+            f"one-sided dimensions by twofold from {sided[0]} to {sided[1]}, and RMG from "
+            f"{_from_to(first, last, 'rmg')} (labels swapped: {_from_to(first, last, 'rmg_swapped')})."
         )
     return said
+
+
+def _from_to(first: "pd.Series[Any]", last: "pd.Series[Any]", name: str) -> str:
+    return f"{number(first[name])} to {number(last[name])}"
 
 
 def _one_sided(row: "pd.Series[Any]") -> float:
