@@ -80,9 +80,10 @@ def layers_of(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         return {}
     model = rows["model"].str.partition("?")[0]
     found = {}
-    for (name, pairs), own in rows.groupby([model, rows["pairs"]], sort=False):
+    for (name, _), own in rows.groupby([model, rows["pairs"]], sort=False):
         if own["layer"].nunique() > 1:
-            said = f"{name}" if (model == name).sum() == len(own) else f"{name}, {count(pairs)} pairs"
+            alone = (model == name).sum() == len(own)
+            said = str(name) if alone else f"{name}, {count(own['pairs'].iloc[0])} pairs"
             found[said] = own.sort_values("layer", kind="stable")
     return found
 
@@ -144,8 +145,8 @@ def _draw_classes(axes: "Axes", rows: pd.DataFrame) -> None:
     names = {"first": first, "cross": "cross", "second": second}
     live = sum(_numbers(rows, f"twofold_{name}") for name in names.values())
     for role, name in names.items():
-        ends = [_numbers(rows, f"twofold_{name}{end}") / live for end in ("_low", "_high")]
-        axes.fill_between(x, *ends, color=colour(role), alpha=0.2, linewidth=0)
+        low, high = (_numbers(rows, f"twofold_{name}{end}") / live for end in ("_low", "_high"))
+        axes.fill_between(x, low, high, color=colour(role), alpha=0.2, linewidth=0)
         share = _numbers(rows, f"twofold_{name}") / live
         axes.plot(x, share, color=colour(role), marker="o", markersize=3, label=name)
     axes.legend(loc="best", fontsize=8)
