@@ -41,7 +41,7 @@ _OF_ENGINES = {field.name for field in dataclasses.fields(EngineConfig)}
 
 def _steps() -> Iterator[tuple[list[str], str, Mapping[str, Any]]]:
     """A command, the step of a recipe that does the same, and the settings that choose its options."""
-    for name in ("embed", "score", "interpret", "report"):
+    for name in ("embed", "score", "interpret", "name", "report"):
         yield [name], name, {}
     for name in learners():
         yield ["train", name], "train", {"learner": name}

@@ -1,7 +1,9 @@
 """No key and no credentials of a URL are printed, logged or kept, whatever goes wrong."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import fsspec
@@ -11,6 +13,7 @@ import webdataset
 from PIL import Image
 
 from modalens import cli
+from modalens.runs.exporting import TARGETS
 from tests.clip import save_clip
 from tests.studies.adversarial_images.chat_server import chat_server, says
 
@@ -216,8 +219,14 @@ def test_no_secret_in_any_output_of_a_whole_run(
                 ),
                 *("--attack-steps", 5, "--defence-steps", 3, "--victim", server, "--judge", server),
             ),
+            ("study", "steer", "run", "--draws", 5, "--random-directions", 200),
+            ("study", "known-gap", "run", "--levels", 3, "--resamples", 50),
+            ("name", "run", "--features", "sae", "--model", server, "--shuffles", 19),
+            ("explain", "run", "--features", "sae", "--text", "a red cat", "--picture", "explained.png"),
+            *(("export", "run", "--features", "sae", "--to", to) for to in TARGETS),
             ("report", "run"),
             ("annotate", "run", "--features", "sae", "--max-features", 4, "--top", 4),
+            ("compare", "run", "--latex"),
             ("run", recipe, "--out", "recipe"),
         ):
             code, all_of_it = main("-v", *words)
@@ -227,6 +236,47 @@ def test_no_secret_in_any_output_of_a_whole_run(
                 place = all_of_it.find(secret)
                 assert place < 0, (words, all_of_it[max(place - 300, 0) : place + 100])
         assert any(headers.get("Authorization") == f"Bearer {KEY}" for headers in log.headers)
+    if find_spec("krippendorff") is not None:
+        code, all_of_it = main("-v", "agreement", *_answered(Path("run/annotation")), "--out", "agreement")
+        assert code == 0, all_of_it[:3000]
+        assert not any(secret in all_of_it for secret in (SECRET, KEY))
+    if find_spec("uvicorn") is not None:
+        _no_secret_in_the_explorer(Path("run"))
+
+
+def _answered(page: Path) -> Iterator[object]:
+    """What two raters saved, and the option that names the key."""
+    key = json.loads((page / "key.json").read_text())
+    for rater in ("Ada", "Bo"):
+        answers = {str(item["item"]): key["choices"][0] for item in key["items"]}
+        saved = {"kind": "modalens answers", "schema_version": 1, "page": key["page"], "rater": rater}
+        path = page / f"{rater}.json"
+        path.write_text(json.dumps({**saved, "choices": key["choices"], "answers": answers}))
+        yield path
+    yield from ("--key", page / "key.json")
+
+
+def _no_secret_in_the_explorer(run: Path) -> None:
+    from tests.explore.conftest import served
+
+    with served(run) as explorer:
+        (listed,) = explorer.json("/api/runs")["runs"]
+        one = f"/api/{listed['key']}/sae"
+        own = explorer.json(f"/api/{listed['key']}/text", {"text": "a red cat"})
+        steer = {"features": [0], "gain": 2.0, "side": "image"}
+        asked: list[tuple[str, object]] = [("/", None), (f"/api/{listed['key']}", None)]
+        asked += [
+            (f"{one}/{each}", None) for each in ("features", "features/0", "pairs", "pairs/0", "shared")
+        ]
+        asked += [(f"{one}/own/{own['key']}", None), (f"/media/{listed['key']}/0", None)]
+        asked += [(f"{one}/steer", {**steer, "row": 0}), (f"{one}/edits", steer), ("/api/none", None)]
+        for path, body in asked:
+            _, headers, data = explorer.ask(path, body)
+            for secret in (SECRET.encode(), KEY.encode()):
+                assert secret not in data + str(headers).encode(), path
+    for path in run.rglob("*"):
+        if path.is_file():
+            assert not any(secret.encode() in path.read_bytes() for secret in (SECRET, KEY)), path
 
 
 def test_no_secret_of_a_traceback(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 """An edit changes the chosen features alone, and is the same after saving."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from safetensors.torch import save_file
 
@@ -13,6 +16,12 @@ from modalens.features.tensor_files import read_safetensors
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(2, 80, 6)).astype(np.float32)
+
+
+def edit_of(**changes: Any) -> dict[str, str]:
+    """The header of an edit of embeddings, with some values replaced."""
+    whole = {"kind": "modalens edit", "schema_version": 1, "gain": 0.0, "modality": None, "label": ""}
+    return {"modalens": json.dumps({**whole, "dictionary": None, **changes})}
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +71,11 @@ def test_a_class_is_edited_by_its_name_and_stays_in_one_file(sae: ml.TopKSAE, tm
             {"modalens": '{"kind": "modalens edit", "schema_version": 1, "dictionary": {"kind": []}}'},
             "cannot be read",
         ),
+        (edit_of(gain=10**400), "is damaged \\(.*too large"),
+        (edit_of(gain=float("nan")), "is damaged \\(The gain of an edit must be a number"),
+        (edit_of(gain=[0]), "is damaged"),
+        (edit_of(modality={"image": 1}), "is damaged \\(The modality of an edit is a name"),
+        (edit_of(dictionary="sae"), "cannot be read"),
     ],
 )
 def test_a_damaged_file_is_one_sentence(tmp_path: Path, header: dict[str, str], sentence: str) -> None:
@@ -70,6 +84,16 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, header: dict[str, str], 
     with pytest.raises(ModalensError, match=sentence) as found:
         ml.Edit.load(path)
     assert str(found.value).count(". ") == 0
+    assert str(path) in str(found.value)
+
+
+def test_numbers_that_are_no_features_are_said_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "edit.safetensors"
+    for indices in (torch.tensor([-1]), torch.ones(2), torch.ones(2, 2, dtype=torch.int64)):
+        save_file({"indices": indices}, path, metadata=edit_of())
+        with pytest.raises(ModalensError, match="is damaged") as found:
+            ml.Edit.load(path)
+        assert str(path) in str(found.value)
 
 
 def test_weights_of_another_dictionary_are_noticed(sae: ml.TopKSAE, tmp_path: Path) -> None:
@@ -82,6 +106,23 @@ def test_weights_of_another_dictionary_are_noticed(sae: ml.TopKSAE, tmp_path: Pa
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ModalensError, match="cannot be read"):
         ml.Edit.load(path)
+
+
+def test_what_an_edit_says_is_guarded_and_earlier_files_are_read(sae: ml.TopKSAE, tmp_path: Path) -> None:
+    path = ml.Edit((5, 2, 5), 0.5, sae, label="dogs").save(tmp_path / "edit.safetensors")
+    assert ml.Edit.load(path).indices == (2, 5)
+    tensors, header = read_safetensors(path, "The edit", "save it again")
+    for tampered, changed in (
+        (tensors, header["modalens"].replace("0.5", "0.7")),
+        ({**tensors, "indices": torch.tensor([2, 4])}, header["modalens"]),
+    ):
+        save_file(tampered, path, metadata={"modalens": changed})
+        with pytest.raises(ModalensError, match="its checksum differs"):
+            ml.Edit.load(path)
+    earlier = json.loads(header["modalens"])
+    del earlier["sha256"]
+    save_file(tensors, path, metadata={"modalens": json.dumps({**earlier, "schema_version": 1})})
+    assert ml.Edit.load(path).gain == 0.5
 
 
 def test_a_hook_edits_what_a_tower_gives_and_gradients_flow() -> None:
@@ -105,3 +146,14 @@ def test_what_is_no_edit_is_refused(sae: ml.TopKSAE, tmp_path: Path) -> None:
         ml.Edit((1,), float("nan"))
     with pytest.raises(ModalensError):
         ml.Edit.load(tmp_path)
+    for what in (
+        torch.ones(3, 6, dtype=torch.int64),
+        torch.ones(3, 6).to_sparse(),
+        1.0,
+        "ab",
+        sp.csr_array(IMAGE),
+    ):
+        with pytest.raises(ModalensError, match="An edit takes embeddings"):
+            ml.Edit((1,)).apply(what)
+    with pytest.raises(ModalensError, match="gives embeddings, not tuple"):
+        ml.Edit((1,)).hook()(None, None, (torch.ones(3, 6), torch.ones(2)))

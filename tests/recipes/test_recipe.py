@@ -17,13 +17,14 @@ from modalens.features import SAEConfig, load_features
 from modalens.interpret.sweep import Sweep
 from modalens.recipes import stand_ins
 from modalens.recipes.comparison import COLUMNS, as_markdown, compare
-from modalens.recipes.execute import run_recipe
+from modalens.recipes.execute import _keyed, run_recipe
 from modalens.recipes.recipe import load_recipe
 from modalens.recipes.stand_ins import with_stand_ins
 from modalens.recipes.steps import STEPS, shuffled_pairs
 from modalens.runs.layout import RunFolder
 from modalens.runs.sweeping import find_sweep
 from modalens.store.fingerprints import fingerprint
+from tests.theirs import save_theirs
 from tests.torture.rounds import contents
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -319,6 +320,26 @@ def test_a_step_or_setting_that_stands_twice_is_refused(tmp_path: Path) -> None:
             {"embed": {**SMALL["steps"]["embed"], "device": "cuda:99"}},
             "The step embed: The device 'cuda:99' is not available",
         ),
+        (
+            {"again": {"do": "name", "run": "a", "features": "ncl"}},
+            "The step again: The run has no features 'ncl'; it has raw, sae",
+        ),
+        (
+            {"again": {"do": "name", "run": "a", "source": "vocabulary"}},
+            "The step again: A vocabulary is a file of words .* give both or neither",
+        ),
+        (
+            {"again": {"do": "name", "run": "a", "source": "vocabulary", "vocabulary": "no.txt"}},
+            "The step again: The vocabulary no.txt does not exist",
+        ),
+        (
+            {"again": {"do": "name", "run": "a", "model": "http://localhost:1"}},
+            "The step again: Write a server as URL#MODEL",
+        ),
+        (
+            {"again": {"do": "score", "run": "a", "features": "no-such-file"}},
+            "The step again: .* holds no trained features",
+        ),
     ],
 )
 def test_what_is_bound_to_fail_is_told_before_the_first_step(
@@ -328,6 +349,24 @@ def test_what_is_bound_to_fail_is_told_before_the_first_step(
         did(write(tmp_path, **changes), tmp_path / "out")
     assert not (tmp_path / "out/a").exists()
     assert not (tmp_path / "out/steps").exists()
+
+
+def test_features_of_every_earlier_step_are_known(tmp_path: Path) -> None:
+    """Imported dictionaries and baselines are, as those are that a step trains."""
+    taken = {"do": "score", "run": "a", "features": str(save_theirs(tmp_path / "theirs", 6))}
+    steps = {
+        **SMALL["steps"],
+        "unnamed": taken,
+        "named": {**taken, "name": "theirs"},
+        "baselines": {"do": "baselines", "run": "a", "like": "sae", "kind": ["pca"]},
+    }
+    wanted = ("theirs", "sae+pca", load_features(tmp_path / "theirs").config.label)
+    looks = {f"look{i}": {"do": "interpret", "run": "a", "features": each} for i, each in enumerate(wanted)}
+    path = write(tmp_path, steps={**steps, **looks})
+    assert [step.name for step, _ in _keyed(load_recipe(path, smoke=True), tmp_path / "out")][-1] == "look2"
+    path = write(tmp_path, steps={**steps, "twice": {**taken, "name": "sae"}})
+    with pytest.raises(ModalensError, match="twice: Another step makes features sae on the run a"):
+        _keyed(load_recipe(path, smoke=True), tmp_path / "out")
 
 
 def study(**settings: object) -> dict:

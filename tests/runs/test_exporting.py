@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -12,34 +13,67 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import modalens as ml
 from modalens.errors import ModalensError
+from modalens.runs import exporting
 from modalens.runs.interpretation import Interpretation
 from modalens.runs.layout import RunFolder
+from modalens.runs.naming import Names
 
 Interpreted = tuple[RunFolder, dict[str, Interpretation], list[object]]
-# The columns of the three tables in Neuronpedia's export-data.py that are not a user's or another model's.
-_FEATURE = {
-    "modelId",
-    "layer",
-    "index",
-    "maxActApprox",
-    "frac_nonzero",
-    "sourceSetName",
-    "vector",
-    "hasVector",
+# Of Neuronpedia's schema.prisma (commit 008d504): the types of the columns that are written, and those columns that may
+# not be null and have no default, without which its importer fails.
+_STRING, _FLOAT, _INT, _BOOL = (str,), (int, float), (int,), (bool,)
+_WHERE = {"modelId": _STRING, "layer": _STRING, "index": _STRING}
+_SCHEMA: dict[str, dict[str, Any]] = {
+    "features": {
+        **_WHERE,
+        "creatorId": _STRING,
+        "sourceSetName": _STRING,
+        "maxActApprox": _FLOAT,
+        "frac_nonzero": _FLOAT,
+        "freq_hist_data_bar_heights": [_FLOAT],
+        "freq_hist_data_bar_values": [_FLOAT],
+        "logits_hist_data_bar_heights": [_FLOAT],
+        "logits_hist_data_bar_values": [_FLOAT],
+        "pos_str": [_STRING],
+        "pos_values": [_FLOAT],
+        "neg_str": [_STRING],
+        "neg_values": [_FLOAT],
+        "topkCosSimIndices": [_INT],
+        "topkCosSimValues": [_FLOAT],
+        "vector": [_FLOAT],
+        "hasVector": _BOOL,
+    },
+    "activations": {
+        **_WHERE,
+        "id": _STRING,
+        "creatorId": _STRING,
+        "dataSource": _STRING,
+        "tokens": [_STRING],
+        "values": [_FLOAT],
+        "maxValue": _FLOAT,
+        "minValue": _FLOAT,
+        "maxValueTokenIndex": _INT,
+    },
+    "explanations": {
+        **_WHERE,
+        "id": _STRING,
+        "authorId": _STRING,
+        "description": _STRING,
+        "typeName": (type(None),),
+        "explanationModelName": (type(None),),
+    },
 }
-_ACTIVATION = {
-    "id",
-    "modelId",
-    "layer",
-    "index",
-    "dataSource",
-    "tokens",
-    "values",
-    "maxValue",
-    "maxValueTokenIndex",
+_NEEDED = {
+    "features": {"modelId", "layer", "index"},
+    "activations": {
+        *("id", "modelId", "layer", "index", "creatorId"),
+        *("maxValue", "minValue", "maxValueTokenIndex"),
+    },
+    "explanations": {"id", "modelId", "layer", "index", "authorId", "description"},
 }
 
 
@@ -70,11 +104,37 @@ def test_neuronpedia(run: ml.Run, tmp_path: Path) -> None:
     assert {path.parent.name for path in paths} >= {"features", "activations"}
     each = run.representations["sae"]
     features, activations = (lines(path) for path in paths[:2])
-    assert set(features[0]) >= _FEATURE
-    assert set(activations[0]) >= _ACTIVATION
+    for path in paths:
+        _check_schema(path.parent.name, lines(path))
     assert len(features) == int((each.mds.labels != "dead").sum())
     assert {row["index"] for row in activations} <= {row["index"] for row in features}
     assert all(len(row["tokens"]) == len(row["values"]) == 1 for row in activations)
+
+
+def test_names_are_explanations_of_neuronpedia(
+    run: ml.Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    each = run.representations["sae"]
+    table = pd.DataFrame({"name": ["cat"] * len(each.mds.score), "stands": True})
+    monkeypatch.setattr(exporting, "load_names", lambda _: Names(table, []))
+    *_, path = run.export("neuronpedia", tmp_path, "sae")
+    assert path.parent.name == "explanations"
+    _check_schema("explanations", lines(path))
+    assert {row["description"] for row in lines(path)} == {"cat"}
+
+
+def _check_schema(table: str, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        assert list(row) == list(rows[0]), "the importer reads the columns off the first row"
+        assert set(row) <= set(_SCHEMA[table])
+        assert set(row) >= _NEEDED[table]
+        for name, value in row.items():
+            kinds = _SCHEMA[table][name]
+            values = value if isinstance(kinds, list) else [value]
+            assert all(type(part) in (kinds[0] if isinstance(kinds, list) else kinds) for part in values), (
+                name
+            )
+        assert re.fullmatch("[a-z0-9_-]{1,128}", row["modelId"])
 
 
 def test_saelens_and_what_is_refused(run: ml.Run, tmp_path: Path) -> None:
@@ -91,7 +151,18 @@ def test_sae_lens_opens_it(run: ml.Run, tmp_path: Path) -> None:
     sae_lens = pytest.importorskip("sae_lens", reason="sae-lens is not installed")
     run.export("saelens", tmp_path, "sae")
     theirs = sae_lens.SAE.load_from_disk(tmp_path)
-    assert theirs.cfg.d_sae == 16
+    each = run.representations["sae"]
+    assert each.learned is not None
+    assert each.embeddings is not None
+    for side, matrix in (("image", each.embeddings.image), ("text", each.embeddings.text)):
+        x = np.asarray(matrix[:], dtype=np.float32)
+        ours = each.learned.model.encode(x, side)
+        with torch.no_grad():
+            codes = theirs.encode(torch.from_numpy(x))
+            decoded = theirs.decode(codes).numpy()
+        assert ours.nnz > 0
+        np.testing.assert_allclose(ours.toarray(), codes.numpy(), atol=1e-5)
+        np.testing.assert_allclose(each.learned.model.decode(ours, side), decoded, atol=1e-5)
 
 
 def test_embedding_atlas_opens_it(run: ml.Run, tmp_path: Path) -> None:

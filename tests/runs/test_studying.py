@@ -27,6 +27,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "class-properties": {"draws": 100},
     "dictionary-bench": {"label": ("kind",), "folds": 2, "draws": 5, "least": 5, "k": (1, 2)},
     "close-gap": {"draws": 5, "folds": 2, "label": "kind"},
+    "steer": {"label": "kind", "random_directions": 200, "draws": 5, "doses": (0.5,), "gains": (2.0,)},
+    "known-gap": {"levels": 3, "resamples": 50},
 }
 
 
@@ -67,7 +69,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def config(name: str, **options: Any) -> Any:
     kind = find_study(name).config
-    rule = {"rule": "mu_sigma"} if name != "stability" else {}
+    has_rule = name not in ("stability", "known-gap")
+    rule = {"rule": "mu_sigma"} if has_rule else {}
     return kind.of(None, {**SMALL.get(name, {}), **rule, **options})
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from typer import Abort, BadParameter
@@ -33,6 +34,11 @@ _NAMED = 2
 
 def main() -> None:
     """Run the command line; bad input ends with one sentence on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, TextIOWrapper
+        ):  # a terminal that knows fewer letters than file names and captions have
+            stream.reconfigure(errors="backslashreplace")
     try:
         from modalens.cli.app import app
 
@@ -69,7 +75,8 @@ def main() -> None:
 
 
 def _end(sentence: str, code: int) -> NoReturn:
-    print(f"modalens: {redacted(sentence)}", file=sys.stderr)
+    said = "".join(each if each.isprintable() else " " for each in redacted(sentence))
+    print(f"modalens: {said}", file=sys.stderr)
     sys.exit(code)
 
 

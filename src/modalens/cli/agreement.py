@@ -22,7 +22,7 @@ def agreement(
 
     --json prints each table as a list of rows.
     """
-    from modalens.cli.output import frame_table, print_json
+    from modalens.cli.output import frame_table, print_json, print_sentences
     from modalens.store.lock import alone_in
     from modalens.studies.rater_agreement.study import agreement as measure
 
@@ -35,9 +35,7 @@ def agreement(
         return
     from rich.console import Console
 
-    console = Console()
-    for sentence in result.statements:
-        console.print(sentence, markup=False)
+    print_sentences(result.statements)
     for name, frame in result.tables.items():
         if name != "features":
-            console.print(frame_table(frame, name))
+            Console().print(frame_table(frame, name))

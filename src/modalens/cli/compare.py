@@ -29,7 +29,7 @@ def compare(
 
     --json prints "page" (path), "pairs", "notes" and the rows of "summary", "values", "couples" and "changed".
     """
-    from modalens.cli.output import frame_table, print_json
+    from modalens.cli.output import frame_table, print_json, print_sentences
     from modalens.report.compared import statements
     from modalens.runs.comparing import compare as compared
     from modalens.runs.layout import RunFolder
@@ -50,11 +50,7 @@ def compare(
         print(found.to_latex())
         return
     from rich.console import Console
-    from rich.markup import escape
 
-    console = Console()
-    shown = found.wide().map(escape).rename(columns=escape)
-    console.print(frame_table(shown, "Value (95 % interval) [baseline]"))
-    for sentence in statements(found):
-        console.print(f"- {sentence}", markup=False, highlight=False)
+    Console().print(frame_table(found.wide(), "Value (95 % interval) [baseline]"))
+    print_sentences(statements(found), "- ")
     print(f"Page: {page.resolve()}")

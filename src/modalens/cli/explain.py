@@ -88,30 +88,26 @@ def explain(
 
 def _print(sides: dict[str, Any], features: pd.DataFrame, top: int, found: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.markup import escape
 
-    from modalens.cli.output import frame_table
+    from modalens.cli.output import frame_table, print_sentences
 
-    console = Console()
     shown = features.head(top)
     if "partner" in shown:
         partner = shown["partner"].map(lambda number: "" if number < 0 else str(number))
         shown = shown.assign(partner=partner)
-    shown = shown.drop(columns=["value"], errors="ignore").map(
-        lambda value: escape(value) if isinstance(value, str) else value
-    )
+    shown = shown.drop(columns=["value"], errors="ignore")
     first = next(iter(sides.values()))
     title = (
         f"{len(shown)} of {len(features)} features of {first.representation} that fire, by share of energy"
     )
-    console.print(frame_table(shown, escape(title)))
+    Console().print(frame_table(shown, title))
     for each in sides.values():
         shares = ", ".join(f"{name} {share:.0%}" for name, share in each.shares.items())
-        console.print(f"Energy of the {each.modality} by class: {shares}", highlight=False, markup=False)
+        print_sentences([f"Energy of the {each.modality} by class: {shares}"])
     if found:
         overlap = ", ".join(f"{share:.0%} of the {name}'s energy" for name, share in found["overlap"].items())
-        console.print(
+        said = (
             f"Both share {found['shared']} features ({overlap}); the run's pairs share "
-            f"{found['shared_of_pairs']:.1f} on average, shuffled ones {found['shared_of_shuffled']:.1f}.",
-            highlight=False,
+            f"{found['shared_of_pairs']:.1f} on average, shuffled ones {found['shared_of_shuffled']:.1f}."
         )
+        print_sentences([said])

@@ -27,11 +27,13 @@ def export(
     --json prints "features" (the representation) and "files" (paths).
     """
     from modalens.cli.output import print_json
+    from modalens.runs.exporting import check_target
     from modalens.runs.exporting import export as write
     from modalens.runs.layout import RunFolder
     from modalens.runs.run import Run
     from modalens.store.lock import alone_in
 
+    check_target(to)
     opened = Run(RunFolder.find(run))
     where = opened.folder / "export" / to if out is None else out
     each = opened.representation(scope["features"])

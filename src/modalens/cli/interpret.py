@@ -27,7 +27,7 @@ def interpret(
     --json prints, for each representation, "averages" and "fidelity" (rows of tables), "verdicts" (counts by side)
     and "verdicts_of_shuffled_pairs".
     """
-    from modalens.cli.output import frame_table, print_json
+    from modalens.cli.output import frame_table, print_json, print_sentences
     from modalens.runs.interpreting import interpret_run
     from modalens.runs.layout import RunFolder
 
@@ -55,5 +55,5 @@ def interpret(
         for side, counts in each.bridges.counts().items():
             beside = each.bridges.shuffled_counts()[side]
             words = ", ".join(f"{counts[verdict]} {verdict} ({beside[verdict]})" for verdict in counts)
-            console.print(f"{name}, {side} features by verdict (pairs shuffled): {words}", highlight=False)
+            print_sentences([f"{name}, {side} features by verdict (pairs shuffled): {words}"])
     print("Next: modalens report shows the galleries.")

@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from modalens.dominance import RULES
 from modalens.errors import InputError
@@ -26,8 +26,25 @@ _GAP_NAMES = {
 
 
 def print_json(values: Mapping[str, Any]) -> None:
-    """Print one JSON object; NaN becomes null."""
-    print(json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object in ASCII, which every terminal and pipe takes; NaN becomes null."""
+    print(json.dumps(_plain(values), indent=2, allow_nan=False))
+
+
+def printable(value: object) -> str:
+    """Other people's words as a terminal may show them: nothing in them moves a cursor or sets a title."""
+    return "".join(each if each.isprintable() else " " for each in str(value))
+
+
+def headed(head: object, rest: str) -> Text:
+    """A line with a head in bold; nothing in it is markup."""
+    return Text.assemble((printable(head), "bold"), printable(rest))
+
+
+def print_sentences(sentences: Iterable[str], mark: str = "") -> None:
+    """Print sentences, each on lines of its own; nothing in them is markup."""
+    console = Console()
+    for sentence in sentences:
+        console.print(Text(mark + printable(sentence)))
 
 
 def summarise(scores: Scores, estimator: str) -> dict[str, Any]:
@@ -81,9 +98,8 @@ def summarise(scores: Scores, estimator: str) -> dict[str, Any]:
 def print_scores(summary: Mapping[str, Any], title: str) -> None:
     """Print a summary as tables."""
     console = Console()
-    console.print(
-        f"[bold]{title}[/bold]: {summary['pairs']} pairs{_grouped(summary)}, {summary['features']} features"
-    )
+    said = f": {summary['pairs']} pairs{_grouped(summary)}, {summary['features']} features"
+    console.print(headed(title, said))
     spread = summary["std_label_swap"]
     beside = "" if spread is None else f" (labels swapped at random: {spread:.4f})"
     if summary["min"] is not None:
@@ -101,7 +117,7 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
         cells = []
         for found in (summary, *others.values()):
             cells += [str(found["counts"][label]), _interval(found["count_intervals"].get(label), 0)]
-        classes.add_row(label, *cells)
+        classes.add_row(Text(printable(label)), *cells)
     console.print(classes)
     console.print("Noise moves features across the bounds: counts of few pairs are biased.")
     stranded = sum(summary["cross_in_the_tails"].values())
@@ -162,9 +178,9 @@ def summarise_joined(scores: JoinedScores) -> dict[str, Any]:
 def print_joined(summary: Mapping[str, Any], title: str) -> None:
     """Print a summary of more than two modalities as tables."""
     console = Console()
-    console.print(f"[bold]{title}[/bold]: {summary['samples']} samples, {summary['features']} features")
-    missing = ", ".join(f"{escape(name)} {number}" for name, number in summary["missing"].items())
-    console.print(f"Ids left out since another store lacks them: {missing}")
+    console.print(headed(title, f": {summary['samples']} samples, {summary['features']} features"))
+    missing = ", ".join(f"{name} {number}" for name, number in summary["missing"].items())
+    print_sentences([f"Ids left out since another store lacks them: {missing}"])
     turned = summary["label_turn"]
     classes = Table(
         "carried by",
@@ -175,19 +191,21 @@ def print_joined(summary: Mapping[str, Any], title: str) -> None:
     )
     for label, number in summary["counts"].items():
         beside = "" if turned is None else f"{turned[label]:.1f}"
-        classes.add_row(escape(label), str(number), _interval(summary["count_intervals"][label], 0), beside)
+        classes.add_row(
+            Text(printable(label)), str(number), _interval(summary["count_intervals"][label], 0), beside
+        )
     console.print(classes)
     gaps = pd.DataFrame(summary["gaps"])
     l2m = gaps[gaps["measure"] == "l2m_unbiased"].drop(columns="measure")
-    l2m = l2m.assign(first=l2m["first"].map(escape), second=l2m["second"].map(escape))
     console.print(frame_table(l2m, "L2M of each two modalities"))
 
 
 def frame_table(frame: pd.DataFrame, title: str) -> Table:
-    """A data frame as a table, numbers with three decimals."""
-    table = Table(*(str(name) for name in frame.columns), title=title)
+    """A data frame as a table, numbers with three decimals; nothing in it is markup."""
+    table = Table(*(Column(Text(printable(name))) for name in frame.columns), title=Text(printable(title)))
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+        said = (f"{value:.3f}" if isinstance(value, float) else printable(value) for value in row)
+        table.add_row(*map(Text, said))
     return table
 
 

@@ -51,11 +51,12 @@ def _command(name: str) -> Any:
 def _print(results: dict[str, Any]) -> None:
     from rich.console import Console
 
+    from modalens.cli.output import headed, print_sentences
+
     console = Console()
     for kind, result in results.items():
-        console.print(f"[bold]{result.title}[/bold]: {kind}")
-        for sentence in result.statements:
-            console.print(f"- {sentence}", markup=False, highlight=False)
+        console.print(headed(result.title, f": {kind}"))
+        print_sentences(result.statements, "- ")
 
 
 def _as_json(result: Any) -> dict[str, Any]:

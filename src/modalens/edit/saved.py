@@ -1,8 +1,9 @@
 """An edit that is kept in a file and applied elsewhere: to embeddings, or inside a tower."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from os import fstat
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +25,7 @@ from modalens.store.documents import checked, stamped
 MAX_BYTES = 2**33
 """Size of the largest file that is read as an edit: a dictionary of 1,000,000 features of 1,024 numbers."""
 _HEADER, _DICTIONARY = "modalens", "dictionary."
-_KIND, _SCHEMA_VERSION = "modalens edit", 1
+_KIND, _SCHEMA_VERSION = "modalens edit", 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,8 @@ class Edit:
     def __post_init__(self) -> None:
         if not np.isfinite(self.gain):
             raise InputError(f"The gain of an edit must be a number, not {self.gain!r}.")
+        if not (self.modality is None or isinstance(self.modality, str)):
+            raise InputError(f"The modality of an edit is a name or none, not {self.modality!r}.")
         if self.model is not None:
             dictionary: Any = self.model
             if not (dictionary.has_decoder and hasattr(dictionary, "standardiser")):
@@ -69,10 +72,12 @@ class Edit:
         Raises
         ------
         ModalensError
-            If an index is out of range or the width does not fit.
+            If they are no embeddings, an index is out of range or the width does not fit.
         """
         is_tensor = isinstance(x, torch.Tensor)
-        given = x if is_tensor else torch.from_numpy(np.array(x, dtype=np.float32))
+        given = x if is_tensor else _tensor_of(x)
+        if given.ndim == 0 or not given.is_floating_point() or given.layout != torch.strided:
+            raise InputError(f"An edit takes embeddings (..., d) of dense floats, not {_in_words(given)}.")
         chosen = check_indices(list(self.indices), int(given.shape[-1])) if self.model is None else None
         if chosen is not None:
             gains = torch.ones(given.shape[-1], dtype=given.dtype, device=given.device)
@@ -87,6 +92,10 @@ class Edit:
 
         def edited(module: Any, inputs: Any, output: Any) -> Any:
             del module, inputs
+            if not isinstance(output, torch.Tensor):
+                raise InputError(
+                    f"The hook is for a module that gives embeddings, not {type(output).__name__}."
+                )
             return self.apply(output)
 
         return edited
@@ -112,6 +121,7 @@ class Edit:
         tensors = {"indices": torch.tensor(self.indices, dtype=torch.int64)}
         weights = {} if self.model is None else self.model.state()
         tensors |= {f"{_DICTIONARY}{name}": value.cpu() for name, value in weights.items()}
+        values["sha256"] = _sum_of(values, self.indices)
         header = {_HEADER: json.dumps(stamped(_KIND, _SCHEMA_VERSION, values))}
         with whole_file(path) as partial:
             save_file(tensors, partial, metadata=header)
@@ -144,13 +154,19 @@ class Edit:
             document = found["dictionary"]
             model = None if document is None else features_of(document, lambda _: named, str(path))
             indices = tuple(check_indices(tensors["indices"].numpy(), 2**31).tolist())
-            return cls(indices, float(found["gain"]), model, found["modality"], str(found["label"]))
+            edit = cls(indices, float(found["gain"]), model, found["modality"], str(found["label"]))
+            if found["schema_version"] > 1 and found["sha256"] != _sum_of(
+                found, indices
+            ):  # version 1 had none
+                raise ValueError("its checksum differs")
+            return edit
         except NotPlainError as error:
             raise StoreError(f"{subject} has a header that {error}; {mend}.") from error
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ModalensError):
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            if str(path) in str(error):
                 raise
-            raise StoreError(f"{subject} is damaged ({error!r}); {mend}.") from error
+            said = str(error).rstrip(".") if isinstance(error, ModalensError) else repr(error)
+            raise StoreError(f"{subject} is damaged ({said}); {mend}.") from error
 
     @classmethod
     def of_class(
@@ -189,3 +205,25 @@ class Edit:
         codes = model.encode_tensor(rows.to(scale), self.modality)
         chosen = list(self.indices)
         return (self.gain - 1) * (codes[:, chosen] @ model.directions(self.modality)[chosen]) * scale
+
+
+def _sum_of(values: Mapping[str, Any], indices: tuple[int, ...]) -> str:
+    """A checksum of what a file says of an edit; the weights have their own, which is among the values."""
+    said = {name: values[name] for name in ("gain", "modality", "label", "dictionary")}
+    chosen = sorted({int(each) for each in indices})
+    return sha256(json.dumps([said, chosen], sort_keys=True).encode()).hexdigest()
+
+
+def _tensor_of(x: Any) -> torch.Tensor:
+    try:
+        return torch.from_numpy(np.array(x, dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"An edit takes embeddings (..., d), an array or a tensor, not {type(x).__name__}."
+        ) from error
+
+
+def _in_words(x: torch.Tensor) -> str:
+    return f"{str(x.dtype).removeprefix('torch.')} of shape {tuple(x.shape)}, {x.layout}".replace(
+        "torch.", ""
+    )

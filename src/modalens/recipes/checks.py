@@ -7,16 +7,20 @@ from typing import Any
 
 from modalens.engine.engines import open_engine
 from modalens.errors import InputError
+from modalens.features import load_features
 from modalens.features.logs import check_trackers
 from modalens.interpret.sweep import Sweep
 from modalens.options import Config
 from modalens.pairs import load_pairs
 from modalens.recipes.recipe import Step
-from modalens.runs.choice import RAW, all_of, one_of
+from modalens.runs.choice import OF, RAW, all_of, one_of
+from modalens.runs.dictionary_baselines import KINDS
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import check_judges
 from modalens.runs.label_judge import label_columns
 from modalens.runs.layout import RunFolder
+from modalens.runs.learning import check_name
+from modalens.runs.naming import CAPTIONS, NameConfig, NameFrom, read_words
 from modalens.runs.sweeping import find_sweep
 from modalens.store import EmbeddingStore
 from modalens.studies.registry import find_study
@@ -27,6 +31,7 @@ from modalens.towers.registry import abilities_of
 # Settings that name another run of the recipe.
 _RUNS = ("pairs_of", "declip", "matched", "removal", "text_to_image")
 _JUDGES = ("image_embedder", "text_embedder")
+_IMPORTED = "imported"
 
 
 class Foreseen:
@@ -43,6 +48,7 @@ class Foreseen:
         self._models: dict[str, tuple[str, str | None]] = {}
         self._learned: dict[str, dict[str, str]] = {}
         self._swept: set[str] = set()
+        self._imported: dict[str, str] = {}
 
     def take(self, step: Step) -> None:
         """Count a step among those that are done."""
@@ -51,6 +57,13 @@ class Foreseen:
             self._models[step.run] = (settings["vlm"], settings["revision"])
         elif step.do == "train":
             self._learned.setdefault(step.run, {})[settings["name"]] = settings["learner"]
+        elif step.name in self._imported:
+            self._learned.setdefault(step.run, {})[self._imported[step.name]] = _IMPORTED
+        elif step.do == "baselines":
+            own = [name for name in self._features(step.run) if OF not in name]
+            for name in [settings["like"]] if settings["like"] else own:
+                made = {f"{name}{OF}{kind}": kind for kind in settings["kind"] or KINDS}
+                self._learned.setdefault(step.run, {}).update(made)
         elif step.do == "sweep":
             self._swept.add(step.run)
 
@@ -80,18 +93,23 @@ class Foreseen:
             if settings["shuffle_pairs"] and settings["split"] is not None:
                 raise InputError("shuffle_pairs deals out all texts; leave out split.")
             self._check_size(step, settings)
+        elif step.do == "score" and settings["features"] is not None:
+            self._check_import(step, settings)
         elif step.do == "sweep":
             self._check_named_judges(step, settings)
         elif step.do == "baselines":
             name = one_of(settings["like"], self._features(step.run))
             if name == RAW or self._learned.get(step.run, {}).get(name, "sae") != "sae":
                 raise InputError(
-                    f"Baselines are of an autoencoder's features; {name} are none, so name others with like."
+                    f"Baselines are of an autoencoder that the run trained; {name} are none, so name others with like."
                 )
         elif step.do == "interpret":
             all_of(settings["features"], self._features(step.run))
             if (encoder := self._encoder(step.run)) is not None:
                 check_judges(_config(InterpretConfig, settings), encoder.modalities)
+        elif step.do == "name":
+            one_of(settings["features"], self._features(step.run))
+            read_words(_config(NameConfig, settings), _config(NameFrom, settings))
         elif step.do == "study":
             study = find_study(settings["study"])
             choose = one_of if study.one_representation else all_of
@@ -112,6 +130,13 @@ class Foreseen:
             raise InputError(
                 f"recommended takes the size of a sweep, and no step before it sweeps {step.run!r}."
             )
+
+    def _check_import(self, step: Step, settings: Mapping[str, Any]) -> None:
+        name = settings["name"] or load_features(settings["features"]).config.label
+        check_name(name)
+        if self._learned.get(step.run, {}).get(name, _IMPORTED) != _IMPORTED:
+            raise InputError(f"Another step makes features {name} on the run {step.run}; give these a name.")
+        self._imported[step.name] = name
 
     def _check_named_judges(self, step: Step, settings: Mapping[str, Any]) -> None:
         named = {name: settings[name] for name in _JUDGES if settings[name] is not None}
@@ -149,6 +174,8 @@ def check_columns(step: Step, run: str, store: EmbeddingStore) -> None:
     if run != step.run:
         return
     columns = [settings["groups"]] if step.do == "score" and settings["groups"] is not None else []
+    if step.do == "name" and settings["source"] == CAPTIONS:
+        columns.append("caption")
     if step.do in ("interpret", "sweep"):
         judges = tuple(settings[name] for name in _JUDGES)
         columns += [name for judge in judges for name in label_columns(judge or "")]

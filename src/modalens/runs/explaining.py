@@ -14,6 +14,7 @@ from modalens.errors import InputError
 from modalens.options import Options, option
 from modalens.pairs.images import FileImage
 from modalens.pairs.rgb import flatten_rgb
+from modalens.pairs.text import plain_text
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.naming import load_names
 from modalens.runs.origin import open_vlm
@@ -156,7 +157,7 @@ def explain(
     first, second = mds.modalities
     vlm = vlm or _model(each, device)
     if isinstance(sample, str):
-        side, embedded = second, vlm.embed_texts([sample])
+        side, embedded = second, vlm.embed_texts([plain_text(sample)])
     elif first != "image":
         raise InputError(f"The run is of {first}s and {second}s; explain a {second}.")
     elif not isinstance(sample, Path | Image.Image):

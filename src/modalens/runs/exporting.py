@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ ATLAS, NEURONPEDIA, CSV, PARQUET, SAELENS = "embedding-atlas", "neuronpedia", "c
 TARGETS = (ATLAS, NEURONPEDIA, CSV, PARQUET, SAELENS)
 # Neuronpedia's exports hold so many features a file.
 _BATCH = 1024
+# Whom its rows belong to: DEFAULT_CREATOR_USER_ID of an instance that sets none. A row without an owner is refused.
+_OWNER = "clkht01d40000jv08hvalcvly"
+_NO_ID = re.compile(r"[^a-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,20 @@ def export(
         PARQUET: _parquet,
         SAELENS: _saelens,
     }
-    if to not in writers:
-        raise InputError(f"There is no export to {to!r}; there are {', '.join(TARGETS)}.")
+    check_target(to)
     return list(writers[to](each, Path(out), config))
+
+
+def check_target(to: str) -> None:
+    """Refuse what is no format.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if to not in TARGETS:
+        raise InputError(f"There is no export to {to!r}; there are {', '.join(TARGETS)}.")
 
 
 def feature_table(each: Representation) -> pd.DataFrame:
@@ -198,7 +213,7 @@ def _neuronpedia(each: Representation, out: Path, config: ExportConfig) -> Itera
     if found is None:
         raise InputError(f"{each.name} was not interpreted; run modalens interpret {each.run.folder} first.")
     frame = feature_table(each)
-    where = {"modelId": each.run.folder.resolve().name, "layer": each.name}
+    where = {"modelId": _model_id(each.run.folder), "layer": each.name}
     live, texts = np.flatnonzero(each.mds.labels != "dead"), _captions(each)
     kinds: Mapping[str, Callable[[int], list[dict[str, Any]]]] = {
         "features": lambda feature: [_np_feature(each, found, where, feature)],
@@ -218,6 +233,11 @@ def _neuronpedia(each: Representation, out: Path, config: ExportConfig) -> Itera
             yield path
 
 
+def _model_id(run: Path) -> str:
+    """The name of a run's folder in the letters that ids of its models have."""
+    return _NO_ID.sub("-", run.resolve().name.lower())[:128].strip("-") or "run"
+
+
 def _np_feature(
     each: Representation, found: Interpretation, where: Mapping[str, str], feature: int
 ) -> dict[str, Any]:
@@ -233,6 +253,7 @@ def _np_feature(
     return {
         **where,
         "index": str(feature),
+        "creatorId": _OWNER,
         "sourceSetName": each.name,
         "maxActApprox": float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0,
         "frac_nonzero": float(sum(found.top[side].fired[feature] for side in SIDES) / max(samples, 1)),
@@ -274,6 +295,7 @@ def _np_activations(
                     "id": f"{where['modelId']}-{where['layer']}-{feature}-{modality}-{rank}",
                     **where,
                     "index": str(feature),
+                    "creatorId": _OWNER,
                     "dataSource": modality,
                     "tokens": [token],
                     "values": [value],
@@ -295,8 +317,9 @@ def _np_explanations(frame: pd.DataFrame, where: Mapping[str, str], feature: int
             "id": f"{where['modelId']}-{where['layer']}-{feature}",
             **where,
             "index": str(feature),
+            "authorId": _OWNER,
             "description": str(name),
-            "typeName": "modalens",
+            "typeName": None,
             "explanationModelName": None,
         }
     ]

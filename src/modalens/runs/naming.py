@@ -40,9 +40,11 @@ from modalens.statistics.controls import corrected
 from modalens.store.atomic import whole_file, write_text
 from modalens.store.kept import Kept, kept_or_made, read_inputs
 from modalens.store.npy import open_npy
+from modalens.studies.adversarial_images.servers import server_named
 
 FOLDER = "names"
-SOURCES = ("vocabulary", "captions")
+VOCABULARY, CAPTIONS = "vocabulary", "captions"
+SOURCES = (VOCABULARY, CAPTIONS)
 LEVEL = 0.05
 _TABLE, _SUMMARY = "names.parquet", "summary.json"
 _MOST_WORDS, _BATCH = 100_000, 256
@@ -67,7 +69,7 @@ class NameConfig(Options):
         Pairs to name and to score by, drawn at random; half for either.
     """
 
-    source: str = option("captions", "Where names come from.", choices=SOURCES)
+    source: str = option(CAPTIONS, "Where names come from.", choices=SOURCES)
     model: str | None = option(
         None,
         "Chat model that names features from their strongest captions, as URL#MODEL (OpenAI-compatible).",
@@ -184,18 +186,38 @@ def name_run(
     ModalensError
         As :func:`name_features`; also if a file of words or embeddings cannot be read.
     """
-    words = words or NameFrom()
-    if (config.source == "vocabulary") != (words.vocabulary is not None):
-        raise InputError("A vocabulary is a file of words for the source vocabulary: give both or neither.")
-    vectors = None
-    if (path := words.vocabulary_embeddings) is not None:
-        vectors = np.asarray(open_npy(path, 2, "f", "make it again"), dtype=np.float64)
-        if not np.isfinite(vectors).all():
-            raise InputError(f"{path} holds numbers that are not finite; make it again.")
+    listed, vectors = read_words(config, words or NameFrom())
     found = {each.name: each for each in find_representations(run).representations}
     each = found[one_of(features, [name for name in found if name != RAW])]
-    listed = [] if words.vocabulary is None else read_vocabulary(words.vocabulary)
     return name_features(each, config, vocabulary=listed, embeddings=vectors)
+
+
+def read_words(config: NameConfig, words: NameFrom) -> tuple[list[str], np.ndarray | None]:
+    """The words of a vocabulary and their embeddings, (v, d), as far as there are any.
+
+    Raises
+    ------
+    ModalensError
+        If the options do not fit each other, a file cannot be read, or a server is none.
+    """
+    if (config.source == VOCABULARY) != (words.vocabulary is not None):
+        raise InputError("A vocabulary is a file of words for the source vocabulary: give both or neither.")
+    if words.vocabulary is None and words.vocabulary_embeddings is not None:
+        raise InputError(
+            "Embeddings are those of a vocabulary; give the file of its words with --vocabulary."
+        )
+    listed = [] if words.vocabulary is None else read_vocabulary(words.vocabulary)
+    path = words.vocabulary_embeddings
+    stored = None if path is None else open_npy(path, 2, "f", "make it again")
+    _checked(listed, stored, config)
+    if config.model:
+        server_named(config.model)
+    if stored is None:
+        return listed, None
+    vectors = np.asarray(stored, dtype=np.float64)
+    if not np.isfinite(vectors).all():
+        raise InputError(f"{path} holds numbers that are not finite; make it again.")
+    return listed, vectors
 
 
 def read_vocabulary(path: Path) -> list[str]:
@@ -208,7 +230,7 @@ def read_vocabulary(path: Path) -> list[str]:
     """
     data = read_bytes(path, f"The vocabulary {path}", limit=_MOST_BYTES)
     try:
-        lines = data.decode("utf-8").splitlines()
+        lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"The vocabulary {path} is no UTF-8 text; save it as one word a line.") from error
     return [line.strip() for line in lines if line.strip()]
@@ -229,11 +251,11 @@ def _load(folder: Path) -> Names:
 
 
 def _checked(vocabulary: Sequence[str], embeddings: np.ndarray | None, config: NameConfig) -> list[str]:
-    if config.model and config.source == "vocabulary":
+    if config.model and config.source == VOCABULARY:
         raise InputError("Names come from a vocabulary or from a model; give one of them.")
     if config.pictures and not config.model:
         raise InputError("Pictures are for a model; name one as URL#MODEL, or leave them out.")
-    if config.source != "vocabulary":
+    if config.source != VOCABULARY:
         return []
     words = [clean_caption(word)[:LONGEST] for word in vocabulary]
     if len(words) < 2 or len(words) > _MOST_WORDS:
@@ -268,7 +290,7 @@ def _make(each: Representation, config: NameConfig, words: list[str], embeddings
         chosen = {"model": places}
         space = _embedded(store, words, None, config.device)
         inside = without_means(space, means, means[1])
-    elif config.source == "vocabulary":
+    elif config.source == VOCABULARY:
         space = _embedded(store, words, embeddings, config.device)
         if space.shape[1] != means.shape[1]:
             raise InputError(

@@ -58,7 +58,8 @@ def _labels(subject: Subject, config: SteerOnRun) -> np.ndarray:
         raise InputError(
             f"The pairs have neither a column {config.label!r} nor captions; name a column of labels with --label."
         )
-    return caption_labels([str(each) for each in subject.column(_CAPTION)], config.labels)
+    captions = subject.column(_CAPTION)
+    return caption_labels([each if isinstance(each, str) else "" for each in captions], config.labels)
 
 
 def _inputs(subject: Subject, config: SteerOnRun) -> Mapping[str, Any]:

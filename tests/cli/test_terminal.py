@@ -1,0 +1,62 @@
+"""What is printed of other people's words: no markup, no control characters, in any encoding."""
+
+import json
+import sys
+from io import BytesIO, TextIOWrapper
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from modalens.cli import main
+from modalens.cli.output import frame_table, print_json, print_sentences
+from tests.cli.test_explain import learned, made  # noqa: F401 (fixtures)
+
+HOSTILE = "[/b] [red]\x1b]0;title\x07 \u202eabc\nnext"
+
+
+def test_tables_and_sentences_hold_no_markup_and_move_no_cursor(capsys):
+    Console().print(frame_table(pd.DataFrame({HOSTILE: [HOSTILE], "x": [1.0]}), HOSTILE))
+    print_sentences([HOSTILE], "- ")
+    said = capsys.readouterr().out
+    assert "[/b]" in said
+    assert "[red]" in said
+    assert not set("\x1b\x07\u202e") & set(said)
+
+
+def test_a_folder_named_like_markup(run, tmp_path):
+    folder = tmp_path / "a[" / "b]"
+    for name in ("img_emb", "text_emb"):
+        (folder / name).mkdir(parents=True)
+        values = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
+        np.save(folder / name / f"{name}_0.npy", values)
+    code, out, err = run("score", folder, "--resamples", 5)
+    assert code == 0, err
+    assert "b]: 12 pairs" in "".join(out.split("\n"))
+
+
+def test_json_is_ascii(capsys):
+    print_json({"caption": "caf\u00e9 \U0001f600 \udcff"})
+    said = capsys.readouterr().out
+    assert said.isascii()
+    assert json.loads(said) == {"caption": "caf\u00e9 \U0001f600 \udcff"}
+
+
+def test_a_terminal_of_few_letters_takes_all(made, monkeypatch):  # noqa: F811
+    words = ["explain", str(made), "--features", "sae", "--text", "th\u00e9 \udcff"]
+    monkeypatch.setattr(sys, "argv", ["modalens", *words, "--image", str(made.parent / "red.png")])
+    raw = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(raw, "ascii"))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    sys.stdout.flush()
+    assert ended.value.code == 0
+    assert b"of the image by class" in raw.getvalue()
+
+
+def test_a_sentence_of_an_error_is_one_line(run, tmp_path):
+    code, _, err = run("score", tmp_path / "a\nb\x1b[2J")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "\x1b" not in err
