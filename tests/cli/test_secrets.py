@@ -274,9 +274,9 @@ def _no_secret_in_the_explorer(run: Path) -> None:
             _, headers, data = explorer.ask(path, body)
             for secret in (SECRET.encode(), KEY.encode()):
                 assert secret not in data + str(headers).encode(), path
-    for path in run.rglob("*"):
-        if path.is_file():
-            assert not any(secret.encode() in path.read_bytes() for secret in (SECRET, KEY)), path
+    for file in run.rglob("*"):
+        if file.is_file():
+            assert not any(secret.encode() in file.read_bytes() for secret in (SECRET, KEY)), file
 
 
 def test_no_secret_of_a_traceback(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
