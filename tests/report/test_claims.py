@@ -3,6 +3,7 @@
 import dataclasses
 from math import isnan, nan
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -59,7 +60,7 @@ def test_the_effect_that_would_have_been_seen() -> None:
 
 
 def removal(low: float, high: float) -> StudyResult:
-    row = {"modality": "image", "without": "image"}
+    row: dict[str, Any] = {"modality": "image", "without": "image", "accuracy": 0.7}
     for end in ("", "_energy"):
         row |= {f"random{end}": 0.8, f"difference{end}": (low + high) / 2}
         row |= {f"difference{end}_low": low, f"difference{end}_high": high}
@@ -267,3 +268,17 @@ def test_a_claim_that_was_not_measured_says_the_command(first: str, of_images: t
     table = claims.claims_markdown(found)
     assert "not measured: run `modalens study gender RUN --attribute gender`" in table
     assert f"Without {first}-dominant features" in table
+
+
+def test_the_rule_names_every_verdict_and_the_units_stand_beside(data: ReportData, tmp_path: Path) -> None:
+    for said in ("holds", "no more than its control", "does not hold", "not decided"):
+        assert said in claims.RULE
+    with_study = dataclasses.replace(data, studies=[StudyOf("SAE", data.main.name, removal(-0.3, -0.1))])
+    assert "measured here in accuracy beyond chance" in quick_page(with_study, tmp_path)
+    (row,) = [
+        each
+        for each in claims_of(Evidence.of(with_study))
+        if "image accuracy falls further" in each.claim and "number" in each.control
+    ]
+    assert row.control == "random features of equal number: accuracy 0.800, without the class 0.700"
+    assert claims.UNITS in claims.claims_markdown([row])

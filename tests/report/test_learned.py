@@ -11,7 +11,7 @@ from modalens.features.quality import Quality
 from modalens.report import LearnedResult, ReportData, write_report
 from modalens.report.naming import Naming
 from modalens.report.sections.learned.figures import score_grid
-from modalens.report.sections.learned.sentences import beside_statements, learned_statements
+from modalens.report.sections.learned.sentences import beside_statements, learned_statements, said_pairs
 from modalens.report.sections.learned.tables import learned_tables
 from tests.interpreted import quick_page
 
@@ -95,9 +95,9 @@ def test_sentences_credit_nothing_that_a_baseline_shows_as_well(learned_data: Re
     assert "of the live SAE features" in tails
     assert "45\u00a0% in the untrained twin" in tails
     assert "cannot be credited to training" in tails
-    assert "On held-out pairs (held-out) SAE leaves 30.0\u00a0% for images and 30.0\u00a0% for texts" in kept
-    assert "20.0\u00a0% for images and 20.0\u00a0% for texts on the training pairs (train)" in kept
-    assert "On held-out pairs (held-out) retrieval R@1 falls from 100.0\u00a0%" in found
+    assert "On held-out pairs SAE leaves 30.0\u00a0% for images and 30.0\u00a0% for texts" in kept
+    assert "20.0\u00a0% for images and 20.0\u00a0% for texts on the training pairs." in kept
+    assert "On held-out pairs retrieval R@1 falls from 100.0\u00a0%" in found
 
 
 def test_what_was_measured_on_the_training_pairs_says_so(learned_data: ReportData) -> None:
@@ -181,3 +181,10 @@ def test_encoders_without_learned_features_have_a_row_in_the_figure(learned_data
     assert len(figure.axes) == 9  # three encoders; raw, SAE and NCL
     assert [axes.get_title() for axes in figure.axes[::3]] == ["Main", "Untrained twin", "DeCLIP"]
     assert [axes.get_visible() for axes in figure.axes[-3:]] == [True, False, False]
+
+
+def test_a_split_is_named_where_its_name_says_more(learned_data: ReportData) -> None:
+    (learned, *_) = learned_data.main.learned
+    assert said_pairs(learned, "held-out") == "held-out pairs"
+    assert said_pairs(learned, "train") == "the training pairs"
+    assert said_pairs(learned, "val") == "held-out pairs (val)"

@@ -14,7 +14,12 @@ from modalens.report.naming import Naming, interval, number
 from modalens.report.rendering import drawing, to_svg
 from modalens.report.sections.meaning import tables as meaning
 from modalens.report.sections.meaning.figures import along_training, bars, mono
-from modalens.report.sections.meaning.sentences import judge_sentences, meaning_statements, verdict_statements
+from modalens.report.sections.meaning.sentences import (
+    judge_sentences,
+    meaning_lines,
+    meaning_statements,
+    verdict_statements,
+)
 from modalens.report.sections.meaning.tables import find
 from modalens.report.sections.registry import sections_of
 from modalens.report.table_files import write_tables
@@ -125,7 +130,7 @@ def test_sentences_stand_beside_chance_and_baselines(meant: ReportData) -> None:
         f"({interval(average.low, average.high)}), by chance {number(average.chance)}; "
         f"it is {number(twin.mean)} in the untrained twin."
     )
-    assert "no more alike than random ones" in raw
+    assert "are not told from random ones (a test at 0.05 finds a difference of " in raw
     assert "twin" not in raw
 
 
@@ -143,17 +148,51 @@ def test_fidelity_is_told_with_what_permuted_classes_give(meant: ReportData) -> 
 
     visual, textual = told(0.2, 0.1, 0.3)
     assert visual.startswith("Visual fidelity of SAE is 0.200 (0.100 to 0.300; with classes permuted ")
-    assert visual.endswith("features of the image side mean more in images than those of the other side.")
-    assert textual.endswith("features of the text side mean more in texts than those of the other side.")
-    assert "mean less in images" in told(-0.2, -0.3, -0.1)[0]
-    assert told(0.2, 0.1, 0.3, permuted=0.25)[0].endswith(
-        "no more than features divided at random differ in images."
+    assert visual.endswith(
+        "features of the image side are more monosemantic in images than those of the other side."
     )
+    assert textual.endswith(
+        "features of the text side are more monosemantic in texts than those of the other side."
+    )
+    assert "are less monosemantic in images" in told(-0.2, -0.3, -0.1)[0]
+    assert told(0.2, 0.1, 0.3, permuted=0.25)[0].endswith("classes drawn at random differ as much in images.")
     assert told(0.1, -0.1, 0.3)[1].endswith(
-        "no clear difference between the classes in texts "
+        "the two classes are not told apart in texts "
         "(a test at 0.05 finds a difference of 0.286 with power 0.8)."
     )
     assert told(np.nan, np.nan, np.nan) == []
+
+
+def test_mono_under_chance_is_called_so_and_one_without_an_interval_is_not_judged(meant: ReportData) -> None:
+    found = meant.main.interpreted[1]
+
+    def told(low: float, high: float) -> str:
+        averages = [
+            dataclasses.replace(each, mean=0.2, low=low, high=high, chance=0.3)
+            for each in found.fidelity.averages
+        ]
+        fidelity = dataclasses.replace(found.fidelity, averages=tuple(averages))
+        return meaning_statements(only(meant, dataclasses.replace(found, fidelity=fidelity)))[0]
+
+    assert "are less alike than random ones: Mono 0.200 (0.150 to 0.250), by chance 0.300" in told(0.15, 0.25)
+    assert "(a test at 0.05 finds a difference of 0.286 with power 0.8): Mono 0.200" in told(0.0, 0.4)
+    assert "are not told from random ones (it has no interval): Mono 0.200 (—)" in told(np.nan, np.nan)
+
+
+def test_a_line_says_where_fidelity_tells_nothing(meant: ReportData) -> None:
+    found = meant.main.interpreted[1]
+
+    def line(low: float, high: float, permuted: float) -> str:
+        fidelities = [
+            dataclasses.replace(each, value=0.2, low=low, high=high, null_low=-permuted, null_high=permuted)
+            for each in found.fidelity.fidelities
+        ]
+        fidelity = dataclasses.replace(found.fidelity, fidelities=tuple(fidelities))
+        return meaning_lines(only(meant, dataclasses.replace(found, fidelity=fidelity)))[0][1]
+
+    assert "visual fidelity 0.200 (0.100 to 0.300);" in line(0.1, 0.3, 0.1)
+    assert "visual fidelity 0.200 (0.100 to 0.300, as classes drawn at random give);" in line(0.1, 0.3, 0.4)
+    assert "visual fidelity 0.200 (−0.100 to 0.500, not told from 0);" in line(-0.1, 0.5, 0.1)
 
 
 def test_what_has_no_score_is_said(meant: ReportData) -> None:
@@ -204,7 +243,7 @@ def test_verdicts_and_fidelity_name_those_of_the_twins(meant: ReportData) -> Non
         told.append(dataclasses.replace(data, interpreted=[dataclasses.replace(found, fidelity=fidelity)]))
     beside = dataclasses.replace(meant, main=told[0], baselines=told[1:])
     (visual,) = [each for each in meaning_statements(beside) if "Visual fidelity of SAE" in each]
-    assert "; it is 0.125 in the untrained twin): features of the image side mean more" in visual
+    assert "; it is 0.125 in the untrained twin): features of the image side are more monosemantic" in visual
 
 
 # The page

@@ -220,7 +220,10 @@ def test_retrieval_at_chance_is_called_so(data: ReportData) -> None:
     guess = {k: (found.chance[k], 0.0, 2 * found.chance[k]) for k in found.chance}
     guessing = replace(data.baselines[0], retrieval=replace(found, image_to_text=guess, text_to_image=guess))
     sentences = retrieval_statements(replace(data, baselines=[guessing]))
-    assert sentences[-1] == "The untrained twin does no better than chance."
+    most = 2 * found.chance[1]
+    chance = percent(found.chance[1], 1)
+    told = f"{chance} and {chance}, at most {percent(most, 1)}; chance is {chance}"
+    assert sentences[-1] == f"The untrained twin ({told}) is not told from chance."
     assert sentences[0].startswith("Main finds the right text first in")
 
 
@@ -256,3 +259,30 @@ def test_numbers_as_people_write_them() -> None:
         "TextD",
         "CrossD",
     )
+
+
+def test_measures_of_the_gap_stand_with_interval_and_swapped_labels(data: ReportData) -> None:
+    def told(rmg: float, low: float, high: float) -> list[str]:
+        gap = replace(
+            data.main.gap,
+            separability=0.996,
+            rmg=rmg,
+            intervals={**data.main.gap.intervals, "separability": (0.88, 1.0), "rmg": (low, high)},
+            null={**data.main.gap.null, "separability": (0.5, 0.4, 0.6), "rmg": (0.51, 0.5, 0.52)},
+        )
+        return gap_statements(replace(data, main=replace(data.main, gap=gap)))
+
+    *_, classifier, distance = told(0.6, 0.55, 0.65)
+    assert classifier.endswith(
+        "for 99.6\u00a0% of held-out embeddings (88.0 to 100.0; labels swapped: 50.0)."
+    )
+    assert distance == (
+        "RMG is 0.600 (0.550 to 0.650; labels swapped: 0.510): the halves of a pair lie farther apart than two samples "
+        "of one modality do on average."
+    )
+    assert "lie closer together" in told(0.4, 0.3, 0.45)[-1]
+    assert "it is not told whether the halves of a pair lie closer together" in told(0.45, 0.3, 0.55)[-1]
+
+
+def test_the_headline_gives_the_interval_of_the_gap(told) -> None:
+    assert told().startswith("The gap (L2M 0.860, 0.855 to 0.865) is larger than swapped labels make it")

@@ -50,10 +50,10 @@ def headline(data: ReportData) -> list[str]:
     """What the baselines leave over of the gap, in one to four short sentences."""
     gap = data.main.gap
     value, floor = number(gap.l2m_unbiased), gap.null.get("l2m_unbiased")
+    low, high = gap.intervals.get("l2m_unbiased", (math.nan, math.nan))
     if floor is None:
         opening = f"The gap (L2M {value}) was measured without resampling: it has no interval."
-    elif not gap.intervals["l2m_unbiased"][0] > floor[2]:
-        low, high = gap.intervals["l2m_unbiased"]
+    elif not low > floor[2]:
         return [
             (
                 f"The gap (L2M {value}, {interval(low, high)}) cannot be told from what swapping labels at random "
@@ -63,8 +63,8 @@ def headline(data: ReportData) -> list[str]:
         ]
     else:
         opening = (
-            f"The gap (L2M {value}) is larger than swapped labels make it (97.5 % of draws stay under "
-            f"{number(floor[2])}): {' and '.join(data.modalities)} do lie apart."
+            f"The gap (L2M {value}, {interval(low, high)}) is larger than swapped labels make it (97.5 % of draws "
+            f"stay under {number(floor[2])}): {' and '.join(data.modalities)} do lie apart."
         )
     if not data.baselines:
         return [opening, "No untrained model stands beside it, so nothing here says that training made it."]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from modalens.dominance.result import Dominance
 from modalens.pairs.modality import MODALITIES
+from modalens.studies.stats.sentences import capitalised as capitalised
 
 METRICS = {
     "l2m_unbiased": "L2M",
@@ -66,11 +67,6 @@ class Naming:
         if role in ("first", "second"):
             return f"{self.label(role)}-dominant"
         return "cross-modal" if role == "cross" else "dead"
-
-
-def capitalised(text: str) -> str:
-    """The text with its first letter in upper case, the rest untouched."""
-    return text[:1].upper() + text[1:]
 
 
 def begun(text: str) -> str:

@@ -22,7 +22,7 @@ from modalens.studies.adversarial_images.features import StudiedFeatures
 from modalens.studies.adversarial_images.judges import ExactJudge, ModelJudge
 from modalens.studies.adversarial_images.servers import ChatServer
 from modalens.studies.adversarial_images.study import adversarial
-from modalens.studies.adversarial_images.tables import Row, success_table
+from modalens.studies.adversarial_images.tables import Row, statements, success_table
 from modalens.studies.adversarial_images.victims import DualEncoderVictim, ServerVictim
 from modalens.studies.result import StudyResult
 from tests.studies.adversarial_images.chat_server import chat_server, fails, says
@@ -321,3 +321,27 @@ def test_a_class_without_members_is_left_out_and_named(vlm: LinearVLM, features:
     result = run(vlm, features, mds)
     assert "text" not in result.tables["success"]["set"].tolist()
     assert any("No feature is of class text" in sentence for sentence in result.statements)
+
+
+def test_what_is_not_tested_is_no_finding() -> None:
+    def rates(rate: float) -> dict[str, float]:
+        return {"rate": rate, "rate_low": rate - 0.05, "rate_high": rate + 0.05, "unclear": 0}
+
+    beside: dict[str, float] = {}
+    for end in ("", "_energy"):
+        beside |= {f"random{end}": 0.8, f"difference{end}": -0.6, f"p{end}": 0.001, f"q{end}": 0.001}
+        beside |= {f"difference{end}_low": -0.7, f"difference{end}_high": -0.5, f"detectable{end}": 0.1}
+    own = {"of": "raw", "set": "text", "kind": "class", "features": 3, "energy": 0.1, **rates(0.2), **beside}
+    rows = [
+        {"of": "", "set": "undefended", "kind": "attack", **rates(0.9)},
+        {"of": "", "set": "benign image", "kind": "reference", **rates(0.1)},
+        own,
+        {"of": "raw", "set": "largest variance", "kind": "variance", **rates(0.15)},
+    ]
+    distances = pd.DataFrame([{"kind": "attack", "nearer": 5.0, "largest_change": 0.2}])
+    said = statements(pd.DataFrame(rows), distances, 4, 2)
+    assert said[0].endswith("the pixel that moved most moved by 51 of 255 levels on average.")
+    assert said[2].endswith(
+        "defends better than random features of equal number or of equal energy; on as many important ones they got "
+        "it in 15.0% at best, which is not tested."
+    )

@@ -141,6 +141,8 @@ def test_planted_classes_are_told_from_their_controls(held_out: tuple[StudyResul
     assert "image accuracy changes" in said
     assert "the class carries more than random features of equal number" in said
     assert "without random ones of equal energy by" in said
+    assert "accuracy beyond chance" in said
+    assert "most active features" not in said  # their value stands there, and no test is made
     assert result.statements[0] == "Mind the gap."
     assert any("neutral" not in each and "have no label" in each for each in result.statements)
 

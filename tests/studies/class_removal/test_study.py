@@ -70,6 +70,7 @@ def test_planted_image_features_are_found(found):
         assert (table[f"{name}_low"] <= table[name]).all()
         assert (table[name] <= table[f"{name}_high"]).all()
     assert "q < 0.001" in found.statements[0]
+    assert any("accuracy beyond chance" in each for each in found.statements)
     assert (table[["q", "q_energy"]].to_numpy() >= table[["p", "p_energy"]].to_numpy()).all()
     np.testing.assert_allclose(
         table[["q", "q_energy"]], corrected(table[["p", "p_energy"]].to_numpy())

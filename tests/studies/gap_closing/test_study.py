@@ -5,8 +5,12 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from modalens.dominance import modality_dominance, modality_gap
+from modalens.edit.energy_sets import EQUAL_ENERGY
+from modalens.edit.index_sets import RANDOM, VARIANCE
 from modalens.errors import ModalensError
+from modalens.studies.gap_closing.evaluation import KINDS
 from modalens.studies.gap_closing.measures import GapMeasures
+from modalens.studies.gap_closing.statements import _published
 from modalens.studies.gap_closing.study import _images, close_gap
 
 N, SHARED, OWN = 80, 24, 4
@@ -115,3 +119,36 @@ def test_pairs_that_an_edit_makes_alike_are_still_other_images():
     assert measures.measure(image, text)["recall_1_image_to_text"][0] > 0.9
     assert measures.measure(image[:, 1:], text[:, 1:])["recall_1_image_to_text"][0] == 0
     assert len(close_gap(image, text, mds, draws=5).tables["tests"])
+
+
+@pytest.mark.parametrize(
+    ("q", "recall", "said"),
+    [
+        (
+            (0.5, 0.5),
+            0.9,
+            "RMG falls, but is not told to fall further than random features take it, and R@10 does not",
+        ),
+        (
+            (0.01, 0.5),
+            0.9,
+            "RMG falls further than random features of equal count take it, but is not told to do so beside those",
+        ),
+        (
+            (0.5, 0.5),
+            0.1,
+            "R@10 falls under an interval with nothing removed (0.400 to 0.600): the finding is not seen",
+        ),
+    ],
+)
+def test_what_is_not_told_from_random_features_is_not_called_as_much(
+    q: tuple[float, float], recall: float, said: str
+):
+    nothing = {"rmg_low": 0.6, "rmg_high": 0.7, "r_low": 0.4, "r_high": 0.6}
+    rows = {"class": {"rmg": 0.4, "r": recall}, KINDS[VARIANCE]: {"rmg_low": 0.3}}
+    both = dict(zip((KINDS[RANDOM], KINDS[EQUAL_ENERGY]), q, strict=True))
+    tests = {
+        "rmg": {kind: {"difference": -0.1, "q": each} for kind, each in both.items()},
+        "r": {kind: {"difference": 0.0, "q": 1.0} for kind in both},
+    }
+    assert said in _published(rows, tests, nothing, {"rmg": "RMG", "r": "R@10"})

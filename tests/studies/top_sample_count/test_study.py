@@ -63,6 +63,7 @@ def test_a_planted_ranking_turns_with_m(found: StudyResult) -> None:
         assert told.loc[("sharp over broad", side), "verdict"] == "turns"
         assert told.loc[("broad over again", side), "verdict"] == "open"
     assert any("the order of representations hangs on m: " in each for each in found.statements)
+    assert any("what is decided of it follows" in each for each in found.statements)
     assert any(
         "sharp over broad" in each and "changes its sign with m, decided on both sides" in each
         for each in found.statements

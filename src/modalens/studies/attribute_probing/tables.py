@@ -15,7 +15,14 @@ from modalens.statistics.intervals import interval
 from modalens.studies.attribute_probing.attributes import Attribute, published_change
 from modalens.studies.attribute_probing.nearest import Design, Tested
 from modalens.studies.stats.heldout import LabelledPairs, beyond_chance
-from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, class_words, q_words
+from modalens.studies.stats.sentences import (
+    BEYOND_CHANCE,
+    CONTROLS,
+    CORRECTED,
+    beside_controls,
+    class_words,
+    q_words,
+)
 
 ALL = "all"
 _WHOLE = "whole"
@@ -144,7 +151,7 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
             f"changes by {_points(row, 'alike')}, without random ones by {_points(random, 'alike')} "
             f"({q_words(row['q_alike'])}), of equal energy by {_points(as_energetic, 'alike')} "
             f"({q_words(row['q_alike_energy'])}), without those of largest variance by {_points(variance, 'alike')}: "
-            f"{_verdict(row, variance)}."
+            f"{_verdict(row)}."
         )
     own = by_value[(by_value["kind"] == CLASS) & (by_value["input"] == by_value["without"])].to_dict(
         "records"
@@ -165,7 +172,7 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
     tests = " and ".join(str(len(_ENDS) * int((each["kind"] == CLASS).sum())) for each in (overall, by_value))
     said.append(
         f"Each p compares a class with {draws} random sets of its size or energy, over all values or within one. "
-        f"{CORRECTED.format(tests).replace('the table', 'each table')}"
+        f"{BEYOND_CHANCE} {CORRECTED.format(tests).replace('the table', 'each table')}"
     )
     return said
 
@@ -266,21 +273,16 @@ def _with_numbers(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return table[numbers.notna().any(axis=1)].reset_index(drop=True)
 
 
-def _verdict(row: Mapping[Any, Any], variance: Mapping[Any, Any]) -> str:
+def _verdict(row: Mapping[Any, Any]) -> str:
     """What the class carries once references are edited alike; "more" needs both kinds of random sets."""
     verdict = _beside(row)
-    if not min(row["q_alike"], row["q_alike_energy"]) < LEVEL:
-        if row["q"] < LEVEL and row["difference"] < 0:
-            return (
-                "more changes than without as many random features, but not once references are edited alike, so that "
-                f"answers may only have moved towards one value: {verdict}"
-            )
-        return verdict
-    if any(not row[f"q_alike{end}"] < LEVEL or row[f"difference_alike{end}"] > 0 for end in CONTROLS):
-        return verdict
-    if row["alike"] < variance["alike"]:
-        return f"{verdict}, and more than the most active features"
-    return f"{verdict}, though not more than the most active features"
+    moved = row["q"] < LEVEL and row["difference"] < 0
+    if moved and not min(row["q_alike"], row["q_alike_energy"]) < LEVEL:
+        return (
+            "more changes than without as many random features, but not once references are edited alike, so that "
+            f"answers may only have moved towards one value: {verdict}"
+        )
+    return verdict
 
 
 def _beside(row: Mapping[Any, Any]) -> str:

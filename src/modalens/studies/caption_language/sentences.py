@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from modalens.statistics.controls import LEVEL
-from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
+from modalens.studies.stats.sentences import CORRECTED, capitalised, power_words, q_words
 
 _SHOWN = 8
 
@@ -20,9 +20,9 @@ def statements(tables: Mapping[str, pd.DataFrame], sides: Sequence[str]) -> list
             said += sentences(of_table[of_table["side"] == side], side)
     for row in tables["control"].to_dict("records"):
         said.append(
-            f"Of {row['tests']} tests of {row['table']} {row['found']} are found. Where images exchange their activity "
-            f"at random, {row['exchanged']:.1f} on average, and any at all in {row['exchanged_some']:.0%} of 100 such "
-            "tables."
+            f"Of {row['tests']} tests of {row['table']} {row['found']} find a difference. Where images exchange "
+            f"their activity at random, {row['exchanged']:.1f} on average, and any at all in "
+            f"{row['exchanged_some']:.0%} of 100 such tables."
         )
     if len(kinds):
         said.append(
@@ -38,13 +38,13 @@ def _of_kinds(kinds: pd.DataFrame, side: str) -> Iterator[str]:
         found = rows[rows["q"] < LEVEL]
         if len(found):
             told = "; ".join(_moved(row) for row in found.to_dict("records"))
-            yield f"{side.capitalize()}s, {_named(rows.iloc[0])}: {told}."
+            yield f"{capitalised(side)}s, {_named(rows.iloc[0])}: {told}."
         elif rows["p"].notna().any():
             weak.append((str(kind), float(rows["detectable"].max())))
     if weak:
         names = ", ".join(name for name, _ in weak)
         power = power_words(f"{min(each for _, each in weak):.3f} to {max(each for _, each in weak):.3f}")
-        yield f"{side.capitalize()}s: no class holds another share of the activity with {names} ({power})."
+        yield f"{capitalised(side)}s: no class is told to hold another share of the activity with {names} ({power})."
 
 
 def _named(row: Any) -> str:

@@ -23,7 +23,7 @@ from modalens.studies.class_characteristics.random_classes import (
 )
 from modalens.studies.options import settings_of
 from modalens.studies.result import StudyResult
-from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
+from modalens.studies.stats.sentences import CORRECTED, capitalised, power_words, q_words
 
 INFORMATION, CORRELATION, RATE = "mutual information", "correlation across the pair", "firing rate"
 # What random classes are alike in, by the end of the columns.
@@ -184,7 +184,7 @@ def _statements(table: pd.DataFrame) -> list[str]:
     for name, rows in table.groupby("property", sort=False) if len(table) else ():
         tests += int(rows[["p", "p_rate"]].notna().to_numpy().sum())
         told = [_of_class(row) for row in rows.to_dict("records")]
-        said.append(f"{str(name).capitalize()}: {'; '.join(told)}.")
+        said.append(f"{capitalised(str(name))}: {'; '.join(told)}.")
     if said:
         said.append(
             "Mutual information with the modality follows from the score nearly by definition, and random classes of "
@@ -203,6 +203,6 @@ def _of_class(row: Mapping[Any, Any]) -> str:
         beside = (
             f"{row[f'random{end}']:.3f} ({row[f'random{end}_low']:.3f} to {row[f'random{end}_high']:.3f})"
         )
-        weak = "" if q < LEVEL else f", {power_words('{:.3f}'.format(row[f'detectable{end}']))}"
+        weak = "" if q < LEVEL else f", {power_words('{:.3g}'.format(row[f'detectable{end}']))}"
         parts.append(f"{beside} in random classes of {kind} ({q_words(q)}{weak})")
     return f"{row['class']} {row['mean']:.3f}, beside {' and '.join(parts) or 'no test'}"

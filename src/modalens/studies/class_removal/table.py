@@ -13,7 +13,14 @@ from modalens.statistics.buckets import resampled_means
 from modalens.statistics.controls import against_random, corrected, one_more_draw
 from modalens.statistics.intervals import interval
 from modalens.studies.stats.heldout import LabelledPairs, beyond_chance
-from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, class_words, q_words
+from modalens.studies.stats.sentences import (
+    BEYOND_CHANCE,
+    CONTROLS,
+    CORRECTED,
+    beside_controls,
+    class_words,
+    q_words,
+)
 
 RESAMPLES = 500
 
@@ -108,7 +115,7 @@ def statements(table: pd.DataFrame, draws: int, of_energy: int) -> list[str]:
     if said:
         said.append(
             f"Each p compares a class with {draws} random sets of equal number or {of_energy} of equal energy. "
-            f"{CORRECTED.format(len(CONTROLS) * len(said))}"
+            f"{BEYOND_CHANCE} {CORRECTED.format(len(CONTROLS) * len(said))}"
         )
     return said
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from modalens.statistics.controls import LEVEL
-from modalens.studies.stats.sentences import CORRECTED, q_words
+from modalens.studies.stats.sentences import CORRECTED, capitalised, q_words
 
 _OWN = ("Mono on ", "dominance R")
 
@@ -87,7 +87,7 @@ def _of_others(table: pd.DataFrame, start: str) -> Iterator[str]:
             if other.startswith(_OWN):
                 told.append(f"{other} {_told(row)}")
         if told:
-            yield f"{name.capitalize()} with {'; '.join(told)}."
+            yield f"{capitalised(name)} with {'; '.join(told)}."
 
 
 def _between(table: pd.DataFrame, first: str, second: str) -> Mapping[Any, Any] | None:

@@ -12,7 +12,17 @@ CORRECTED = (
     "q is p corrected for the {} tests of the table (Benjamini-Hochberg); a sentence goes by q under 0.05."
 )
 
+BEYOND_CHANCE = (
+    "Tests are of accuracy beyond chance: right answers less the share of samples that have the label "
+    "answered."
+)
+
 _FINDS_NONE = f"with so few, a test at {LEVEL:g} finds no difference that there can be with power {POWER:g}"
+
+
+def capitalised(text: str) -> str:
+    """The text with its first letter in upper case, the rest untouched."""
+    return text[:1].upper() + text[1:]
 
 
 def q_words(q: float) -> str:

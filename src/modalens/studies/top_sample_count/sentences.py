@@ -34,7 +34,7 @@ def statements(tables: Mapping[str, pd.DataFrame], sides: Sequence[str]) -> list
         if short:
             told = ", ".join(f"{row['full']:.0%} of {row['features']}" for row in short)
             said.append(
-                f"At m = {numbers[-1]} not every feature fires for so many {side}s ({told} does); the others are "
+                f"At m = {numbers[-1]} not every feature fires for so many {side}s ({told} do); the others are "
                 "scored on those they fire for."
             )
     return said
@@ -46,7 +46,11 @@ def _of_ranking(ranking: pd.DataFrame, side: str, span: str) -> list[str]:
     rows = ranking.query("modality == @side and metric == @_METRIC")
     order = rows.loc[rows["m"] == PUBLISHED_M, "order"].iloc[0]
     others = rows[~rows["same"]]
+    decided = "; what is decided of it follows."
     if not len(others):
-        return [f"By Mono on {side}s the order of representations is {order} at every m, {span}."]
+        return [
+            f"By mean Mono on {side}s the order of representations is {order} at every m, {span}{decided}"
+        ]
     told = "; ".join(f"{row['order']} at m = {row['m']}" for row in others.to_dict("records"))
-    return [f"By Mono on {side}s the order of representations hangs on m: {order} at {PUBLISHED_M}, {told}."]
+    start = f"By mean Mono on {side}s the order of representations hangs on m"
+    return [f"{start}: {order} at {PUBLISHED_M}, {told}{decided}"]

@@ -17,9 +17,14 @@ from modalens.report.sections.claims.verdicts import NOT_DECIDED, NOT_MEASURED
 
 RULE = (
     "A claim holds where the 95 % interval of its effect lies on the claimed side of 0 and the effect is larger than "
-    "what its control reaches; it does not where the interval lies on the other side. Otherwise it is not decided, and "
-    "the effect that would have been seen (at level .05 with power .8) stands beside. A claim of no effect does not "
-    "hold where the interval excludes 0, and is not decided otherwise."
+    "what its control reaches, and is no more than its control where it is not larger; it does not hold where the "
+    "interval lies on the other side. Otherwise it is not decided, and the effect that would have been seen (at level "
+    ".05 with power .8) stands beside. A claim of no effect does not hold where the interval excludes 0, and is not "
+    "decided otherwise. Each verdict is of one claim, without a correction for there being many."
+)
+UNITS = (
+    "What is lost without a class is measured here in accuracy beyond chance (right answers less the share of samples "
+    "that have the label answered), published in accuracy, and of gender in parts of the accuracy before."
 )
 
 
@@ -39,7 +44,7 @@ def sections(data: ReportData) -> Sequence[Section]:
     claims = claims_of(Evidence.of(data))
     if all(each.verdict == NOT_MEASURED for each in claims):
         return []
-    shown = {"claims": claims, "rule": RULE}
+    shown = {"claims": claims, "rule": RULE, "units": UNITS}
     found = Counter(each.verdict for each in claims)
     gist = f"Claims by verdict here: {', '.join(f'{verdict} {count}' for verdict, count in found.most_common())}."
     tables = {"claims": claims_frame(claims)}
@@ -54,9 +59,9 @@ def claims_frame(claims: Sequence[Claim]) -> pd.DataFrame:
 
 
 def claims_markdown(claims: Sequence[Claim]) -> str:
-    """The rule and a table of Markdown."""
+    """The rule, the units and a table of Markdown."""
     head = "| claim | features | published | here | interval | beside | verdict |"
-    return "\n".join([RULE, "", head, "|---|---|--:|--:|--:|---|---|", *map(_row, claims)])
+    return "\n".join([RULE, "", UNITS, "", head, "|---|---|--:|--:|--:|---|---|", *map(_row, claims)])
 
 
 def _row(each: Claim) -> str:

@@ -12,6 +12,7 @@ _CALLED = {"CLIP+SAE": "SAE", "CLIP+NCL": "NCL"}
 METRICS = {"embsim": "EmbSim", "winrate": "WinRate"}
 # What a row of the removal study says beside random features of equal number and of equal energy.
 _COMPARED = {
+    "accuracy",
     *(f"{name}{end}" for name in ("random", "difference") for end in ("", "_energy")),
     *(f"difference{end}_{side}" for end in ("", "_energy") for side in ("low", "high")),
 }
@@ -53,7 +54,7 @@ def _is_kind(features: str, name: str) -> bool:
 
 
 def fidelity(found: Evidence) -> Iterator[Claim]:
-    """A modality's own features mean more in it."""
+    """A modality's own features are more monosemantic in it."""
     known, command = found.fidelities, "modalens interpret RUN"
     ways = dict(zip(("visual", "textual"), found.modalities, strict=True))
     for theirs, (metric, written), way in product(("CLIP", *_CALLED), METRICS.items(), ways):
@@ -113,7 +114,10 @@ def removal(found: Evidence) -> Iterator[Claim]:
             effect = each.accuracy - each.random if not end else nan
             command = "modalens study removal RUN --label COLUMN"
             for name, row in rows:
-                beside = f"random features of equal {kind}: accuracy {row[f'random{end}']:.3f}"
+                beside = (
+                    f"random features of equal {kind}: accuracy {row[f'random{end}']:.3f}, without the class "
+                    f"{row['accuracy']:.3f}"
+                )
                 ends = (row[f"difference{end}_low"], row[f"difference{end}_high"])
                 yield Claim(claim, name, effect, sign, row[f"difference{end}"], *ends, beside, command)
             if not rows:

@@ -10,6 +10,7 @@ from modalens.statistics.intervals import Estimate, difference_interval
 from modalens.studies.adversarial_images.tables import BENIGN, UNDEFENDED
 from modalens.studies.adversarial_images.tables import PUBLISHED as PUBLISHED_SUCCESS
 from modalens.studies.attribute_probing.attributes import GENDER, published_change
+from modalens.studies.stats.sentences import capitalised
 
 # The two kinds of random sets that a study compares a class with, by the end of their columns.
 _KINDS = {"": "number", "_energy": "energy"}
@@ -165,7 +166,7 @@ def text_to_image(found: Evidence) -> Iterator[Claim]:
     for theirs, sign, what in (("text", 1, "content"), ("image", -1, "surface")):
         name = found.sides()[theirs]
         other = "surface" if what == "content" else "content"
-        claim = f"{name.capitalize()}-dominant features carry more of a picture's {what} than of its {other}, beside "
+        claim = f"{capitalised(name)}-dominant features carry more of a picture's {what} than of its {other}, beside "
         claim += "random ones"
         own = [(features, row) for features, row in rows if row["set"] == name]
         for features, row in own:

@@ -54,7 +54,8 @@ def count_statements(data: ReportData, naming: Naming) -> list[str]:
         settled = int((scores.probability >= _SETTLED).sum())
         sentences.append(
             f"Under {scores.rule}, {count(settled)} of {count(alive)} features keep their class in at least "
-            f"{percent(_SETTLED)} of the resamples; the other {count(alive - settled)} lie near a bound."
+            f"{percent(_SETTLED)} of the resamples; with other pairs the other "
+            f"{count(alive - settled)} could be of another class."
         )
     return sentences
 

@@ -98,8 +98,8 @@ def _higher(row: dict[str, Any], rivals: list[dict[str, Any]], name: str, what: 
         nearest = min(dictionaries, key=lambda each: abs(each[name] - row[name]))
         least = sum((each[f"{name}_high"] - each[f"{name}_low"]) / 2 for each in (row, nearest))
         nothing = (
-            ": training the dictionary adds nothing to it that these pairs can tell, and to be told beside "
-            f"{_kind(nearest)} it would have to add {number(least)}"
+            ": training the dictionary adds nothing to it that these pairs can tell; the intervals of "
+            f"{row['features']} and {_kind(nearest)} would part at a difference of {number(least)}"
         )
     return [f"{what} of {row['features']} ({value}) is {listing(told)}{nothing}."]
 

@@ -15,19 +15,32 @@ def gap_statements(data: ReportData) -> list[str]:
     gap = data.main.gap
     first, second = data.modalities
     sentences = _noise_sentences(data)
-    null = gap.null.get("separability")
-    beside = f" (labels swapped: {percent(null[0])})" if null else ""
     sentences.append(
-        f"A linear classifier tells {first} from {second} for {percent(gap.separability)} of held-out "
-        f"embeddings{beside}."
+        f"A linear classifier tells {first} from {second} for {percent(gap.separability, 1)} of held-out embeddings"
+        f"{_beside(gap, 'separability', 100)}."
     )
     if math.isfinite(gap.rmg):
-        closer = gap.rmg < 0.5
-        sentences.append(
-            f"RMG is {number(gap.rmg)}: the halves of a pair lie {'closer together' if closer else 'farther apart'} "
-            "than two samples of one modality do on average."
-        )
+        sentences.append(f"RMG is {number(gap.rmg)}{_beside(gap, 'rmg')}: {_distances(gap)}.")
     return sentences
+
+
+def _beside(gap: ModalityGap, name: str, scale: float = 1) -> str:
+    """A measure's interval and what swapped labels give, in brackets; nothing where neither was measured."""
+    digits = 3 if scale == 1 else 1
+    low, high = gap.intervals.get(name, (math.nan, math.nan))
+    parts = [interval(scale * low, scale * high, digits)] if math.isfinite(high - low) else []
+    if name in gap.null:
+        parts.append(f"labels swapped: {number(scale * gap.null[name][0], digits)}")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _distances(gap: ModalityGap) -> str:
+    """What RMG says of the halves of a pair, where its interval leaves no doubt."""
+    low, high = gap.intervals.get("rmg", (math.nan, math.nan))
+    if low <= 0.5 <= high:
+        return "it is not told whether the halves of a pair lie closer together than two samples of one modality do"
+    apart = "closer together" if gap.rmg < 0.5 else "farther apart"
+    return f"the halves of a pair lie {apart} than two samples of one modality do on average"
 
 
 def retrieval_statements(data: ReportData) -> list[str]:
@@ -41,7 +54,9 @@ def retrieval_statements(data: ReportData) -> list[str]:
         k = min(found.chance)
         ways, chance = (found.image_to_text[k], found.text_to_image[k]), found.chance[k]
         if all(low <= chance for _, low, _ in ways):
-            guessing.append(encoder.spoken)
+            found_of = " and ".join(percent(way[0], 1) for way in ways)
+            most = percent(max(high for _, _, high in ways), 1)
+            guessing.append(f"{encoder.spoken} ({found_of}, at most {most}; chance is {percent(chance, 1)})")
         else:
             there, back = (percent(way[0], 1) for way in ways)
             sentences.append(
@@ -55,8 +70,8 @@ def retrieval_statements(data: ReportData) -> list[str]:
                 "candidate as near as the right one; these count as missed."
             )
     if guessing:
-        verb = "does" if len(guessing) == 1 else "do"
-        sentences.append(f"{begun(listing(guessing))} {verb} no better than chance.")
+        verb = "is" if len(guessing) == 1 else "are"
+        sentences.append(f"{begun(listing(guessing))} {verb} not told from chance.")
     return sentences
 
 

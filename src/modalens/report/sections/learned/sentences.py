@@ -138,6 +138,10 @@ def _share(value: float) -> str:
 
 
 def said_pairs(learned: LearnedResult, split: str) -> str:
-    """The pairs of a split, and whether the features were trained on them."""
-    name = f" ({split})" if len(learned.quality) > 1 else ""
-    return f"the training pairs{name}" if split in learned.trained_on else f"held-out pairs{name}"
+    """The pairs of a split, and whether the features were trained on them.
+
+    A split is named where there are several, and its name does not say the same.
+    """
+    said = "the training pairs" if split in learned.trained_on else "held-out pairs"
+    same = said.removeprefix("the ").startswith(split)
+    return said if same or len(learned.quality) == 1 else f"{said} ({split})"

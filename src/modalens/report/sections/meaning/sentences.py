@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from modalens.interpret.fidelity import ClassAverage, ModalityFidelity
 from modalens.pairs.modality import OWN
 from modalens.report.data import InterpretedResult, Judge, ReportData
 from modalens.report.naming import Naming, capitalised, count, interval, listing, number
 from modalens.report.sections.meaning.tables import VERDICTS, find
+from modalens.statistics.controls import seen_with_power
 from modalens.studies.stats.sentences import power_words
-
-# Smallest effect that is found with power .8, in half widths of its 95 % interval: (z(.975) + z(.8)) / z(.975).
-_DETECTABLE = 1.43
 
 _SHARES = {
     "nothing": "shares no weights with {encoder}",
@@ -70,9 +69,10 @@ def meaning_lines(data: ReportData) -> list[tuple[str, str]]:
         for side in data.modalities:
             fidelity = found.fidelity.fidelity("mono", side)
             if not np.isnan(fidelity.value):
-                clear = "" if fidelity.low > 0 or fidelity.high < 0 else ", no clear difference"
                 ends = interval(fidelity.low, fidelity.high)
-                parts.append(f"{naming.adjective(side)} fidelity {number(fidelity.value)} ({ends}{clear})")
+                parts.append(
+                    f"{naming.adjective(side)} fidelity {number(fidelity.value)} ({ends}{_doubt(fidelity)})"
+                )
         lines.append((found.name, capitalised(f"{'; '.join(parts)}.")))
     return lines
 
@@ -126,14 +126,26 @@ def _mono_sentence(data: ReportData, found: InterpretedResult, side: str) -> lis
         other = find(baseline, found.name)
         if other is not None and (there := other.fidelity.average("mono", side)).features:
             beside.append(f"{number(there.mean)} in {baseline.spoken}")
-    above = average.low > average.chance
-    verdict = "more alike than random ones" if above else "no more alike than random ones"
     rest = f"; it is {listing(beside)}" if beside else ""
     sentence = (
-        f"The strongest {samples} of {found.name} features are {verdict}: Mono {number(average.mean)} "
+        f"The strongest {samples} of {found.name} features are {_alike(average)}: Mono {number(average.mean)} "
         f"({interval(average.low, average.high)}), by chance {number(average.chance)}{rest}."
     )
     return [sentence]
+
+
+def _alike(average: ClassAverage) -> str:
+    """How alike strongest samples are beside random ones, as far as the interval of Mono tells."""
+    if average.low > average.chance:
+        return "more alike than random ones"
+    if average.high < average.chance:
+        return "less alike than random ones"
+    return f"not told from random ones ({_seen(average.low, average.high)})"
+
+
+def _seen(low: float, high: float) -> str:
+    """What an effect that is not told is worth, by its interval."""
+    return "it has no interval" if np.isnan(high - low) else power_words(number(seen_with_power(low, high)))
 
 
 def _fidelity_sentences(data: ReportData, found: InterpretedResult) -> list[str]:
@@ -150,20 +162,27 @@ def _fidelity_sentences(data: ReportData, found: InterpretedResult) -> list[str]
             if other is not None and not np.isnan(there := other.fidelity.fidelity("mono", side).value):
                 beside.append(f"{number(there)} in {baseline.spoken}")
         rest = f"; it is {listing(beside)}" if beside else ""
-        beyond = not fidelity.null_low <= fidelity.value <= fidelity.null_high
         if not (fidelity.low > 0 or fidelity.high < 0):
-            means = (
-                f"no clear difference between the classes in {samples} "
-                f"({power_words(number(_DETECTABLE * (fidelity.high - fidelity.low) / 2))})"
-            )
-        elif not beyond:
-            means = f"no more than features divided at random differ in {samples}"
+            means = f"the two classes are not told apart in {samples} ({_seen(fidelity.low, fidelity.high)})"
+        elif _as_permuted(fidelity):
+            means = f"classes drawn at random differ as much in {samples}"
         else:
             more = "more" if fidelity.value > 0 else "less"
-            means = f"features of the {side} side mean {more} in {samples} than those of the other side"
+            means = f"features of the {side} side are {more} monosemantic in {samples} than those of the other side"
         sentences.append(
             f"{capitalised(naming.adjective(side))} fidelity of {found.name} is {number(fidelity.value)} "
             f"({interval(fidelity.low, fidelity.high)}; with classes permuted "
             f"{interval(fidelity.null_low, fidelity.null_high)}{rest}): {means}."
         )
     return sentences
+
+
+def _doubt(fidelity: ModalityFidelity) -> str:
+    """Why a fidelity says nothing, where it does not."""
+    if not (fidelity.low > 0 or fidelity.high < 0):
+        return ", not told from 0"
+    return ", as classes drawn at random give" if _as_permuted(fidelity) else ""
+
+
+def _as_permuted(fidelity: ModalityFidelity) -> bool:
+    return fidelity.null_low <= fidelity.value <= fidelity.null_high
