@@ -115,7 +115,8 @@ def verdicts(found: Evidence, words: str) -> list[tuple[str, float, str]]:
     ("value", "expected"), [(-0.2, "does not hold"), (0.2, "does not hold"), (0.01, "not decided")]
 )
 def test_that_cross_costs_nothing_can_only_be_refuted(value: float, expected: str) -> None:
-    row = {"modality": "image", "without": "cross", "random": 0.8, "random_energy": 0.8}
+    row: dict[str, Any] = {"modality": "image", "without": "cross", "accuracy": 0.8, "random": 0.8}
+    row |= {"random_energy": 0.8}
     rows = [row | difference(value) | difference(value, "_energy"), {**row, "modality": "text"}]
     found = verdicts(evidence(removal__removal=pd.DataFrame(rows)), "Without cross-modal features image")
     assert [said for _, _, said in found] == [expected] * 2
