@@ -145,8 +145,8 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
         title=f"Among {found['n']} {first}s and {found['texts']} {second}s",
     )
     for name, label in (("image_to_text", f"{first} to {second}"), ("text_to_image", f"{second} to {first}")):
-        cells = (f"{value:.1%}\n{low:.1%} to {high:.1%}" for value, low, high in found[name].values())
-        recall.add_row(label, *cells)
+        recalls = (f"{value:.1%}\n{low:.1%} to {high:.1%}" for value, low, high in found[name].values())
+        recall.add_row(label, *recalls)
     recall.add_row("chance", *(f"{value:.1%}" for value in found["chance"].values()))
     console.print(recall)
     if found["ties"]:
