@@ -11,7 +11,7 @@ import pytest
 from modalens.interpret.fidelity import ClassAverage, Fidelity, ModalityFidelity
 from modalens.report import ReportData, StudyOf
 from modalens.report.sections import claims
-from modalens.report.sections.claims import Evidence, claims_of
+from modalens.report.sections.claims import Claim, Evidence, claims_of
 from modalens.report.sections.claims.verdicts import detectable, verdict
 from modalens.studies.result import StudyResult
 from tests.interpreted import quick_page
@@ -243,6 +243,16 @@ def test_adversarial_claims_take_what_the_study_compared() -> None:
         and each.features == "raw"
     )
     assert any_text.verdict == "not decided"
+
+
+def test_no_effect_is_named_that_there_cannot_be() -> None:
+    row = {"set": "text", "kind": "class", "of": "raw", "random": 0.5, "rate": 0.5}
+    row |= {"difference": 0.0, "difference_low": -1.0, "difference_high": 1.0}
+    found = claims_of(evidence(adversarial__success=pd.DataFrame([row])))
+    (said,) = (each.verdict_in_words for each in found if each.verdict == "not decided")
+    assert said == "not decided: no effect that there can be would have been seen"
+    known = Claim("a", "raw", nan, 1, 0.0, -0.1, 0.1, "b", "c", most=1)
+    assert known.verdict_in_words == "not decided: 0.143 would have been seen"
 
 
 def test_generated_pictures_have_claims_without_a_published_number() -> None:

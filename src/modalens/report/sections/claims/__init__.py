@@ -13,7 +13,7 @@ from modalens.report.sections.claims.claim import Evidence as Evidence
 from modalens.report.sections.claims.of_features import fidelity, monosemanticity, removal
 from modalens.report.sections.claims.of_models import declip
 from modalens.report.sections.claims.of_uses import adversarial, gender, text_to_image
-from modalens.report.sections.claims.verdicts import NOT_DECIDED, NOT_MEASURED
+from modalens.report.sections.claims.verdicts import NOT_MEASURED
 
 RULE = (
     "A claim holds where the 95 % interval of its effect lies on the claimed side of 0 and the effect is larger than "
@@ -66,9 +66,7 @@ def claims_markdown(claims: Sequence[Claim]) -> str:
 
 def _row(each: Claim) -> str:
     cells = [each.claim, each.features, _number(each.published), _number(each.value)]
-    said = each.verdict
-    if said == NOT_DECIDED:
-        said += f": {each.detectable:.3f} would have been seen"
+    said = each.verdict_in_words
     if said == NOT_MEASURED:
         said += ": no interval" if each.features else f": run `{each.command}`"
     interval = "" if isnan(each.low) else f"{each.low:.3f} to {each.high:.3f}"

@@ -6,7 +6,7 @@ from math import nan
 from typing import TYPE_CHECKING
 
 from modalens.report.data import ReportData
-from modalens.report.sections.claims.verdicts import detectable, verdict
+from modalens.report.sections.claims.verdicts import NOT_DECIDED, detectable, verdict
 
 if TYPE_CHECKING:
     from modalens.interpret import Fidelity
@@ -38,6 +38,8 @@ class Claim:
     control_low, control_high
         Where 95 % of the effects of a control lie, which a claim that holds must be beyond; NaN where the effect itself
         is a difference to its control.
+    most
+        The largest effect that there can be, such as 1 for a difference of shares; NaN where there is no bound.
     """
 
     claim: str
@@ -51,6 +53,7 @@ class Claim:
     command: str
     control_low: float = nan
     control_high: float = nan
+    most: float = nan
 
     @classmethod
     def missing(cls, claim: str, published: float, sign: int, control: str, command: str) -> "Claim":
@@ -66,6 +69,15 @@ class Claim:
     def detectable(self) -> float:
         """The effect that would have been seen."""
         return detectable(self.low, self.high)
+
+    @property
+    def verdict_in_words(self) -> str:
+        """The verdict; beside an undecided one what would have been seen."""
+        if self.verdict != NOT_DECIDED:
+            return self.verdict
+        effect = f"{self.detectable:.3f}"
+        seen = "no effect that there can be" if self.detectable > self.most else effect
+        return f"{self.verdict}: {seen} would have been seen"
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,7 +106,7 @@ def adversarial(found: Evidence) -> Iterator[Claim]:
     if UNDEFENDED in rates and BENIGN in rates:
         value, low, high = _between_rates(rates[UNDEFENDED], rates[BENIGN])
         told = f"benign images: {rates[BENIGN]['rate']:.3f}"
-        yield Claim(claim, "raw", effect, 1, value, low, high, told, command)
+        yield Claim(claim, "raw", effect, 1, value, low, high, told, command, most=1)
     else:
         yield Claim.missing(claim, effect, 1, "benign images", command)
     yield from _any_defence(found, rows, command)
@@ -144,7 +144,9 @@ def _any_defence(found: Evidence, rows: list[tuple[str, dict[Any, Any]]], comman
         for features, row in own:
             told = f"undefended: {undefended['rate']:.3f}"
             published = effect if features == "raw" else nan
-            yield Claim(claim, features, published, -1, *_between_rates(row, undefended), told, command)
+            yield Claim(
+                claim, features, published, -1, *_between_rates(row, undefended), told, command, most=1
+            )
 
 
 def _between_rates(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> Estimate:
@@ -195,4 +197,4 @@ def _difference(
 ) -> Claim:
     """What a study measured as a difference to random sets."""
     value, low, high = (row.get(f"difference{end}{side}", nan) for side in ("", "_low", "_high"))
-    return Claim(claim, features, published, sign, value, low, high, beside, command)
+    return Claim(claim, features, published, sign, value, low, high, beside, command, most=1)
