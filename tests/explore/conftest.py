@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("uvicorn", reason="needs the extra explore")
 
-from modalens.explore import ExploreConfig, serve
+from modalens.explore import ExploreConfig, drawing, serve
 from modalens.runs import interpreting, origin
 from modalens.runs.interpreting import interpret_run
 from modalens.runs.layout import RunFolder
 from modalens.runs.naming import NameConfig, name_features
 from modalens.runs.representations import representations
+from modalens.studies.text_to_image_control.generator import Generator
 from tests.fakes import FakeVLM
 from tests.small_run import CONFIG, loader, make_run, make_table
 
@@ -66,6 +69,27 @@ class Explorer:
         return status, json.loads(data)["error"]
 
 
+class ColourGenerator(Generator):
+    """Draws an embedding as a plain colour."""
+
+    name, dim = "colours", FakeVLM.dim
+
+    def generate(self, embedding: np.ndarray, seed: int = 0) -> list[Image.Image]:
+        del seed
+        levels = (255 / (1 + np.exp(-embedding[:, :3]))).astype(int)
+        return [Image.new("RGB", (8, 8), tuple(row)) for row in levels.tolist()]
+
+    def card(self) -> dict[str, Any]:
+        return {"generator": self.name}
+
+
+class DrawingVLM(FakeVLM):
+    """A model with a generator."""
+
+    def generator(self) -> ColourGenerator:
+        return ColourGenerator()
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """An interpreted run with names and an untrained twin; to be copied, not changed."""
@@ -80,8 +104,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Explorer]:
-    """An explorer on a run in a thread of this process, while the block lasts."""
+def served(*folders: Path, **options: Any) -> Iterator[Explorer]:
+    """An explorer on some runs in a thread of this process, while the block lasts."""
     ready, stop = threading.Event(), threading.Event()
     found: list[str] = []
 
@@ -89,12 +113,12 @@ def served(folder: Path) -> Iterator[Explorer]:
         found.append(address)
         ready.set()
 
-    config = ExploreConfig(port=0, browser=False)
-    thread = threading.Thread(target=serve, args=([folder], config), kwargs={"ready": is_ready, "stop": stop})
+    config = ExploreConfig(port=0, browser=False, **options)
+    thread = threading.Thread(target=serve, args=(folders, config), kwargs={"ready": is_ready, "stop": stop})
     thread.start()
     try:
         assert ready.wait(300)
-        yield Explorer(found[0], folder)
+        yield Explorer(found[0], folders[0])
     finally:
         stop.set()
         thread.join(60)
@@ -106,6 +130,15 @@ def explorer(finished: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("served") / "photos"
     shutil.copytree(finished.folder, folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(origin, "load_vlm", lambda *args, **kwargs: FakeVLM(revision="1"))
+        patch.setattr(origin, "load_vlm", lambda *args, **kwargs: DrawingVLM(revision="1"))
+        patch.setattr(drawing, "has_generator", lambda name: name == "fake")
         with served(folder) as found:
             yield found
+
+
+@pytest.fixture
+def copied(finished: RunFolder, tmp_path: Path) -> Path:
+    """A copy of the run that may be changed."""
+    folder = tmp_path / "photos"
+    shutil.copytree(finished.folder, folder)
+    return folder

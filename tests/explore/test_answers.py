@@ -13,14 +13,11 @@ import pytest
 from PIL import Image
 
 import modalens as ml
-from modalens.errors import InputError
-from modalens.explore import ExploreConfig, serve
 from modalens.explore.layouts import lay_out
 from modalens.explore.ranking import ranks, strongest
 from modalens.runs.layout import RunFolder
-from modalens.store.lock import alone_in
 from modalens.studies.rater_agreement.study import agreement
-from tests.explore.conftest import Explorer, served
+from tests.explore.conftest import Explorer
 
 SAE = "/api/photos/sae"
 
@@ -195,17 +192,6 @@ def test_ratings_are_read_by_agreement(explorer: Explorer) -> None:
         assert explorer.refused(f"{SAE}/features/0/rating", wrong)[0] == 400
 
 
-def test_two_explorers_that_write_at_once(explorer: Explorer) -> None:
-    feature = explorer.json(f"{SAE}/features")["features"][0]["feature"]
-    kept = explorer.json(f"{SAE}/features/{feature}/rating", {"answer": "both", "rater": "C"})
-    with alone_in((explorer.run / kept["file"]).parent):
-        status, sentence = explorer.refused(
-            f"{SAE}/features/{feature}/rating", {"answer": "both", "rater": "C"}
-        )
-    assert status == 423
-    assert "wait" in sentence
-
-
 def test_maps_are_kept(explorer: Explorer) -> None:
     found = explorer.json(f"{SAE}/map/features")
     assert len(found["x"]) == len(found["of"]) == len(found["label"]["codes"])
@@ -216,46 +202,6 @@ def test_maps_are_kept(explorer: Explorer) -> None:
     pairs = explorer.json(f"{SAE}/map/pairs?column=split")
     assert pairs["column"]["names"] == ["held-out"]
     assert "no map" in explorer.refused("/api/photos/ncl/map/features")[1]
-
-
-def test_twins_are_compared(explorer: Explorer) -> None:
-    same = explorer.json("/api/compare?first=photos&first_set=sae&second=photos&second_set=sae")
-    assert same["by"] == "cosine"
-    assert same["matched"] == same["live"][0]
-    assert same["points"]["scores"][0] == same["points"]["scores"][1]
-    assert same["changed"] == 0
-    twin = explorer.json("/api/compare?first=photos&first_set=sae&second=photos%2Buntrained&second_set=sae")
-    assert twin["by"] == "correlation"
-    assert twin["pairs"] > 10
-    assert twin["by_chance"] <= min(twin["live"])
-
-
-def test_a_run_that_changes_says_so_until_it_is_opened_again(explorer: Explorer) -> None:
-    os.utime(explorer.run / "features" / "sae" / "config.json", (1, 1))
-    status, sentence = explorer.refused(f"{SAE}/features")
-    assert status == 409
-    assert "changed" in sentence
-    assert explorer.json("/api/photos/open", {}) == {"key": "photos"}
-    explorer.json(f"{SAE}/features")
-
-
-def test_a_damaged_set_is_a_sentence_and_the_others_are_shown(finished: RunFolder, tmp_path: Path) -> None:
-    shutil.copytree(finished.folder, tmp_path / "photos")
-    weights = tmp_path / "photos/features/sae/sae.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-9])
-    with served(tmp_path / "photos") as damaged:
-        about = damaged.json("/api/photos")
-        assert [each["name"] for each in about["sets"]] == ["ncl", "raw"]
-        assert about["left_out"][0]["name"] == "sae"
-        assert "sae" in damaged.refused("/api/photos/sae/features")[1]
-        assert damaged.json("/api/photos/ncl/features")["total"] > 0
-
-
-def test_no_run_and_a_port_that_is_taken_are_sentences(explorer: Explorer, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="There is no run"):
-        serve([tmp_path])
-    with pytest.raises(InputError, match=f"Port {explorer.port} cannot be used"):
-        serve([explorer.run], ExploreConfig(port=explorer.port, browser=False))
 
 
 def test_the_command_says_when_it_is_ready_and_ends_cleanly(finished: RunFolder, tmp_path: Path) -> None:

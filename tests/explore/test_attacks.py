@@ -18,6 +18,7 @@ WRITES = (
     "/api/photos/picture",
     "/api/photos/sae/steer",
     "/api/photos/sae/retrieval",
+    "/api/photos/sae/drawn",
     "/api/photos/sae/edits",
     "/api/photos/sae/features/0/rating",
 )

@@ -1,5 +1,6 @@
 """The explorer in a real browser: every view, at desk and phone width, light and dark, quiet and offline."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from modalens.runs.layout import RunFolder
 from tests.browser import Browser, chromium
-from tests.explore.conftest import Explorer
+from tests.explore.conftest import Explorer, served
 from tests.small_run import SCRIPT
 
 pytestmark = pytest.mark.browser
@@ -21,6 +23,54 @@ VIEWS = (
     "steer?features={feature}&row={row}",
     "compare",
 )
+
+
+# Texts whose contrast with what is behind them is under that of WCAG AA: 4.5, of large ones 3.
+PALE = """
+const parse = (text) => [...text.match(/[\\d.]+/g).map(Number), 1].slice(0, 4);
+const channel = (value) => (value <= 10.3 ? value / 3294 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+const light = (c) => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
+const over = (top, under) => [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3]));
+const ground = (element) => {
+  const layers = [];
+  for (let at = element; at; at = at.parentElement) layers.unshift(parse(getComputedStyle(at).backgroundColor));
+  return layers.reduce((under, layer) => over(layer, under), [255, 255, 255]);
+};
+const found = [];
+for (const element of document.querySelectorAll('body *')) {
+  const words = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  const box = element.getBoundingClientRect();
+  if (!words || element.disabled || box.width < 2 || box.right < 0) continue;
+  if (element.closest('[aria-hidden], .hidden-text')) continue;
+  const style = getComputedStyle(element);
+  const behind = ground(element);
+  const [one, other] = [light(over(parse(style.color), behind)), light(behind)].sort((a, b) => b - a);
+  const size = parseFloat(style.fontSize);
+  const large = size >= 24 || (size >= 18.6 && style.fontWeight >= 700);
+  const contrast = (one + 0.05) / (other + 0.05);
+  if (contrast < (large ? 3 : 4.5))
+    found.push(`${contrast.toFixed(2)} ${element.tagName} ${element.textContent.slice(0, 40)}`);
+}
+return found;
+"""
+# What a screen reader goes by: one heading of the first rank, names of regions, heads of tables, a title.
+STRUCTURE = """
+const found = [];
+const every = (selector) => [...document.querySelectorAll(selector)];
+if (every('h1').length !== 1) found.push(`${every('h1').length} h1`);
+if (!document.documentElement.lang) found.push('no language');
+if (!document.title.startsWith(document.querySelector('h1').textContent.slice(0, 20))) found.push(document.title);
+const ranks = every('h1, h2, h3').map((each) => Number(each.tagName[1]));
+if (ranks.some((rank, i) => i && rank - ranks[i - 1] > 1)) found.push(`ranks ${ranks}`);
+for (const each of every('[role=region], [role=img], [role=application], [role=group], form, nav'))
+  if (!each.ariaLabel && each.role !== 'search') found.push(`nameless ${each.outerHTML.slice(0, 80)}`);
+for (const each of every('table'))
+  if (!each.caption || each.querySelector('thead th:not([scope])')
+      || each.querySelector('tbody tr:not(:has(th[scope=row]))'))
+    found.push(each.outerHTML.slice(0, 80));
+for (const each of every('main, header, nav')) if (every(each.tagName).length > 1) found.push(each.tagName);
+return found;
+"""
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +169,15 @@ def test_a_walk(page: Page, explorer: Explorer, tmp_path: Path) -> None:
     assert page.text(".steered .sides section:first-child ul") != page.text(
         ".steered .sides section:last-child ul"
     )
+    # a picture of it, before, after and with random features
+    page.click(".draw")
+    page.until(lambda: "Drawn by colours" in page.text(".drawn"))
+    loaded = "return [...document.querySelectorAll('.drawn img')].map(each => each.naturalWidth > 0)"
+    assert page.driver.execute_script(loaded) == [True, True, True]
     # the untrained twin
     page.open("compare")
-    page.until(lambda: "live features are matched" in page.text(".result"))
+    page.until(lambda: "live features are matched by" in page.text(".result"))
+    assert "mean of R" in page.text(".result table")
     assert "photos / untrained" in page.text("form.filters")
 
 
@@ -153,11 +209,93 @@ def test_every_view_fits(page: Page, browser: Browser, explorer: Explorer, width
                 ").map(each => each.outerHTML)"
             )
             assert nameless == [], view
+            assert page.driver.execute_script(PALE) == [], (view, scheme)
+            assert page.driver.execute_script(STRUCTURE) == [], view
         ground = page.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(15, 18, 22)") == (scheme == "dark")
     finally:
         browser.resize(1280, 900)
         browser.prefer(prefers_color_scheme="light")
+
+
+def test_by_keyboard_alone(page: Page) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            ActionChains(page.driver).send_keys(key).perform()
+
+    def at(what: str) -> str:
+        return str(page.driver.execute_script(f"return document.activeElement.{what}"))
+
+    page.open("features")
+    press(Keys.TAB)
+    assert at("className") == "skip"
+    press(Keys.ENTER)
+    assert at("id") == "main"
+    ring = (
+        "const at = document.activeElement; const shown = at.type === 'file' ? at.nextElementSibling : at;"
+        "return getComputedStyle(shown).outlineStyle !== 'none' && getComputedStyle(shown).outlineWidth !== '0px'"
+    )
+    seen = []
+    while at("closest('tbody')") == "None":
+        press(Keys.TAB)
+        seen.append(at("name || document.activeElement.id || document.activeElement.dataset.sort"))
+        assert page.driver.execute_script(ring), seen
+        assert len(seen) < 40
+    order = [
+        "own-text",
+        "own-picture",
+        "words",
+        "label",
+        "verdict",
+        "certainty",
+        "found",
+        "named",
+        "feature",
+        "score",
+    ]
+    assert [name for name in seen if name in order] == order
+    first = at("textContent")
+    press(Keys.ARROW_DOWN)
+    assert at("textContent") != first
+    press(Keys.ARROW_UP)
+    assert at("textContent") == first
+    press(Keys.ENTER)
+    page.until(
+        lambda: page.text("h1") == f"Feature {first}" or page.text("h1").startswith(f"Feature {first} ")
+    )
+    assert at("id") == "main"
+    page.open("map")
+    page.driver.execute_script("document.querySelector('select[name=colour]').focus()")
+    press(Keys.ARROW_DOWN)
+    page.until(lambda: "colour=score" in page.driver.current_url and page.is_quiet())
+    page.until(lambda: at("name") == "colour")
+    page.driver.execute_script("document.querySelector('canvas').focus()")
+    press("n", "+", Keys.ARROW_LEFT)
+    assert page.text(".under-map").startswith("Feature ")
+    press(Keys.ENTER)
+    page.until(lambda: page.text("h1").startswith("Feature "))
+
+
+def test_a_run_that_cannot_be_shown_leaves_the_way_to_another(
+    browser: Browser, finished: RunFolder, tmp_path: Path
+) -> None:
+    for name in ("whole", "broken"):
+        shutil.copytree(finished.folder, tmp_path / name)
+    shard = next((tmp_path / "broken").glob("embeddings/img_emb/*.npy"))
+    shard.write_bytes(shard.read_bytes()[:-40])
+    with served(tmp_path / "broken", tmp_path / "whole") as explorer:
+        page = Page(browser, explorer)
+        browser.driver.get("about:blank")
+        browser.driver.get(f"{explorer.address}#/broken")
+        page.until(lambda: "img_emb" in page.text("#notice"))
+        assert page.text("h1") == "This cannot be shown"
+        assert "whole" in page.text("#run")
+        choose = "const run = arguments[0]; run.value = 'whole'; run.dispatchEvent(new Event('change'))"
+        browser.driver.execute_script(choose, browser.driver.find_element("id", "run"))
+        page.until(lambda: "features of sae" in page.text("h1"))
+    browser.complaints()  # the refusal itself
 
 
 def test_a_page_without_the_token_reads_and_says_what_it_may_not(

@@ -13,10 +13,10 @@ from modalens.errors import ModalensError
 from modalens.features import SAEConfig
 from modalens.interpret.fidelity import average_of_features
 from modalens.report.compared import Comparison, statements
-from modalens.runs import comparing
 from modalens.runs.comparing import CompareConfig
 from modalens.runs.interpretation import Interpretation
 from modalens.runs.layout import RunFolder
+from modalens.runs.shared_pairs import score_again
 from tests.small_run import learn
 
 Interpreted = tuple[RunFolder, dict[str, Interpretation], list[object]]
@@ -66,7 +66,7 @@ def test_seeds_are_averaged_and_their_decoder_rows_matched(learned_run: RunFolde
 def test_pairs_are_joined_by_id(learned_run: RunFolder) -> None:
     one = ml.Run.open(learned_run.folder).representations["raw"]
     rows = one.rows[::2]
-    again = comparing._scored(one, rows)
+    again = score_again(one, rows)
     assert again.gap.n_pairs == len(rows)
     with pytest.raises(ModalensError, match="named twice"):
         ml.compare(learned_run.folder, learned_run.folder)

@@ -2,12 +2,18 @@
 
 import csv
 import json
+import os
+import signal
+from collections.abc import Callable, Sequence
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
+from modalens.explore.config import ExploreConfig
 from modalens.features import TrainConfig
 from modalens.runs.interpretation import InterpretConfig
 from tests.clip import save_clip
@@ -139,7 +145,7 @@ def uses(source: Path) -> dict[str, list[object]]:
 
 
 def more_features(source: Path) -> dict[str, list[object]]:
-    """Commands that add, name, explain, compare and export features, to be run after all of :func:`uses`."""
+    """Commands that add, name, explain, compare, export and explore features, to be run after all of :func:`uses`."""
     sae = ("--features", "sae")
     sweep = (
         "--n",
@@ -174,6 +180,7 @@ def more_features(source: Path) -> dict[str, list[object]]:
         "train sweep": ["train", "sweep", "run", *sweep],
         "compare": ["compare", "run", "recipe/main", "--out", "compared", "--latex"],
         "export": ["export", "run", *sae, "--to", "parquet", "--out", "exported"],
+        "explore": ["explore", "run", "--port", 0, "--no-browser"],
         "study known-gap": ["study", "known-gap", "run"],
         "score foreign": ["score", "run", "--features", source / "foreign", "--name", "theirs"],
     }
@@ -210,3 +217,52 @@ def shorten_demo() -> None:
     )
     run_demo = run.run_demo
     run.run_demo = lambda out, _: run_demo(out, plan)
+
+
+def ask_explorer() -> None:
+    """Let the explorer be asked for all that it keeps (indexes, maps, ratings, an edit), and be told to end."""
+    from modalens.explore import server
+
+    serve = server.serve
+
+    def asked(runs: Sequence[Path], config: ExploreConfig, *, ready: Callable[[str], None]) -> None:
+        failed: list[BaseException] = []
+
+        def walk(address: str) -> None:
+            ready(address)
+            try:
+                _walk(address, Path(runs[0]))
+            except Exception as error:
+                failed.append(error)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        serve(runs, config, ready=walk)
+        if failed:
+            raise failed[0]
+
+    server.serve = asked
+
+
+def _walk(address: str, run: Path) -> None:
+    where = urlsplit(address)
+    token = parse_qs(where.query)["token"][0]
+
+    def ask(path: str, values: dict[str, object] | None = None) -> dict:
+        connection = HTTPConnection(where.netloc, timeout=120)
+        body = None if values is None else json.dumps(values)
+        method = "GET" if values is None else "POST"
+        connection.request(method, f"/api/{run.name}/sae/{path}", body, {"x-modalens-token": token})
+        answer = connection.getresponse()
+        data = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {data.decode()}")
+        return json.loads(data)
+
+    features = [row["feature"] for row in ask("features")["features"]]
+    for of in ("features", "pairs"):
+        ask(f"map/{of}")
+    for feature, answer in zip(features, ("image", "both", "text"), strict=False):
+        ask(f"features/{feature}/rating", {"answer": answer, "rater": "Ada"})
+    if not (run / "edits" / "edit-1.safetensors").exists():
+        ask("edits", {"features": features[:2], "gain": 0, "side": "text"})

@@ -20,14 +20,14 @@ from typing import Any
 import psutil
 
 from modalens.store.atomic import PARTIAL_SUFFIX
-from tests.torture.jobs import shorten_demo
+from tests.torture.jobs import ask_explorer, shorten_demo
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the commands import on their way.
 _NEEDED = (
     "modalens.cli.app", "modalens.cli.output", "modalens.runs.reporting", "modalens.runs.interpreting",
     "modalens.runs.studying", "modalens.features.trainer", "matplotlib.pyplot", "sklearn.linear_model",
-    "transformers.models.clip.modeling_clip", "transformers.models.clip.processing_clip",
+    "sklearn.manifold", "transformers.models.clip.modeling_clip", "transformers.models.clip.processing_clip",
     "transformers.models.clip.image_processing_pil_clip", "torch._dynamo",
 )  # fmt: skip
 _ENVIRONMENT = {
@@ -205,6 +205,8 @@ def _become(words: list[str], folder: Path, strike: Strike, said: Path, changes:
             os.execv(scripts / words[0], words)
         if words[0] == "demo":
             shorten_demo()
+        if words[0] == "explore":
+            ask_explorer()
         counter = _watch_changes(folder, strike)
         sys.argv = ["modalens", *words]
         from modalens.cli import main

@@ -10,6 +10,7 @@ import numpy as np
 
 from modalens.errors import InputError, ModalensError
 from modalens.explore import comparing, layouts, rating, steering, views
+from modalens.explore.drawing import Drawer
 from modalens.explore.features import Query, find_features
 from modalens.explore.guard import Guard
 from modalens.explore.opened import OpenedRun, OpenedSet
@@ -31,10 +32,12 @@ class Explorer:
     ----------
     runs
         By key.
+    drawer
+        What draws pictures.
     """
 
-    def __init__(self, runs: Mapping[str, OpenedRun]) -> None:
-        self.runs = runs
+    def __init__(self, runs: Mapping[str, OpenedRun], drawer: Drawer) -> None:
+        self.runs, self.drawer = runs, drawer
         self.own = OwnSamples()
 
     def app(self, port: int, token: str) -> Guard:
@@ -76,6 +79,7 @@ class Explorer:
             ("/api/{run}/text", self._text),
             (f"{one}/steer", self._steer),
             (f"{one}/retrieval", self._retrieval),
+            (f"{one}/drawn", self._draw),
             (f"{one}/edits", self._save_edit),
             (f"{one}/features/{{feature:int}}/rating", self._rate),
         ]
@@ -114,6 +118,7 @@ class Explorer:
             "modalities": [first, second],
             "pairs": len(run.store),
             "labels": run.pairs().labels,
+            "draws": self.drawer.draws(run),
             "sets": [
                 {
                     "name": name,
@@ -235,8 +240,9 @@ class Explorer:
         sides = []
         for number in ("first", "second"):
             run = self._of(asked.get(number, ""))
-            sides.append(run.set(asked.get(f"{number}_set", "")))
-        return comparing.compare(*sides)
+            sides.append(comparing.Side(run, run.set(asked.get(f"{number}_set", ""))))
+        with sides[0].run.working:
+            return comparing.compare(*sides)
 
     def _reopen(self, request: "Request", body: Any) -> Any:
         del body
@@ -253,13 +259,7 @@ class Explorer:
 
     def _steer(self, request: "Request", body: Any) -> Any:
         run, opened = self._opened(request)
-        query: int | OwnSample
-        if isinstance(body.get("own"), str):
-            query = self.own.get(run, body["own"])
-        elif type(body.get("row")) is int and 0 <= body["row"] < len(opened.pairs):
-            query = body["row"]
-        else:
-            raise InputError("Name a pair or a sample of your own to steer.")
+        query = self._query(run, opened, body)
         column = body.get("column")
         with run.working:
             found = steering.steered(
@@ -267,6 +267,20 @@ class Explorer:
             )
         run.pictures.announce(pair["row"] for pairs in found["nearest"].values() for pair in pairs)
         return found
+
+    def _draw(self, request: "Request", body: Any) -> Any:
+        run, opened = self._opened(request)
+        query = self._query(run, opened, body)
+        return self.drawer.draw(run, opened, steering.Steer.of(body), query)
+
+    def _query(self, run: OpenedRun, opened: OpenedSet, body: Any) -> int | OwnSample:
+        """What is steered: a sample of the reader's own, or a pair."""
+        if isinstance(body.get("own"), str):
+            return self.own.get(run, body["own"])
+        row = body.get("row")
+        if type(row) is int and 0 <= row < len(opened.pairs):
+            return row
+        raise InputError("Name a pair or a sample of your own to steer.")
 
     def _retrieval(self, request: "Request", body: Any) -> Any:
         run, opened = self._opened(request)

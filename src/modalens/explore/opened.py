@@ -17,7 +17,7 @@ from modalens.runs.choice import OF, RAW
 from modalens.runs.layout import RunFolder
 from modalens.runs.origin import open_vlm
 from modalens.runs.representations import Representation, find_representations
-from modalens.store import EmbeddingStore
+from modalens.store import EmbeddingStore, JoinedStore
 from modalens.towers.base import VLM
 
 FOLDER = "explore"
@@ -199,7 +199,7 @@ def open_runs(paths: list[Path], device: str | None = None) -> dict[str, OpenedR
     """
     found: dict[str, OpenedRun] = {}
     for path in paths:
-        layout = RunFolder.find(path.resolve())
+        layout = _run_at(path.resolve())
         if any(layout == each.layout for each in found.values()):
             continue
         key = _free(_slug(layout.folder.name), found)
@@ -208,6 +208,16 @@ def open_runs(paths: list[Path], device: str | None = None) -> dict[str, OpenedR
             beside = _free(f"{key}+{_slug(name)}", found)
             found[beside] = OpenedRun(beside, baseline, device)
     return found
+
+
+def _run_at(path: Path) -> RunFolder:
+    if path.is_file():
+        joined = JoinedStore.open(path)
+        raise InputError(
+            f"{path} joins {len(joined.modalities)} modalities, and the explorer shows pairs: explore the runs that it "
+            f"joins, and see all together in the page of modalens score {path}."
+        )
+    return RunFolder.find(path)
 
 
 def _slug(name: str) -> str:

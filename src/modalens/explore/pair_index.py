@@ -62,6 +62,15 @@ class PairIndex:
         found: list[str | None] = self.table.column(column).take(pa.array(rows)).to_pylist()
         return found
 
+    def coded(self, column: str, rows: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """Values of a column, those of most pairs first, and where the value of each pair stands there; -1 for none."""
+        found = self.table.column(column).take(pa.array(rows)).combine_chunks().dictionary_encode()
+        codes = found.indices.fill_null(-1).to_numpy()
+        counts = np.bincount(codes[codes >= 0], minlength=len(found.dictionary))
+        order = np.argsort(-counts, kind="stable")
+        places = np.append(np.argsort(order), -1)
+        return found.dictionary.take(pa.array(order)).to_pylist(), places[codes]
+
 
 def pair_index(store: EmbeddingStore, folder: Path) -> PairIndex:
     """The index of a store's pairs, made once and kept in the folder.

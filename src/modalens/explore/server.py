@@ -14,6 +14,7 @@ from typing import Any
 from modalens.errors import InputError, MissingPackageError, ModalensError
 from modalens.explore.config import ExploreConfig
 from modalens.explore.opened import OpenedRun, open_runs
+from modalens.studies.text_to_image_control.config import SELF
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +51,20 @@ def serve(
         import uvicorn
 
         from modalens.explore.app import Explorer
+        from modalens.explore.drawing import Drawer
     except ImportError as error:
         name = (error.name or "starlette").partition(".")[0]
         if name not in ("starlette", "uvicorn"):
             raise
         raise MissingPackageError.of("The explorer", name, "explore") from error
+    if config.generator != SELF:
+        from modalens.studies.text_to_image_control.loading import require_diffusers
+
+        require_diffusers(config.generator)
     opened = open_runs([Path(each) for each in runs], config.device)
     _prepare(next(iter(opened.values())))
     token = secrets.token_urlsafe(24)
+    drawer = Drawer(config.generator, config.device)
     with _listening(config.port) as listening:
         port = listening.getsockname()[1]
         address = f"http://{HOST}:{port}/?token={token}"
@@ -68,7 +75,7 @@ def serve(
                 webbrowser.open(address)
 
         settings = uvicorn.Config(
-            Explorer(opened).app(port, token),
+            Explorer(opened, drawer).app(port, token),
             log_level="warning",
             access_log=False,
             lifespan="off",

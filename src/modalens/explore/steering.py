@@ -17,6 +17,7 @@ from modalens.explore.ranking import ranks, strongest, unit_rows
 from modalens.explore.views import check_feature
 from modalens.runs.representations import Representation
 from modalens.store import PairStore
+from modalens.store.lock import alone_in
 
 MOST_FEATURES = 4096
 MOST_GAIN = 20.0
@@ -123,16 +124,10 @@ def steered(
     column
         Metadata column whose labels the embedding is held against: mean embeddings of the other side's samples.
     """
-    if isinstance(query, OwnSample) and query.side != steer.side:
-        raise InputError(f"Your sample is of the {query.side} side; steer that one.")
     store, chosen = _embeddings(opened.each), steer.chosen(opened)
-    controls = _controls(opened, chosen, steer.side)
+    controls = controls_of(opened, chosen, steer.side)
     edits = [edit_of(opened, features, steer) for features in (chosen, *controls)]
-    plain = (
-        query.embedding
-        if isinstance(query, OwnSample)
-        else np.asarray(getattr(store, steer.side).pick(np.array([query]))[0:1], dtype=np.float32)
-    )
+    plain = query_embedding(opened, steer.side, query)
     queries = np.concatenate([plain, *(edit.apply(plain) for edit in edits)])
     other = getattr(store, _OTHER[steer.side])
     rows = opened.each.rows
@@ -160,6 +155,22 @@ def steered(
     return found
 
 
+def query_embedding(opened: OpenedSet, side: str, query: int | OwnSample) -> np.ndarray:
+    """The embedding that is edited, (1, d).
+
+    Raises
+    ------
+    InputError
+        If the sample is of the other side.
+    """
+    if isinstance(query, OwnSample):
+        if query.side != side:
+            raise InputError(f"Your sample is of the {query.side} side; steer that one.")
+        return query.embedding
+    rows = getattr(_embeddings(opened.each), side).pick(np.array([query]))
+    return np.asarray(rows[0:1], dtype=np.float32)
+
+
 def retrieval_of(opened: OpenedSet, steer: Steer, seed: int = 0) -> dict[str, Any]:
     """Recall at 1 and 5 over random pairs before and after an edit of one side, and after edits of random features."""
     store, chosen = _embeddings(opened.each), steer.chosen(opened)
@@ -178,7 +189,7 @@ def retrieval_of(opened: OpenedSet, steer: Steer, seed: int = 0) -> dict[str, An
         recall = getattr(measure_retrieval(both["image"], both["text"], image_ids=groups), way)
         return {str(rank): list(recall[rank]) for rank in (1, 5)}
 
-    controls = _controls(opened, chosen, steer.side)[:_CONTROLS_MEASURED]
+    controls = controls_of(opened, chosen, steer.side)[:_CONTROLS_MEASURED]
     return {
         "pairs": len(rows),
         "way": way,
@@ -189,19 +200,25 @@ def retrieval_of(opened: OpenedSet, steer: Steer, seed: int = 0) -> dict[str, An
 
 
 def save_edit(run: OpenedRun, opened: OpenedSet, steer: Steer) -> dict[str, Any]:
-    """Write the edit into the run's folder ``edits/``.
+    """Write the edit into the run's folder ``edits/``, under a number that is free.
 
     Returns
     -------
     dict
         ``path``, below the run; ``file``, the whole path.
+
+    Raises
+    ------
+    ModalensError
+        If another process saves one at this moment, or the disk is full.
     """
     edit = edit_of(opened, steer.chosen(opened), steer)
     folder = run.layout.folder / "edits"
-    number = 1
-    while (path := folder / f"edit-{number}.safetensors").exists():
-        number += 1
-    edit.save(path)
+    with alone_in(folder, "saving an edit to"):
+        number = 1
+        while (path := folder / f"edit-{number}.safetensors").exists():
+            number += 1
+        edit.save(path)
     return {"path": path.relative_to(run.layout.folder).as_posix(), "file": str(path)}
 
 
@@ -209,7 +226,7 @@ def _embeddings(each: Representation) -> PairStore:
     return each.store if each.embeddings is None else each.embeddings
 
 
-def _controls(opened: OpenedSet, chosen: np.ndarray, side: str) -> Sequence[np.ndarray]:
+def controls_of(opened: OpenedSet, chosen: np.ndarray, side: str) -> Sequence[np.ndarray]:
     """Random sets of other features that hold as much energy on a side."""
     index = opened.index
     energy = index.column(f"energy_{side}").astype(np.float64)
@@ -250,15 +267,13 @@ def _labels(opened: OpenedSet, candidates: Any, queries: np.ndarray, column: str
     if column not in opened.pairs.labels:
         raise InputError(f"The pairs have no column {column[:40]!r}.")
     rows = opened.each.rows
-    values = np.array(opened.pairs.values(column, rows), dtype=object)
-    there, counts = np.unique([value for value in values if value is not None], return_counts=True)
-    common = there[np.argsort(-counts, kind="stable")][:_MOST_LABELS]
+    names, places = opened.pairs.coded(column, rows)
     found = []
-    for name in common.tolist():
-        own = rows[values == name]
-        own = own[:: max(1, len(own) // _OF_LABEL)]
+    for place, name in enumerate(names[:_MOST_LABELS]):
+        every = rows[places == place]
+        own = every[:: max(1, len(every) // _OF_LABEL)]
         cosine = _cosine(unit_rows(candidates, own).mean(axis=0), queries)
-        found.append({"label": name, "pairs": int((values == name).sum()), **_three(cosine)})
+        found.append({"label": name, "pairs": len(every), **_three(cosine)})
     return found
 
 

@@ -22,11 +22,14 @@ class Family:
         The functions that load one and say what it can do, imported when they are used.
     written
         How such names are written.
+    drawn
+        Names of those that have a generator which was trained on their embeddings.
     """
 
     load: str
     abilities: str
     written: tuple[str, ...]
+    drawn: tuple[str, ...] = ()
 
 
 # By what stands before the first colon of a name.
@@ -35,6 +38,7 @@ FAMILIES: Mapping[str, Family] = {
         "modalens.demo.encoder:load_demo",
         "modalens.demo.encoder:demo_abilities",
         ("demo", "demo:untrained", "demo:shuffled", "demo:learnt-temperature"),
+        ("demo",),
     ),
     "open_clip": Family(
         "modalens.towers.openclip:load_open_clip",
@@ -127,6 +131,11 @@ def abilities_of(name: str, revision: str | None = None) -> Abilities:
     from modalens.towers.transformers_load import transformers_abilities
 
     return transformers_abilities(name, found)
+
+
+def has_generator(name: str) -> bool:
+    """Whether a generator that was trained on a model's embeddings comes with modalens."""
+    return any(name in family.drawn for family in FAMILIES.values())
 
 
 def _family(name: str) -> tuple[Family | None, str]:

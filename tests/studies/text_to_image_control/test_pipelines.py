@@ -210,3 +210,26 @@ def test_other_folders_are_no_pipelines(tiny_clip, tiny_unclip, tiny_diffusion, 
     monkeypatch.setitem(__import__("sys").modules, "diffusers", None)
     with pytest.raises(ModalensError, match=r"modalens\[text-to-image\]"):
         load_unclip(str(tiny_unclip))
+
+
+def test_token_vectors_change_as_a_function_of_embeddings_says(diffusion, monkeypatch, clip, rng):
+    """T' = T + (change(s T W) - s T W) W^+ / s, by hand, with s T W as long as the prompt's embedding."""
+    weights = rng.normal(size=(24, 24)).astype(np.float32)
+    monkeypatch.setattr(clip, "text_projection", lambda: weights)
+    projected = diffusion.in_space("projected").with_prompt("cat cat")
+    assert projected.prompt == "cat cat"
+    start = projected.changed(lambda rows: rows)
+    length = np.linalg.norm(clip.embed_texts(["cat cat"])[0])
+    seen = []
+
+    def change(rows):
+        seen.append(rows)
+        return rows * np.where(np.arange(24) == 5, 3, 1)
+
+    moved = projected.changed(change).numpy().astype(np.float64) @ weights
+    np.testing.assert_allclose(np.linalg.norm(seen[0], axis=1), length, rtol=1e-4)
+    expected = start.numpy().astype(np.float64) @ weights
+    expected[..., 5] *= 3
+    np.testing.assert_allclose(moved, expected, atol=1e-3)
+    assert same(projected.draw_changed(lambda rows: rows, 3), projected.draw_unedited(3))
+    assert not same(projected.draw_changed(change, 3), projected.draw_unedited(3))

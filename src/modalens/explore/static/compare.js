@@ -2,10 +2,8 @@
 
 import { to } from "/address.js";
 import { get, query } from "/api.js";
-import { className, count, fill, h, number, plural, table } from "/dom.js";
+import { className, count, fill, h, number, percent, plural, table } from "/dom.js";
 import { palette, Scatter } from "/scatter.js";
-
-const GAPS = { l2m_unbiased: "L2M", rmg: "RMG", separability: "Separability" };
 
 export async function showCompare(view, place) {
   const other = place.asked.get("with") || (place.runs.find((each) => each.key.endsWith("untrained")) || place.runs.find((each) => each.key !== place.run) || place.runs[0]).key;
@@ -50,67 +48,96 @@ export async function showCompare(view, place) {
   );
 }
 
+const WAYS = { "decoder rows": "the cosine of their decoder rows", activations: "the correlation of their activations", dimension: "their dimension" };
+
 function draw(box, place, other, found) {
-  const names = [`${place.run} ${place.set}`, `${other.run} ${other.set}`];
-  const line = (name, ...cells) => h("tr", {}, h("th", { scope: "row" }, name), cells.map((cell) => h("td", {}, cell)));
-  const kinds = (what) => [...new Set(found.counts.flatMap((each) => Object.keys(each[what])))];
-  const order = [place.modalities[0], "cross", place.modalities[1], "dead"];
-  const rows = [
-    ...order.map((label) => line(`${className(label)} features`, ...found.counts.map((each) => count(each.label[label] || 0)))),
-    ...kinds("verdict").map((name) => line(`verdict ${name}`, ...found.counts.map((each) => count(each.verdict[name] || 0)))),
-    ...Object.entries(GAPS).map(([name, said]) => line(said, ...found.gap.map((each) => number(each[name], 3)))),
-  ];
-  const points = { x: found.points.scores[0], y: found.points.scores[1] };
-  const open = (i) => (location.hash = place.to("feature", found.points.first[i]));
-  const how =
-    found.by === "cosine"
-      ? `by the cosine of their decoder rows, at least ${number(found.least)}: both were learned on the same embeddings`
-      : `by the correlation of their activations over ${count(found.pairs)} pairs in common, at least ${number(found.least)}: each is the other's most alike`;
-  const scatter = new Scatter(points, {
-    label: `R of ${found.matched} matched features: ${names[0]} to the right, ${names[1]} upwards.`,
-    describe: (i) => `Feature ${found.points.first[i]} (R ${number(points.x[i])}) and feature ${found.points.second[i]} (R ${number(points.y[i])}), ${found.by} ${number(found.points.likeness[i])}`,
-    open,
-    frame: true,
-  });
+  const names = found.models.map((each) => each.replace("+", " / "));
+  const couple = found.couple && found.couple.matched ? found.couple : null;
   fill(
     box,
-    h("p", {}, `${count(found.matched)} of ${count(found.live[0])} and ${count(found.live[1])} live features are matched, ${how}. ${found.by === "cosine" ? "With the dimensions of one decoder shuffled" : "With the pairs of one run shuffled"} ${count(found.by_chance)} would be.`),
+    h("p", {}, sentence(found), found.seeds && ` ${overSeeds(found.seeds)}`),
+    found.notes.map((each) => h("p", { class: "note" }, each)),
     h(
       "div",
       { class: "columns" },
-      h("section", {}, h("h2", {}, "R against R"), found.matched ? [scatter.element, h("p", { class: "note" }, `To the right ${names[0]}, upwards ${names[1]}, both from 0 (${place.modalities[1]}) to 1 (${place.modalities[0]}). Lines at a third and two thirds part the classes.`)] : h("p", {}, "No feature of one is like a feature of the other.")),
-      h("section", {}, h("h2", {}, "Side by side"), table("Classes, verdicts and gap", ["", ...names], rows, "small")),
+      h("section", {}, h("h2", {}, "R against R"), couple ? "" : h("p", {}, "There are no matched features to show.")),
+      h("section", {}, h("h2", {}, "Side by side"), metrics(found, names)),
     ),
-    h("h2", {}, found.changed ? `${plural(found.changed, "matched feature")} with another class or verdict` : "No matched feature has another class or verdict"),
-    found.changed > 0 &&
-      table(
-        "Matched features whose class or verdict differs",
-        ["Here", "There", "Likeness", "Class", "Verdict", "R"],
-        found.moved.map((each) =>
-          h(
-            "tr",
-            {},
-            h("th", { scope: "row" }, h("a", { href: place.to("feature", each.first) }, String(each.first)), each.names[0] && ` ${each.names[0]}`),
-            h("td", {}, h("a", { href: to(other.run, other.set, "feature", each.second) }, String(each.second)), each.names[1] && ` ${each.names[1]}`),
-            h("td", {}, number(each.likeness)),
-            h("td", {}, change(each.labels.map(className))),
-            h("td", {}, change(each.verdicts.map((name) => name || "none"))),
-            h("td", {}, `${number(each.scores[0])} → ${number(each.scores[1])}`),
-          ),
-        ),
-      ),
-    found.moved.length < found.changed && h("p", { class: "note" }, `The ${found.moved.length} farthest apart in R.`),
+    couple && changes(place, other, found),
   );
-  if (found.matched) {
-    const paint = () => {
-      const [same, other] = [palette("cross"), palette("third")];
-      const moved = new Set(found.moved.map((each) => each.first));
-      scatter.colour((i) => (moved.has(found.points.first[i]) ? other : same));
-    };
-    paint();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint, { signal: place.signal });
-    scatter.start();
-  }
+  if (couple) scatter(box.querySelector("section"), place, found, names);
+}
+
+function sentence(found) {
+  const pairs = `Over ${count(found.pairs)} pairs in common, `;
+  if (!found.couple) return `${pairs}no features can be matched: one set is of embeddings and the other learned, or their widths differ.`;
+  const { matched, of, how, by_chance: chance, r, random_r: random, same_class: same, kappa, verdicts, verdicts_changed: moved } = found.couple;
+  const least = how === "dimension" ? "" : `, at least ${number(found.least)}`;
+  const beside = chance === null ? "" : `; with ${how === "decoder rows" ? "the dimensions of one decoder" : "the pairs of one run"} shuffled ${count(chance)} would be`;
+  const few = matched < 10;
+  const said = few ? " They are too few to say more." : ` Their R correlates by ${number(r)} (random matches: under ${number(random)}), and ${percent(same)} keep their class (kappa ${number(kappa)})${verdicts ? `; of ${count(verdicts)} with a verdict in both ${count(moved)} have another one` : ""}.`;
+  return `${pairs}${count(matched)} of ${count(of)} live features are matched by ${WAYS[how]}${least}${beside}.${said}`;
+}
+
+const overSeeds = (seeds) => {
+  const range = ([mean, low, high], say) => `${say(mean)} (${say(low)} to ${say(high)})`;
+  return `Over all ${seeds.couples} couples of seeds ${range(seeds.share, percent)} are matched, R correlates by ${range(seeds.r, number)} and ${range(seeds.same_class, percent)} keep their class.`;
+};
+
+function metrics(found, names) {
+  const cell = (each, isCount) => {
+    if (!each || each.value === null) return h("td", {}, "—");
+    const digits = isCount ? (Number.isInteger(each.value) ? 0 : 1) : 3;
+    const interval = each.low !== null && each.high !== null && `${number(each.low, digits)} to ${number(each.high, digits)}`;
+    const beside = each.baseline !== null && `[${number(each.baseline, digits)}]`;
+    return h("td", {}, number(each.value, digits), (interval || beside) && h("small", {}, [interval, beside].filter(Boolean).join(" ")));
+  };
+  const rows = found.metrics.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), row.cells.map((each) => cell(each, row.is_count))));
+  return [
+    table("Gap, retrieval, classes and verdicts", ["", ...names], rows, "small"),
+    h("p", { class: "note" }, "Below a value its 95 % interval and, in brackets, what labels swapped, pairs shuffled or chance give. Of several seeds the mean, with the interval over seeds."),
+  ];
+}
+
+function scatter(box, place, found, names) {
+  const { first, second, likeness, scores } = found.points;
+  const like = (i) => (likeness[i] === null ? "" : `, ${found.couple.how === "decoder rows" ? "cosine" : "correlation"} ${number(likeness[i])}`);
+  const points = { x: scores[0], y: scores[1] };
+  const drawn = new Scatter(points, {
+    label: `R of ${found.couple.matched} matched features: ${names[0]} to the right, ${names[1]} upwards.`,
+    describe: (i) => `Feature ${first[i]} (R ${number(points.x[i])}) and feature ${second[i]} (R ${number(points.y[i])})${like(i)}`,
+    open: (i) => (location.hash = place.to("feature", first[i])),
+    frame: true,
+  });
+  box.append(drawn.element, h("p", { class: "note" }, `To the right ${names[0]}, upwards ${names[1]}, both from 0 (${place.modalities[1]}) to 1 (${place.modalities[0]}). Lines at a third and two thirds part the classes.`));
+  const paint = () => {
+    const [same, other] = [palette("cross"), palette("third")];
+    const moved = new Set(found.moved.map((each) => each.first));
+    drawn.colour((i) => (moved.has(first[i]) ? other : same));
+  };
+  paint();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint, { signal: place.signal });
+  drawn.start();
+}
+
+function changes(place, other, found) {
+  const feature = (address, number, name) => [h("a", { href: address }, String(number)), name && ` ${name}`];
+  const line = (each) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, feature(place.to("feature", each.first), each.first, each.names[0])),
+      h("td", {}, feature(to(other.run, other.set, "feature", each.second), each.second, each.names[1])),
+      h("td", {}, number(each.likeness)),
+      h("td", {}, change(each.labels.map(className))),
+      h("td", {}, change(each.verdicts.map((name) => name || "none"))),
+      h("td", {}, `${number(each.scores[0])} → ${number(each.scores[1])}`),
+    );
+  return [
+    h("h2", {}, found.changed ? `${plural(found.changed, "matched feature")} with another class or verdict` : "No matched feature has another class or verdict"),
+    found.changed > 0 && table("Matched features whose class or verdict differs", ["Here", "There", "Likeness", "Class", "Verdict", "R"], found.moved.map(line)),
+    found.moved.length < found.changed && h("p", { class: "note" }, `The ${found.moved.length} farthest apart in R.`),
+  ];
 }
 
 const change = ([before, after]) => (before === after ? before : `${before} → ${after}`);

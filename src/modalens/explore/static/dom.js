@@ -46,6 +46,9 @@ export const role = (place, label) =>
   label === place.modalities[0] ? "first" : label === place.modalities[1] ? "second" : label === "cross" ? "cross" : "dead";
 export const className = (label) => (label === "cross" ? "cross-modal" : label);
 
+// Of samples: a modality is called audio, its samples sounds.
+export const plurals = (name) => (name === "audio" ? "sounds" : `${name}s`);
+
 export const tag = (place, label) =>
   h("span", { class: `tag ${role(place, label)}` }, h("span", { class: "dot", "aria-hidden": "true" }), className(label));
 
@@ -117,11 +120,18 @@ export const pairLink = (place, row, children, more = {}) => h("a", { href: plac
 export function sampleGrid(place, samples, said) {
   return h(
     "ul",
-    { class: "grid", "aria-label": said },
+    { class: place.modalities[0] === "image" ? "grid" : "grid sounds", "aria-label": said },
     samples.map((each) =>
-      h("li", {}, pairLink(place, each.row, [media(place, each.row, each.caption || `pair ${each.row}`), h("span", {}, each.caption)]), h("small", {}, number(each.value))),
+      h("li", {}, shownWith(place, each), h("small", {}, number(each.value))),
     ),
   );
+}
+
+// A picture is part of the link to its pair; a player stands beside it, since a link may hold nothing that is clicked.
+function shownWith(place, each) {
+  const shown = media(place, each.row, each.caption || `pair ${each.row}`);
+  const words = h("span", {}, each.caption || (place.modalities[0] === "image" ? "" : `pair ${each.row}`));
+  return place.modalities[0] === "image" ? pairLink(place, each.row, [shown, words]) : [shown, pairLink(place, each.row, words)];
 }
 
 export function sampleList(place, samples, said) {

@@ -1,7 +1,7 @@
 // One feature: what it is, its strongest pairs, its partner and neighbours; and what the reader makes of it.
 
 import { get, post, query } from "/api.js";
-import { className, count, featureLink, fill, h, number, percent, rate, role, sampleGrid, sampleList, scoreBar, sideName, svg, tag, verdict } from "/dom.js";
+import { className, count, featureLink, fill, h, number, percent, plurals, rate, role, sampleGrid, sampleList, scoreBar, sideName, svg, tag, verdict } from "/dom.js";
 
 const RATER = "modalens-rater";
 
@@ -49,11 +49,11 @@ function facts(place, row) {
     line("Class", tag(place, row.label), row.certainty !== null && `, ${percent(row.certainty)} certain`),
     line("R", scoreBar(place, row), row.low !== null && h("small", {}, `95 %: ${number(row.low)} to ${number(row.high)}; 1 is ${first}, 0 is ${second}`)),
     row.verdict && line("Verdict", verdict(place, row), row.partner >= 0 && h("small", {}, `correlation ${number(row.correlation)} with ${row.partner}`)),
-    line("Fires for", `${rate(row.rate_image)} of ${first}s, ${rate(row.rate_text)} of ${second}s`),
+    line("Fires for", `${rate(row.rate_image)} of ${plurals(first)}, ${rate(row.rate_text)} of ${plurals(second)}`),
     (row.mono_image !== null || row.mono_text !== null) &&
-      line("Mono", `${number(row.mono_image)} on ${first}s, ${number(row.mono_text)} on ${second}s`, h("small", {}, "how alike its strongest samples look to another model; a random set scores about 0.25")),
+      line("Mono", `${number(row.mono_image)} on ${plurals(first)}, ${number(row.mono_text)} on ${plurals(second)}`, h("small", {}, "how alike its strongest samples look to another model; a random set scores about 0.25")),
     row.seeds > 0 && line("Found again", row.found < 0 ? "never fires" : `by ${row.found} of ${row.seeds} other seeds`),
-    named && line("Name", row.name, h("small", {}, `tells firing samples from others: ${number(row.name_image)} on ${first}s, ${number(row.name_text)} on ${second}s; 0.5 is chance`)),
+    named && line("Name", row.name, h("small", {}, `tells firing samples from others: ${number(row.name_image)} on ${plurals(first)}, ${number(row.name_text)} on ${plurals(second)}; 0.5 is chance`)),
   );
 }
 
@@ -73,13 +73,13 @@ function histogram(place, found) {
     { class: "histogram" },
     svg(
       "svg",
-      { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": `Activations of ${first}s above and ${second}s below, from ${number(edges[0])} to ${number(edges.at(-1))}; the highest bar is ${count(most)}` },
+      { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": `Activations of ${plurals(first)} above and ${plurals(second)} below, from ${number(edges[0])} to ${number(edges.at(-1))}; the highest bar is ${count(most)}` },
       image.map((value, i) => bar(value, i, true, "first")),
       text.map((value, i) => bar(value, i, false, "second")),
       svg("line", { x1: 0, x2: width, y1: middle, y2: middle, class: "axis" }),
     ),
     h("p", { class: "ends" }, h("span", {}, number(edges[0])), h("span", {}, "activation, counts on a log scale"), h("span", {}, number(edges.at(-1)))),
-    h("figcaption", {}, h("span", { class: "key first" }, `${first}s`), h("span", { class: "key second" }, `${second}s`), ` The highest bar is ${count(most)}.`),
+    h("figcaption", {}, h("span", { class: "key first" }, `${plurals(first)}`), h("span", { class: "key second" }, `${plurals(second)}`), ` The highest bar is ${count(most)}.`),
   );
 }
 
@@ -91,7 +91,7 @@ function samples(place, found) {
       const box = h("div", { class: "samples" });
       const more = h("div", { class: "more" });
       const show = (part) => {
-        const many = `${sideName(place, side)}s`;
+        const many = `${plurals(sideName(place, side))}`;
         const said = `Strongest ${many}`;
         if (!part.samples.length && !part.start) add(h("p", { class: "note" }, `No ${sideName(place, side)} makes it fire.`));
         else add(side === "image" ? sampleGrid(place, part.samples, said) : sampleList(place, part.samples, said));
@@ -111,7 +111,7 @@ function samples(place, found) {
   );
 }
 
-const title = (name) => name.charAt(0).toUpperCase() + name.slice(1) + "s";
+const title = (name) => plurals(name).charAt(0).toUpperCase() + plurals(name).slice(1);
 
 function beside(place, found, partner) {
   const half = (row, side) =>

@@ -1,7 +1,7 @@
 // The table of features: filters, words, order, pages.
 
 import { get, query } from "/api.js";
-import { className, count, featureLink, fill, h, number, percent, rate, scoreBar, table, tag, verdict } from "/dom.js";
+import { className, count, featureLink, fill, h, number, percent, plurals, rate, scoreBar, table, tag, verdict } from "/dom.js";
 import { ownSearch } from "/search.js";
 
 const PAGE = 50;
@@ -26,6 +26,16 @@ export async function showFeatures(view, place) {
     tick("found", "found again by every other seed"),
     tick("named", "with a name that stands"),
   );
+  // Arrows walk down and up the rows.
+  list.addEventListener("keydown", (event) => {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const links = [...list.querySelectorAll("tbody th a")];
+    const at = links.indexOf(event.target);
+    if (!by || at < 0 || !links[at + by]) return;
+    event.preventDefault();
+    links[at + by].focus();
+  });
+
   let waiting;
   const changed = () => {
     for (const name of ["words", "label", "verdict", "certainty"]) asked[name] = form.elements[name].value;
@@ -58,8 +68,8 @@ export async function showFeatures(view, place) {
     ["certainty", "Certainty", "extra"],
     ["verdict", "Verdict"],
     ["mono", "Mono"],
-    ["rate_image", `Fires, ${first}s`, "extra"],
-    ["rate_text", `Fires, ${second}s`, "extra"],
+    ["rate_image", `Fires, ${plurals(first)}`, "extra"],
+    ["rate_text", `Fires, ${plurals(second)}`, "extra"],
     ["found", "Found again", "extra"],
   ];
   const head = ([name, label, extra]) => {

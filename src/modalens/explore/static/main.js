@@ -54,10 +54,13 @@ async function reopen(run) {
   }
 }
 
+function chooseOf(run) {
+  fill(document.getElementById("run"), state.runs.map((each) => h("option", { value: each.key, selected: each.key === run }, each.key.replace("+", " / "))));
+  for (const id of ["set", "views"]) fill(document.getElementById(id));
+}
+
 function header(place) {
-  const runs = document.getElementById("run");
   const sets = document.getElementById("set");
-  fill(runs, state.runs.map((each) => h("option", { value: each.key, selected: each.key === place.run }, each.key.replace("+", " / "))));
   fill(sets, place.info.sets.map((each) => h("option", { value: each.name, selected: each.name === place.set }, `${each.name} (${each.features.toLocaleString("en")})`)));
   const here = place.view === "feature" || place.view === "own" ? "features" : place.view;
   fill(
@@ -68,13 +71,22 @@ function header(place) {
   );
 }
 
+// Who goes on by keyboard goes on from the same field of the new view, or from its start.
+function keepFocus(before, shown) {
+  if (!before || before === document.body || document.body.contains(before)) return;
+  const same = before.name && shown.querySelector(`[name="${CSS.escape(before.name)}"]`);
+  (same || main).focus({ preventScroll: true });
+}
+
 async function show() {
   const asked = address();
+  const focused = document.activeElement;
   if (state.left) state.left.abort();
   const left = (state.left = new AbortController());
   try {
     if (!state.runs.length) state.runs = (await get("/api/runs")).runs;
     const run = asked.run || state.runs[0].key;
+    chooseOf(run); // so that one gets away from a run that cannot be shown
     const info = await about(run);
     const set = asked.set || info.sets[0].name;
     if (!asked.run || !asked.set) {
@@ -104,6 +116,7 @@ async function show() {
     await VIEWS[view][1](shown, place);
     if (left.signal.aborted) return;
     fill(main, info.stand_ins && h("p", { class: "warning" }, "Stand-ins took the place of models and data: the numbers mean nothing."), shown);
+    keepFocus(focused, shown);
     const title = shown.querySelector("h1");
     document.title = `${title ? title.textContent : "Explorer"} – ${run} – modalens`;
     say(title ? title.textContent : "");
@@ -112,6 +125,7 @@ async function show() {
   } catch (error) {
     if (!left.signal.aborted && error.name !== "AbortError") {
       fill(main, h("h1", {}, "This cannot be shown"), h("p", {}, "The sentence above says why."));
+      document.title = "This cannot be shown – modalens";
       complain(error);
     }
   } finally {

@@ -1,7 +1,7 @@
 // What fires for a sentence or a picture of the reader's own, and the pairs nearest to it; with both, what they share.
 
 import { get, query } from "/api.js";
-import { count, energies, fill, h, percent, plural, sampleGrid, sampleList, shares, sideName } from "/dom.js";
+import { count, energies, fill, h, percent, plural, plurals, sampleGrid, sampleList, shares, sideName } from "/dom.js";
 import { ownSearch } from "/search.js";
 
 const LAST = { image: null, text: null };
@@ -44,8 +44,8 @@ export async function showOwn(view, place) {
     h(
       "div",
       { class: "sides" },
-      h("section", {}, h("h2", {}, `Nearest ${sideName(place, "image")}s`), h("p", { class: "note" }, "By cosine of the model's embeddings."), sampleGrid(place, found.nearest.image, "Nearest images")),
-      h("section", {}, h("h2", {}, `Nearest ${sideName(place, "text")}s`), h("p", { class: "note" }, "By cosine of the model's embeddings."), sampleList(place, found.nearest.text, "Nearest texts")),
+      h("section", {}, h("h2", {}, `Nearest ${plurals(sideName(place, "image"))}`), h("p", { class: "note" }, "By cosine of the model's embeddings."), sampleGrid(place, found.nearest.image, "Nearest images")),
+      h("section", {}, h("h2", {}, `Nearest ${plurals(sideName(place, "text"))}`), h("p", { class: "note" }, "By cosine of the model's embeddings."), sampleList(place, found.nearest.text, "Nearest texts")),
     ),
   );
 }

@@ -24,7 +24,7 @@ export class Scatter {
     this.hidden = new Uint8Array(points.x.length);
     this.at = -1;
     this.said = h("p", { class: "under-map", role: "status" }, "Point at a dot to see what it is.");
-    this.canvas = h("canvas", { tabindex: "0", role: "img", "aria-label": `${label} Arrow keys move, plus and minus zoom, N and P walk over the dots in view, Enter opens.` });
+    this.canvas = h("canvas", { tabindex: "0", role: "application", "aria-label": `${label} Arrow keys move, plus and minus zoom, N and P walk over the dots in view, Enter opens.` });
     this.element = h("div", { class: "map-box" }, this.canvas, h("div", { class: "map-foot" }, this.said, h("div", { class: "zoom" }, this.button("+", "Zoom in", () => this.zoom(1.5)), this.button("−", "Zoom out", () => this.zoom(1 / 1.5)), this.button("Whole", "Show everything", () => this.whole()))));
     this.height = height;
     this.listen();

@@ -1,7 +1,7 @@
 // Turn features up or down in one embedding and see what it retrieves, beside random features of equal energy.
 
 import { get, post } from "/api.js";
-import { className, count, fill, h, number, pairLink, percent, plural, sampleGrid, sampleList, sideName, table } from "/dom.js";
+import { className, count, fill, h, number, pairLink, percent, plural, plurals, sampleGrid, sampleList, sideName, table } from "/dom.js";
 
 export async function showSteer(view, place) {
   const asked = place.asked;
@@ -21,6 +21,7 @@ export async function showSteer(view, place) {
   const column = h("select", { name: "column" }, h("option", { value: "" }, "none"), place.info.labels.map((name) => h("option", { value: name, selected: name === asked.get("column") }, name)));
   const result = h("div", { class: "result" });
   const measured = h("div", { class: "result" });
+  const drawn = h("div", { class: "result" });
   const saved = h("div", { class: "result", role: "status" });
   let ownKey = asked.get("own");
   const speak = () => (gainSaid.textContent = says(Number(gain.value)));
@@ -43,18 +44,28 @@ export async function showSteer(view, place) {
     }
   }
 
+  async function query() {
+    const wanted = steer();
+    if (own.value.trim()) {
+      ownKey = (await post(`/api/${encodeURIComponent(place.run)}/text`, { text: own.value })).key;
+      wanted.side = side.value = "text";
+    }
+    return Object.assign(wanted, ownKey ? { own: ownKey } : { row: Number(row.value) });
+  }
+
   const turn = () =>
     working(result, own.value.trim() ? "The model reads the sentence and looks through all pairs …" : "Looking through all pairs …", async () => {
-      const wanted = { ...steer(), column: column.value || null };
-      if (own.value.trim()) {
-        ownKey = (await post(`/api/${encodeURIComponent(place.run)}/text`, { text: own.value })).key;
-        wanted.side = side.value = "text";
-      }
-      Object.assign(wanted, ownKey ? { own: ownKey } : { row: Number(row.value) });
+      const wanted = { ...(await query()), column: column.value || null };
       place.remember({ features: wanted.features.join(","), label: label.value, gain: gain.value, side: side.value, ...(ownKey ? { own: ownKey } : { row: row.value }), ...(column.value ? { column: column.value } : {}) });
       return shown(place, await post(place.api("steer"), wanted, place.signal), ownKey ? null : Number(row.value));
     });
   const measure = () => working(measured, "Measuring over random pairs …", async () => recall(place, await post(place.api("retrieval"), steer(), place.signal)));
+  const draw = async (event) => {
+    const button = event.currentTarget;
+    button.disabled = true;
+    await working(drawn, "The generator draws; this takes seconds for a small one and minutes for Stable Diffusion on a processor …", async () => pictures(place, await post(place.api("drawn"), await query(), place.signal)));
+    button.disabled = false;
+  };
   const save = () => working(saved, "Saving …", async () => keep(await post(place.api("edits"), steer(), place.signal)));
 
   const form = h(
@@ -62,7 +73,7 @@ export async function showSteer(view, place) {
     { class: "steer-form", "aria-label": "What to turn", onsubmit: (event) => { event.preventDefault(); turn(); } },
     h("fieldset", {}, h("legend", {}, "Turn"), h("label", {}, "Features", features), h("label", {}, "or, if empty,", label), h("div", { class: "field" }, h("label", { for: "gain" }, "Strength"), gain, gainSaid)),
     h("fieldset", {}, h("legend", {}, "In"), h("label", {}, "Side", side), h("label", {}, "of pair", row), ownKey ? h("p", { class: "note" }, "Your own sample of before is steered until you write here.") : null, h("label", {}, "or of your sentence", own)),
-    h("fieldset", {}, h("legend", {}, "See"), h("label", {}, "Labels of", column), h("div", { class: "buttons" }, h("button", { class: "main", type: "submit" }, "Steer"), h("button", { type: "button", onclick: measure }, "Measure retrieval"), h("button", { type: "button", onclick: save }, "Save the edit"))),
+    h("fieldset", {}, h("legend", {}, "See"), h("label", {}, "Labels of", column), h("div", { class: "buttons" }, h("button", { class: "main", type: "submit" }, "Steer"), h("button", { type: "button", onclick: measure }, "Measure retrieval"), place.info.draws && h("button", { type: "button", class: "draw", onclick: draw }, "Draw pictures"), h("button", { type: "button", onclick: save }, "Save the edit"))),
   );
   fill(
     view,
@@ -71,6 +82,7 @@ export async function showSteer(view, place) {
     form,
     saved,
     result,
+    drawn,
     measured,
   );
   if (asked.get("features") || asked.get("own")) view.addEventListener("shown", turn, { once: true });
@@ -97,7 +109,7 @@ function shown(place, found, row) {
     "section",
     { class: "steered" },
     h("h2", {}, "What it retrieves"),
-    h("p", {}, `${plural(found.features, "feature")}, with ${percent(found.energy, 1)} of the energy of all ${sideName(place, found.side)}s, ${found.features === 1 ? "is" : "are"} turned`, row === null ? "." : [" in ", pairLink(place, row, `pair ${row}`), "."], found.candidates ? ` ${count(found.candidates)} ${sideName(place, other)}s are ranked.` : null),
+    h("p", {}, `${plural(found.features, "feature")}, with ${percent(found.energy, 1)} of the energy of all ${plurals(sideName(place, found.side))}, ${found.features === 1 ? "is" : "are"} turned`, row === null ? "." : [" in ", pairLink(place, row, `pair ${row}`), "."], found.candidates ? ` ${count(found.candidates)} ${plurals(sideName(place, other))} are ranked.` : null),
     table("Rank and cosine before and after", heads, rows, "small"),
     h("div", { class: "sides" }, h("section", {}, h("h3", {}, "Before"), list("before")), h("section", {}, h("h3", {}, "After"), list("after"))),
     found.labels &&
@@ -107,7 +119,28 @@ function shown(place, found, row) {
         found.labels.map((each) => line(each.label, count(each.pairs), number(each.before, 3), number(each.after, 3), range(each.controls, 3))),
         "small",
       ),
-    found.labels && h("p", { class: "note" }, `Cosine with the mean embedding of up to 200 ${sideName(place, other)}s of each label.`),
+    found.labels && h("p", { class: "note" }, `Cosine with the mean embedding of up to 200 ${plurals(sideName(place, other))} of each label.`),
+  );
+}
+
+function pictures(place, found) {
+  const said = {
+    before: "Before",
+    after: `After: ${plural(found.features, "feature")} turned`,
+    control: `${plural(found.control, "random feature")} turned instead`,
+  };
+  const figure = (name) =>
+    h(
+      "li",
+      {},
+      h("figure", {}, h("img", { src: found.pictures[name], alt: `Drawn ${said[name].toLowerCase()}` }), h("figcaption", {}, said[name], name !== "before" && h("small", {}, `the model sees it moved by ${number(found.moved[name], 3)}`))),
+    );
+  return h(
+    "section",
+    { class: "drawn" },
+    h("h2", {}, "What is drawn from it"),
+    h("p", {}, `Drawn by ${found.generator}, all from the same noise`, found.prompt ? `, from the words “${found.prompt}”` : ", from the embedding", `. The random features hold as much energy; how far a picture moved is 1 − cosine of the model's embeddings of it and of the first.`),
+    h("ul", { class: "pictures" }, Object.keys(said).filter((name) => found.pictures[name]).map(figure)),
   );
 }
 

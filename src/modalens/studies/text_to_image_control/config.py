@@ -13,6 +13,11 @@ _SPACES = ("projected", "token")
 _TOKENS = ("all", "end")
 
 
+def is_unclip(name: str) -> bool:
+    """Whether a pipeline is an unCLIP, which draws from embeddings, by its hub id or folder."""
+    return "unclip" in name.lower()
+
+
 @dataclass(frozen=True)
 class TextToImageConfig(Options):
     """How a prompt's features are moved towards references.

@@ -12,10 +12,8 @@ from modalens.studies.inputs import file_digests, model_digest
 from modalens.studies.registry import Study
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
-from modalens.studies.text_to_image_control.config import SELF, TextToImageOnRun
+from modalens.studies.text_to_image_control.config import SELF, TextToImageOnRun, is_unclip
 from modalens.towers.abilities import Abilities
-
-_UNCLIP = "unclip"
 
 
 def _run(subject: Subject, config: TextToImageOnRun, work: Path, source: Mapping[str, Any]) -> StudyResult:
@@ -81,7 +79,7 @@ def _prompted(subject: Subject, config: TextToImageOnRun, chosen: np.ndarray) ->
     from modalens.studies.text_to_image_control.unclip import load_unclip
 
     vlm = subject.vlm()
-    if config.generator != SELF and _UNCLIP not in config.generator.lower():
+    if config.generator != SELF and not is_unclip(config.generator):
         return _diffusion(vlm, config)
     if config.generator != SELF:
         generator = load_unclip(config.generator, **_of_pipeline(config))

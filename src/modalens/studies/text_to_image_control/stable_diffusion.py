@@ -1,7 +1,7 @@
 """Stable Diffusion, its prompt's token vectors moved towards the embedding of a reference image."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ MATCHING_CLIP = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 TOKENS = ("all", "end")
 PROJECTED, TOKEN = "projected", "token"
 SPACES = (PROJECTED, TOKEN)
+Change = Callable[[np.ndarray], np.ndarray]
 # Singular values of the text projection under this share of the largest are rounding.
 _RANK = 1e-6
 
@@ -74,15 +75,24 @@ class StableDiffusion(Prompted):
             raise ModalensError(f"There are no tokens {tokens!r} to edit; choose {' or '.join(TOKENS)}.")
         if steps < 1:
             raise ModalensError(f"Stable Diffusion takes at least 1 step, not {steps}.")
-        check_prompt(prompt)
-        self.name, self.prompt, self.vlm, self.n_features = name, prompt, vlm, vlm.dim
+        self.name, self.vlm, self.n_features = name, vlm, vlm.dim
         self._width = int(pipeline.text_encoder.config.hidden_size)
         self._set_space(space)
         self._pipeline, self._origin = pipeline, dict(origin or {})
         self._steps, self._guidance, self._tokens = steps, guidance, tokens
-        self._end = self._end_of_text(pipeline)
-        with torch.inference_mode():
-            self._start, self._negative = pipeline.encode_prompt(prompt, pipeline.device, 1, guidance > 1)
+        self._set_prompt(prompt)
+
+    def with_prompt(self, prompt: str) -> Self:
+        """The same pipeline, with another prompt.
+
+        Raises
+        ------
+        ModalensError
+            If the prompt is blank or longer than the text tower reads.
+        """
+        other = copy.copy(self)
+        other._set_prompt(prompt)
+        return other
 
     def in_space(self, space: str) -> Self:
         """The same pipeline and prompt, edited in another space.
@@ -95,6 +105,15 @@ class StableDiffusion(Prompted):
         other = copy.copy(self)
         other._set_space(space)
         return other
+
+    def _set_prompt(self, prompt: str) -> None:
+        check_prompt(prompt)
+        self.prompt = prompt
+        self._end = self._end_of_text(self._pipeline)
+        with torch.inference_mode():
+            self._start, self._negative = self._pipeline.encode_prompt(
+                prompt, self._pipeline.device, 1, self._guidance > 1
+            )
 
     def _set_space(self, space: str) -> None:
         if space not in SPACES:
@@ -134,11 +153,43 @@ class StableDiffusion(Prompted):
         """Draw the prompt as the pipeline does by itself."""
         return self._draw(seed, prompt=self.prompt)
 
+    def draw_changed(self, change: Change, seed: int = 0) -> Image.Image:
+        """Draw the prompt with its token vectors changed by a function of the embedding's features.
+
+        Parameters
+        ----------
+        change
+            Takes rows (t, d) at the length of the prompt's embedding and gives changed ones, as
+            :meth:`modalens.Edit.apply` does. The rows are those of the space, and what it does not hold stays.
+        seed
+            Of the noise.
+        """
+        return self._draw(seed, prompt_embeds=self.changed(change), negative_prompt_embeds=self._negative)
+
+    def changed(self, change: Change) -> torch.Tensor:
+        """Token vectors (1, tokens, d) that a change gives; see :meth:`draw_changed`."""
+        start = self._start.float()
+        chosen = self._chosen_tokens()
+        there, back = (
+            (None, None) if self._projection is None else (each.to(start.device) for each in self._projection)
+        )
+        rows = start[:, chosen] if there is None else start[:, chosen] @ there
+        length = float(np.linalg.norm(self.vlm.embed_texts([self.prompt])[0]))
+        scale = length / rows.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        scaled = (rows * scale)[0].cpu().numpy()
+        step = (
+            torch.from_numpy(np.asarray(change(scaled), dtype=np.float32) - scaled).to(start.device)
+            / scale[0]
+        )
+        moved: torch.Tensor = start.clone()
+        moved[:, chosen] += step if back is None else step @ back
+        return moved.to(self._start.dtype)
+
     def edited(self, edit: Edit) -> torch.Tensor:
         """Token vectors (1, tokens, d) that an edit gives."""
         start = self._start.float()
         reference = torch.from_numpy(np.asarray(edit.reference, dtype=np.float32)).to(start.device)
-        chosen = slice(None) if self._tokens == "all" else slice(self._end, self._end + 1)
+        chosen = self._chosen_tokens()
         edited: torch.Tensor = start.clone()
         if self._projection is None:
             edited[:, chosen] = blend(start[:, chosen], reference, edit.indices, edit.strength)
@@ -171,6 +222,9 @@ class StableDiffusion(Prompted):
             "device": self._pipeline.device.type,
             "versions": versions("torch", "diffusers", "transformers"),
         }
+
+    def _chosen_tokens(self) -> slice:
+        return slice(None) if self._tokens == "all" else slice(self._end, self._end + 1)
 
     @torch.inference_mode()
     def _draw(self, seed: int, **conditions: Any) -> Image.Image:

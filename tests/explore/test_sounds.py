@@ -1,0 +1,65 @@
+"""The explorer on a run of sounds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from modalens.features import SAEConfig
+from modalens.pairs import load_pairs
+from modalens.pairs.audio import Audio
+from modalens.runs import ScoreConfig, embed, origin
+from modalens.runs.layout import RunFolder
+from modalens.runs.learning import train_on
+from modalens.runs.representations import representations
+from modalens.runs.scoring import score_into
+from tests.explore.conftest import served
+from tests.fakes import FakeVLM
+from tests.small_run import TRAINING
+
+SAE = "/api/photos/sae"
+
+
+class HearingVLM(FakeVLM):
+    """Hears how loud a sound is, and how often it crosses zero."""
+
+    modalities = ("audio", "text")
+
+    def embed_images(self, images: Sequence[Audio]) -> np.ndarray:
+        rows = [
+            (1, np.abs(each.samples).mean(), np.mean(np.diff(np.sign(each.samples)) != 0)) for each in images
+        ]
+        return np.array(rows, dtype=np.float32) @ self.weights
+
+
+def test_a_run_of_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["id,audio,caption"]
+    for number in range(40):
+        wave = np.sin(2 * np.pi * (200 + 20 * number) * np.arange(800) / 8000) * (number % 5 + 1) / 5
+        wavfile.write(tmp_path / f"{number}.wav", 8000, (wave * 2**14).astype(np.int16))
+        lines.append(f"p{number},{number}.wav,a tone of {'high' if number > 20 else 'low'} pitch {number}")
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+    run = RunFolder(tmp_path / "photos")
+    embed(load_pairs(f"csv:{tmp_path / 'pairs.csv'}"), HearingVLM(), run.embeddings)
+    train_on(SAEConfig(6, n_features=16, k=2), run.store(), TRAINING, run.learned("sae").folder)
+    score_into(run.scores, run.store(), ScoreConfig(resamples=10))
+    representations(run)
+    monkeypatch.setattr(origin, "load_vlm", lambda *args, **kwargs: HearingVLM())
+    with served(run.folder) as explorer:
+        about = explorer.json("/api/photos")
+        assert about["modalities"] == ["audio", "text"]
+        assert not about["draws"]
+        row = explorer.json(f"{SAE}/features")["features"][0]["feature"]
+        explorer.json(f"{SAE}/features/{row}")
+        status, headers, data = explorer.ask("/media/photos/0")
+        assert (status, headers["content-type"], data[:4]) == (200, "audio/wav", b"RIFF")
+        own = explorer.json("/api/photos/text", {"text": "a tone"})["key"]
+        assert len(explorer.json(f"{SAE}/own/{own}")["nearest"]["image"]) == 8
+        assert "give it a sentence" in explorer.refused("/api/photos/picture", b"x")[1]
+        asked = {"label": "text", "gain": 0, "side": "image", "row": 0}
+        if explorer.json(f"{SAE}/features?label=text")["total"] == 0:
+            asked["features"] = [row]
+        assert explorer.json(f"{SAE}/steer", asked)["rank"]["before"] >= 1
+        assert "Nothing draws" in explorer.refused(f"{SAE}/drawn", asked)[1]
