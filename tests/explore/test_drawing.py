@@ -108,7 +108,10 @@ def clip_run(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> Path:
     return run.folder
 
 
-def test_unclip_draws_the_embedding(clip_run: Path, tiny_clip: Path, tmp_path: Path) -> None:
+def test_unclip_draws_the_embedding(
+    clip_run: Path, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin, "load_vlm", load_vlm)
     generator = save_unclip(tmp_path / "unclip", tiny_clip)
     with served(clip_run, generator=str(generator)) as explorer:
         row = explorer.json(f"{SAE}/pairs?place=0")["row"]
@@ -121,8 +124,9 @@ def test_unclip_draws_the_embedding(clip_run: Path, tiny_clip: Path, tmp_path: P
 
 
 def test_stable_diffusion_draws_the_words_of_a_sentence(
-    clip_run: Path, tiny_clip: Path, tmp_path: Path
+    clip_run: Path, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(origin, "load_vlm", load_vlm)
     generator = save_stable_diffusion(tmp_path / "diffusion", tiny_clip)
     with served(clip_run, generator=str(generator)) as explorer:
         own = explorer.json("/api/photos/text", {"text": "a cat"})["key"]

@@ -283,6 +283,8 @@ def test_a_run_that_cannot_be_shown_leaves_the_way_to_another(
 ) -> None:
     for name in ("whole", "broken"):
         shutil.copytree(finished.folder, tmp_path / name)
+    weights = tmp_path / "whole" / "features" / "ncl" / "ncl.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
     shard = next((tmp_path / "broken").glob("embeddings/img_emb/*.npy"))
     shard.write_bytes(shard.read_bytes()[:-40])
     with served(tmp_path / "broken", tmp_path / "whole") as explorer:
@@ -295,6 +297,7 @@ def test_a_run_that_cannot_be_shown_leaves_the_way_to_another(
         choose = "const run = arguments[0]; run.value = 'whole'; run.dispatchEvent(new Event('change'))"
         browser.driver.execute_script(choose, browser.driver.find_element("id", "run"))
         page.until(lambda: "features of sae" in page.text("h1"))
+        assert page.text(".left-out summary") == "1 set of features of this run cannot be shown"
     browser.complaints()  # the refusal itself
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from scipy.io import wavfile
 
 from modalens.features import SAEConfig
 from modalens.pairs import load_pairs
-from modalens.pairs.audio import Audio
 from modalens.runs import ScoreConfig, embed, origin
 from modalens.runs.layout import RunFolder
 from modalens.runs.learning import train_on
@@ -27,11 +27,14 @@ class HearingVLM(FakeVLM):
 
     modalities = ("audio", "text")
 
-    def embed_images(self, images: Sequence[Audio]) -> np.ndarray:
+    def embed_images(self, images: Sequence[Any]) -> np.ndarray:
         rows = [
             (1, np.abs(each.samples).mean(), np.mean(np.diff(np.sign(each.samples)) != 0)) for each in images
         ]
         return np.array(rows, dtype=np.float32) @ self.weights
+
+    def card(self) -> dict[str, Any]:
+        return {**super().card(), "modalities": list(self.modalities)}
 
 
 def test_a_run_of_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

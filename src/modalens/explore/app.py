@@ -109,8 +109,9 @@ class Explorer:
         run = self._of(request.path_params["run"])
         sets = run.sets
         if not sets:
-            why = " ".join(f"{name}: {reason}" for name, reason in run.left_out)
-            raise InputError(f"The run {run.key} has nothing to show. {why}")
+            why = [f" {name}: {reason}" for name, reason in run.left_out]
+            more = f" So it is with {len(why) - 1} other sets of features." if len(why) > 1 else ""
+            raise InputError(f"The run {run.key} has nothing to show.{''.join(why[:1])}{more}")
         first, second = run.store.modalities
         return {
             "key": run.key,
@@ -119,6 +120,7 @@ class Explorer:
             "pairs": len(run.store),
             "labels": run.pairs().labels,
             "draws": self.drawer.draws(run),
+            "media": run.pictures.known,
             "sets": [
                 {
                     "name": name,

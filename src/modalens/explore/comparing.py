@@ -74,7 +74,7 @@ def compare(one: Side, other: Side) -> dict[str, Any]:
     members = [[parts[key, seed.name] for key, seed in group] for group in groups]
     two = members[0][0], members[1][0]
     found = _matched(two, (one.opened, other.opened), notes)
-    empty = {"couple": None, "points": None, "changed": 0, "moved": []}
+    empty: dict[str, Any] = {"couple": None, "points": None, "changed": 0, "moved": []}
     return {
         "pairs": len(two[0].rows),
         "least": CompareConfig().threshold,
@@ -93,8 +93,8 @@ def _matched(
     if how is None:
         return None
     if how == DIMENSION:
-        match = matched(*parts, least)
-        return None if match is None else (*match, None)
+        same = matched(*parts, least)
+        return None if same is None else (*same, None)
     most = _MOST_OF[how]
     chosen = [_strongest(each, most) for each in opened]
     if max(len(each) for each in chosen) < max(len(each.index) for each in opened):

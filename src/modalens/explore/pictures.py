@@ -41,6 +41,12 @@ class Pictures:
         self._refs: dict[int, Any] | None = None
         self._holds_bytes = False
 
+    @property
+    def known(self) -> bool:
+        """Whether the pairs say where they came from."""
+        manifest = self._store.manifest
+        return manifest is not None and manifest.source.get("source") is not None
+
     def announce(self, rows: Iterable[int]) -> None:
         """Say which pictures will be asked for soon."""
         with self._lock:

@@ -34,7 +34,7 @@ def strongest(
     values = np.empty((len(unit), 0))
     for start in range(0, len(rows), _ROWS):
         here = rows[start : start + _ROWS]
-        cosines = unit @ unit_rows(candidates, here).T
+        cosines = _cosines(unit, candidates, here)
         found = np.concatenate([found, np.broadcast_to(here, cosines.shape)], axis=1)
         values = np.concatenate([values, cosines], axis=1)
         kept = np.argsort(-values, axis=1, kind="stable")[:, :most]
@@ -63,8 +63,18 @@ def ranks(
     for start in range(0, len(rows), _ROWS):
         here = rows[start : start + _ROWS]
         here = here[~np.isin(here, right)]
-        nearer += (unit @ unit_rows(candidates, here).T >= best[:, None] - _TIE).sum(axis=1)
+        nearer += (_cosines(unit, candidates, here) >= best[:, None] - _TIE).sum(axis=1)
     return nearer + 1, best
+
+
+def _cosines(
+    unit: Float[np.ndarray, "q d"], matrix: Any, rows: Int[np.ndarray, " k"]
+) -> Float[np.ndarray, "q k"]:
+    """Cosines of queries of length 1 with some rows of a side; 0 with a row of zeros."""
+    block = np.asarray(matrix.pick(rows)[0 : len(rows)], dtype=np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", block, block))
+    found: np.ndarray = unit @ block.T / np.where(lengths > 0, lengths, 1.0)
+    return found
 
 
 def unit_rows(matrix: Any, rows: Int[np.ndarray, " k"]) -> Float[np.ndarray, "k d"]:

@@ -33,7 +33,8 @@ def matched(one: Part, other: Part, threshold: float) -> tuple[str, FeatureMatch
         return how, FeatureMatch(same, same, np.full(widths[0], np.nan))
     if how == ACTIVATIONS and max(widths) > MOST_FEATURES:
         return None
-    return how, match_features(*vectors(one, other, how), threshold)
+    first, second = vectors(one, other, how)
+    return how, match_features(first, second, threshold)
 
 
 def way_of(one: Part, other: Part) -> str | None:

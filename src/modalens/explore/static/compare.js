@@ -90,7 +90,7 @@ function metrics(found, names) {
     const digits = isCount ? (Number.isInteger(each.value) ? 0 : 1) : 3;
     const interval = each.low !== null && each.high !== null && `${number(each.low, digits)} to ${number(each.high, digits)}`;
     const beside = each.baseline !== null && `[${number(each.baseline, digits)}]`;
-    return h("td", {}, number(each.value, digits), (interval || beside) && h("small", {}, [interval, beside].filter(Boolean).join(" ")));
+    return h("td", {}, number(each.value, digits), interval && h("small", {}, interval), beside && h("small", {}, beside));
   };
   const rows = found.metrics.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), row.cells.map((each) => cell(each, row.is_count))));
   return [

@@ -75,17 +75,22 @@ export function scoreBar(place, row) {
   );
 }
 
+const gone = (what) => h("span", { class: "gone" }, `no ${what}`);
+
 export const picture = (place, row, alt = "", size = "") =>
   h("img", {
     src: `/media/${encodeURIComponent(place.run)}/${row}`,
     alt,
     loading: "lazy",
     class: size || null,
-    onerror: (event) => event.target.replaceWith(h("span", { class: "gone" }, "no picture")),
+    onerror: (event) => event.target.replaceWith(gone("picture")),
   });
 
+// Of a run that does not say where its pairs came from, none is asked for.
 export const media = (place, row, alt, size) =>
-  place.modalities[0] === "image"
+  !place.info.media
+    ? gone(place.modalities[0] === "image" ? "picture" : "sound")
+    : place.modalities[0] === "image"
     ? picture(place, row, alt, size)
     : h("audio", { src: `/media/${encodeURIComponent(place.run)}/${row}`, controls: true, preload: "none", "aria-label": alt });
 

@@ -1,7 +1,7 @@
 // The table of features: filters, words, order, pages.
 
 import { get, query } from "/api.js";
-import { className, count, featureLink, fill, h, number, percent, plurals, rate, scoreBar, table, tag, verdict } from "/dom.js";
+import { className, count, featureLink, fill, h, number, percent, plural, plurals, rate, scoreBar, table, tag, verdict } from "/dom.js";
 import { ownSearch } from "/search.js";
 
 const PAGE = 50;
@@ -67,7 +67,7 @@ export async function showFeatures(view, place) {
     ["score", "R"],
     ["certainty", "Certainty", "extra"],
     ["verdict", "Verdict"],
-    ["mono", "Mono"],
+    ["mono", "Mono", "extra"],
     ["rate_image", `Fires, ${plurals(first)}`, "extra"],
     ["rate_text", `Fires, ${plurals(second)}`, "extra"],
     ["found", "Found again", "extra"],
@@ -104,7 +104,7 @@ export async function showFeatures(view, place) {
       h("td", { class: "bar-cell" }, scoreBar(place, row)),
       h("td", { class: "extra" }, percent(row.certainty)),
       h("td", {}, verdict(place, row)),
-      h("td", {}, number(row.mono)),
+      h("td", { class: "extra" }, number(row.mono)),
       h("td", { class: "extra" }, rate(row.rate_image)),
       h("td", { class: "extra" }, rate(row.rate_text)),
       h("td", { class: "extra" }, row.seeds ? (row.found < 0 ? "—" : `${row.found} of ${row.seeds}`) : "—"),
@@ -136,6 +136,8 @@ export async function showFeatures(view, place) {
     ownSearch(place),
     form,
     list,
+    place.info.left_out.length > 0 &&
+      h("details", { class: "left-out" }, h("summary", {}, `${plural(place.info.left_out.length, "set")} of features of this run cannot be shown`), h("dl", { class: "facts" }, place.info.left_out.map((each) => h("div", {}, h("dt", {}, each.name), h("dd", {}, each.why))))),
   );
   draw(await get(place.api("features") + query(asked), place.signal));
 }

@@ -25,7 +25,7 @@ export async function showPair(view, place) {
     h(
       "div",
       { class: "title" },
-      h("h1", {}, "Pair ", h("span", {}, found.id)),
+      h("h1", {}, "Pair ", h("span", {}, found.id.length > 24 ? row : found.id)),
       h(
         "p",
         { class: "step" },
@@ -36,6 +36,7 @@ export async function showPair(view, place) {
         h("a", { href: place.to("steer", null, { row }) }, "Steer it"),
       ),
     ),
+    found.id.length > 24 && h("p", { class: "note" }, found.id),
     h(
       "div",
       { class: "columns pair-columns" },
