@@ -238,7 +238,8 @@ def main() -> None:
         serve_run(folder)
         return
     sizes = {"pairs": given.pairs, "features": given.features, "width": given.width, "k": given.k}
-    make_run(folder, **sizes)
+    if not (folder / "features" / "sae" / "scores" / "inputs.json").is_file():
+        make_run(folder, **sizes)
     found = {**sizes, **measure(folder, given.features)}
     (given.out / "explore.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=2))

@@ -111,16 +111,16 @@ def test_a_joined_store_is_no_run(copied: Path, tmp_path: Path) -> None:
         serve([tmp_path / "joined.json"])
 
 
-def test_a_damaged_set_is_a_sentence_and_the_others_are_shown(finished: RunFolder, tmp_path: Path) -> None:
-    shutil.copytree(finished.folder, tmp_path / "photos")
-    weights = tmp_path / "photos/features/sae/sae.safetensors"
+@pytest.mark.parametrize(("name", "other"), [("sae", "ncl"), ("ncl", "sae")])
+def test_a_damaged_set_is_a_sentence_and_the_others_are_shown(copied: Path, name: str, other: str) -> None:
+    weights = copied / "features" / name / f"{name}.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
-    with served(tmp_path / "photos") as damaged:
+    with served(copied) as damaged:
         about = damaged.json("/api/photos")
-        assert [each["name"] for each in about["sets"]] == ["ncl", "raw"]
-        assert about["left_out"][0]["name"] == "sae"
-        assert "sae" in damaged.refused("/api/photos/sae/features")[1]
-        assert damaged.json("/api/photos/ncl/features")["total"] > 0
+        assert [each["name"] for each in about["sets"]] == [other, "raw"]
+        assert about["left_out"][0]["name"] == name
+        assert name in damaged.refused(f"/api/photos/{name}/features")[1]
+        assert damaged.json(f"/api/photos/{other}/features")["total"] > 0
 
 
 def test_no_run_and_a_port_that_is_taken_are_sentences(explorer: Explorer, tmp_path: Path) -> None:

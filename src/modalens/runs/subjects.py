@@ -1,6 +1,7 @@
 """One representation of a run as studies see it (:class:`modalens.studies.subject.Subject`)."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,6 +24,8 @@ from modalens.runs.samples import embed_samples
 from modalens.store import PairStore
 from modalens.store.kept import is_finished, read_inputs
 from modalens.towers.base import VLM
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class StudySubject(Representation):
     def retrained(self) -> Iterator[tuple[str, FeatureModel]]:
         """Autoencoders learned on the same pairs with the same settings from other seeds.
 
-        They lie beside this one or in its own folder.
+        They lie beside this one or in its own folder; what is damaged there is left out, with a warning.
         """
         if self.model is None or not self.model.has_decoder:
             return
@@ -120,7 +123,11 @@ class StudySubject(Representation):
         for where in (*LearnedFeatures(self.folder).seeds(), *beside):
             if not is_finished(where.folder) or _learned_on(where.folder) != learned_on:
                 continue
-            model = load_features(where.folder)
+            try:
+                model = load_features(where.folder)
+            except ModalensError as error:  # damaged features beside these cost no others
+                logger.warning("Left out of the seeds of %s: %s", self.name, error)
+                continue
             described, seed = _without_seed(model)
             if described == own and seed != own_seed:
                 yield f"seed {seed}", model

@@ -42,7 +42,7 @@ export async function showMap(view, place) {
       describe: (i) => describe(place, of, found, i),
       open: (i) => (location.hash = place.to(of === "features" ? "feature" : "pair", found.of[i])),
     });
-    fill(box, scatter.element, legend(place, scatter, found, column ? "column" : colour), note(place, of, found));
+    fill(box, scatter.element, legend(place, scatter, found, column ? "column" : colour, column), note(place, of, found));
     scatter.start();
   };
   view.addEventListener("shown", () => load().catch((error) => { fill(box); place.complain(error); }), { once: true });
@@ -69,13 +69,17 @@ function note(place, of, found) {
   return h("p", { class: "note" }, `${how} (t-SNE of at most 2,000, the others beside those they are like). Distances between far groups mean nothing.${part}`);
 }
 
-function legend(place, scatter, found, colour) {
+function legend(place, scatter, found, colour, column) {
   const box = h("div", { class: "legend" });
   const codes = found[colour] && found[colour].codes ? found[colour] : null;
   const paint = () => {
     if (codes) {
       const colours = codes.names.map((name, i) => kindColour(place, colour, name, i));
-      scatter.colour((i) => (codes.codes[i] < 0 ? palette("line") : colours[codes.codes[i]]));
+      scatter.colour((i) => (codes.codes[i] < 0 ? other() : colours[codes.codes[i]]));
+      if (!codes.names.length) {
+        fill(box, h("span", { class: "note" }, `None has a ${column || colour}.`));
+        return;
+      }
       fill(box, codes.names.slice(0, 12).map((name, i) => h("span", {}, h("i", { "aria-hidden": "true", vars: { background: `rgb(${colours[i]})` } }), colour === "label" ? className(name) : name)), codes.kinds > codes.names.slice(0, 12).length && h("span", {}, `and ${count(codes.kinds - Math.min(12, codes.names.length))} more`));
       return;
     }
@@ -90,7 +94,11 @@ function legend(place, scatter, found, colour) {
       const i = Math.min(ramp.length - 2, Math.floor(t));
       return mix(ramp[i], ramp[i + 1], t - i);
     };
-    scatter.colour((i) => (values[i] === null ? palette("line") : at(values[i])));
+    scatter.colour((i) => (values[i] === null ? other() : at(values[i])));
+    if (!there.length) {
+      fill(box, h("span", { class: "note" }, `None has a value of ${name}.`));
+      return;
+    }
     const bar = h("i", { class: "ramp", "aria-hidden": "true", vars: { background: `linear-gradient(90deg, ${ramp.map((each) => `rgb(${each})`).join(", ")})` } });
     fill(box, h("span", {}, number(low)), bar, h("span", {}, number(high)), h("span", { class: "note" }, name));
   };
@@ -98,6 +106,9 @@ function legend(place, scatter, found, colour) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint, { signal: place.signal });
   return box;
 }
+
+// What has no value, or a rare one: faint, and still seen.
+const other = () => mix(palette("line"), palette("cross"), 0.5);
 
 const sample = (values) => (values.length > 50000 ? values.filter((_, i) => i % 4 === 0) : values.length ? values : [0, 1]);
 
