@@ -297,10 +297,14 @@ class _Side:
 
 
 def _changes(means: Float[np.ndarray, "6 r"]) -> Float[np.ndarray, "2 2 r"]:
-    """Changes in accuracy and in %, by value, from the means of members and of members told right before and after."""
+    """Changes in accuracy and in %, by value, from the means of members and of members told right before and after.
+
+    NaN in a resample without members, and in % where none is told right before.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         before, after = means[[2, 4]] / means[:2], means[[3, 5]] / means[:2]
-        return np.stack([after - before, 100 * (after / before - 1)])
+        percent = np.where(before > 0, 100 * (after / before - 1), np.nan)
+        return np.stack([after - before, percent])
 
 
 def _row(
