@@ -141,6 +141,7 @@ def test_inputs_that_are_not_there_or_of_another_kind(words: list[str], run: Run
         ["score"],
         ["train", "sae", "--n-features", "8", "--k", "2", "--steps", "2", "--batch-size", "4"],
         ["study", "removal"],
+        ["export", "--to=csv"],
         ["report"],
         ["run"],
     ],

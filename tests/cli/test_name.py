@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from modalens.runs.naming import read_vocabulary
 from tests.cli.test_explain import learned, made  # noqa: F401 (fixtures)
 
 
@@ -26,6 +27,12 @@ def test_names_by_captions_and_by_a_vocabulary(made, run, run_json):  # noqa: F8
     code, _, err = run(*given, "--vocabulary-embeddings", made.parent / "words.npy")
     assert code == 2
     assert "give one row a word" in err
+
+
+def test_words_that_cannot_be_read_cost_themselves(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("\ufefftea\n\0\n  \nred\0x\n" + "a" * 2_000_000 + "\n", encoding="utf-8")
+    assert read_vocabulary(path) == ["tea", "red\ufffdx", "a" * 60]
 
 
 @pytest.mark.parametrize(

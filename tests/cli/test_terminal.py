@@ -55,6 +55,13 @@ def test_a_terminal_of_few_letters_takes_all(made, monkeypatch):  # noqa: F811
     assert b"of the image by class" in raw.getvalue()
 
 
+def test_letters_that_nothing_draws_are_drawn_as_such(made, run_json):  # noqa: F811
+    picture = made.parent / "p.png"
+    words = ("explain", made, "--features", "sae", "--text", "tea \udcff", "--picture", picture)
+    assert run_json(*words)["samples"]["text"]["sample"] == "tea \ufffd"
+    assert picture.stat().st_size > 0
+
+
 def test_a_sentence_of_an_error_is_one_line(run, tmp_path):
     code, _, err = run("score", tmp_path / "a\nb\x1b[2J")
     assert code == 2

@@ -82,7 +82,9 @@ def test_models_with_other_settings_live_beside_each_other(run: RunFolder) -> No
     assert {folders[0].name, beside.name} <= {each.name for each in representations(run)}
 
 
-@pytest.mark.parametrize("name", ["raw", "replaced", "..", "../../elsewhere", "a/b", "/tmp/x"])
+@pytest.mark.parametrize(
+    "name", ["raw", "replaced", "..", "../../elsewhere", "a/b", "/tmp/x", "a\nb", "\x1b[2J", " ", "a\udcff"]
+)
 def test_features_cannot_be_called_what_means_something_else(run: RunFolder, name: str) -> None:
     store = run.store()
     config = SAEConfig(int(store.image.shape[1]), n_features=16, k=2)

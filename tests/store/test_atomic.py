@@ -34,3 +34,10 @@ def test_a_full_disk_is_known_by_its_number_and_by_the_words_of_numpy(tmp_path, 
 def test_another_error_stays_what_it_is(tmp_path):
     with pytest.raises(OSError, match="something else"), whole_file(tmp_path / "a"):
         raise OSError("something else")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(FileExistsError, match="file"), whole_file(tmp_path / "file" / "within"):
+        pass
+    assert (tmp_path / "file").read_text() == "kept"

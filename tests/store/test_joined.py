@@ -98,6 +98,10 @@ def test_what_cannot_be_joined_is_a_sentence(two, tmp_path, rng):
     for stores, message in (
         ({"image": photos}, "two modalities or more"),
         ({"image": photos, "sound": sounds}, "no side 'sound'"),
+        (
+            {"image": photos, "text": photos, "sound": (photos, "text")},
+            "text and sound are both the text side",
+        ),
         ({"image": photos, "text": photos, "sound": (far, "image")}, "no id in common"),
         ({"image": photos, "text": photos, "sound": (wide, "image")}, "differ in width"),
         ({"image": photos, "text": photos, "sound": (twice, "image")}, "no unique id"),

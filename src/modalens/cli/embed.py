@@ -32,7 +32,7 @@ def embed(
     --json prints "store" (path), "pairs", "features", "skipped" (a list of "id" and "reason"),
     "share_waiting_for_images" (of the image tower's time) and "retried" (shards begun again).
     """
-    from modalens.cli.output import print_json
+    from modalens.cli.output import print_json, printable
     from modalens.engine.engines import open_engine
     from modalens.pairs import load_pairs
     from modalens.runs.embedding import embed_with
@@ -57,7 +57,7 @@ def embed(
     if skipped:
         print(f"{len(skipped)} skipped, listed in {out / 'manifest.json'}; the first:")
         for item in skipped[:5]:
-            print(f"  {item['id']}: {item['reason']}")
+            print(printable(f"  {item['id']}: {item['reason']}"))
 
 
 def _slug(name: str) -> str:

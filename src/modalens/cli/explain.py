@@ -34,6 +34,7 @@ def explain(
     (features that fire on both sides of this pair, of the run's pairs and of shuffled ones). "picture" is its path.
     """
     from modalens.cli.output import print_json
+    from modalens.pairs.text import escape_name, plain_text
     from modalens.runs.layout import RunFolder
     from modalens.runs.run import Run
 
@@ -59,7 +60,7 @@ def explain(
     else:
         raise InputError("Give --text, --image or both.")
     first = next(iter(sides.values()))
-    titles = {"image": "" if image is None else image.name, "text": text or ""}
+    titles = {"image": "" if image is None else escape_name(image.name), "text": plain_text(text or "")}
     if picture is not None:
         from modalens.report.explained import save_explained
         from modalens.report.naming import Naming

@@ -96,7 +96,8 @@ def check_name(name: str) -> None:
     InputError
         If it is one.
     """
-    if Path(name).name != name or OF in name or name in (RAW, REPLACED, ".."):
+    plain = name.isprintable() and name == name.strip() and Path(name).name == name
+    if not plain or OF in name or name in (RAW, REPLACED, ".."):
         raise InputError(
             f"{name!r} cannot name features; give a plain name without {OF}, other than {RAW} and {REPLACED}."
         )

@@ -22,7 +22,7 @@ from modalens.interpret.names import (
     without_means,
 )
 from modalens.options import Options, option
-from modalens.pairs.text import clean_caption
+from modalens.pairs.text import plain_text
 from modalens.runs.choice import one_of
 from modalens.runs.layout import RunFolder
 from modalens.runs.name_sources import (
@@ -221,7 +221,7 @@ def read_words(config: NameConfig, words: NameFrom) -> tuple[list[str], np.ndarr
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """The words of a text file, one a line, each once.
+    """The words of a text file, one a line; lines without a readable letter are left out.
 
     Raises
     ------
@@ -233,7 +233,13 @@ def read_vocabulary(path: Path) -> list[str]:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"The vocabulary {path} is no UTF-8 text; save it as one word a line.") from error
-    return [line.strip() for line in lines if line.strip()]
+    return [word for word in map(_word, lines) if word]
+
+
+def _word(text: str) -> str:
+    """A word as files and pages can hold it; empty where nothing of it can be read."""
+    word = plain_text(text).strip()[:LONGEST]
+    return word if word.strip("\ufffd ") else ""
 
 
 def load_names(each: Representation) -> Names | None:
@@ -257,7 +263,9 @@ def _checked(vocabulary: Sequence[str], embeddings: np.ndarray | None, config: N
         raise InputError("Pictures are for a model; name one as URL#MODEL, or leave them out.")
     if config.source != VOCABULARY:
         return []
-    words = [clean_caption(word)[:LONGEST] for word in vocabulary]
+    words = [_word(word) for word in vocabulary]
+    if "" in words:
+        raise InputError(f"Word {words.index('') + 1} of the vocabulary has no letter; give words.")
     if len(words) < 2 or len(words) > _MOST_WORDS:
         raise InputError(f"The vocabulary has {len(words)} words; give 2 to {_MOST_WORDS:,}.")
     if embeddings is not None and (embeddings.ndim != 2 or len(embeddings) != len(words)):

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             raise ModalensError(sentence) from error
         raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):  # which would hide why the folder could not be made
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -59,6 +59,13 @@ class JoinedStore:
         if len(members) < 2:
             raise InputError("Join two modalities or more.")
         self.modalities, self._members, self._id_column = tuple(members), dict(members), id_column
+        taken: dict[tuple[Path, str], str] = {}
+        for name, (store, side) in members.items():
+            other = taken.setdefault((store.folder.resolve(), side), name)
+            if other != name:
+                raise InputError(
+                    f"{other} and {name} are both the {side} side of {store.folder}; name each side once."
+                )
         by_store = {id(store): _ids_of(store, id_column) for store, _ in members.values()}
         common = by_store[id(self._members[self.modalities[0]].store)]
         for ids in by_store.values():
