@@ -48,6 +48,8 @@ def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "num_key_value_heads": 2,
             "vocab_size": len(WORDS),
             "max_position_embeddings": 128,
+            "bos_token_id": None,
+            "eos_token_id": 1,
             "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]},
         },
         vision_config={
@@ -88,7 +90,8 @@ def test_states_are_those_of_transformers(tiny_qwen: Path, layer: int) -> None:
     vlm = load_vlm(f"hidden:{tiny_qwen}?layer={layer}", device="cpu")
     found_image, found_text = vlm.embed_images(photos), vlm.embed_texts(TEXTS)
     model = transformers.Qwen2_5_VLForConditionalGeneration.from_pretrained(tiny_qwen).eval()
-    processor = transformers.AutoProcessor.from_pretrained(tiny_qwen, backend="pil")
+    processor = transformers.AutoProcessor.from_pretrained(tiny_qwen)
+    processor.image_processor = transformers.AutoImageProcessor.from_pretrained(tiny_qwen, backend="pil")
     with torch.no_grad():
         for row, photo in enumerate(photos):
             inputs = processor(images=[photo], text=["<|image_pad|>"], return_tensors="pt")

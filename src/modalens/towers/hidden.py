@@ -192,8 +192,10 @@ def _load(
     transformers: Any = import_module("transformers")
     with quiet():
         with readable(model_name, "processor", folder):
-            # Pillow's, on every machine: torchvision's resizing gives slightly other pixels.
-            processor = transformers.AutoProcessor.from_pretrained(
+            processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
+            # Pillow's, on every machine: torchvision's resizing gives slightly other pixels. It is asked for images
+            # alone, since what some models have for videos, which nobody shows them here, knows no Pillow.
+            processor.image_processor = transformers.AutoImageProcessor.from_pretrained(
                 folder, backend="pil", local_files_only=True
             )
         # On a GPU as they were saved: in float32 models of this kind would need twice the memory.

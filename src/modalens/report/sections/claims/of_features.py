@@ -10,6 +10,8 @@ from modalens.studies.class_removal.study import PUBLISHED as PUBLISHED_REMOVAL
 
 _CALLED = {"CLIP+SAE": "SAE", "CLIP+NCL": "NCL"}
 METRICS = {"embsim": "EmbSim", "winrate": "WinRate"}
+# What a difference of two of them can be at most; EmbSim has no bound.
+LARGEST = {"embsim": nan, "winrate": 1.0}
 # What a row of the removal study says beside random features of equal number and of equal energy.
 _COMPARED = {
     "accuracy",
@@ -43,7 +45,8 @@ def monosemanticity(found: Evidence) -> Iterator[Claim]:
         for other, row, turn in measured:
             low, high = sorted((turn * row["value_low"], turn * row["value_high"]))
             features = written.get(other, other)
-            yield Claim(claim, features, effect, 1, turn * row["value"], low, high, beside, command)
+            value = turn * row["value"]
+            yield Claim(claim, features, effect, 1, value, low, high, beside, command, most=LARGEST[metric])
         if not measured:
             yield Claim.missing(claim, effect, 1, beside, command)
 
@@ -71,9 +74,9 @@ def fidelity(found: Evidence) -> Iterator[Claim]:
             here = known[features].fidelity(metric, ways[way])
             nulls = (here.null_low, here.null_high)
             beside = f"classes permuted: {nulls[0]:.3f} to {nulls[1]:.3f}"
-            yield Claim(
-                claim, features, effect, sign, here.value, here.low, here.high, beside, command, *nulls
-            )
+            found_here = (here.value, here.low, here.high)
+            most = LARGEST[metric]
+            yield Claim(claim, features, effect, sign, *found_here, beside, command, *nulls, most=most)
         if not own:
             yield Claim.missing(claim, effect, sign, "classes permuted", command)
 
@@ -119,6 +122,8 @@ def removal(found: Evidence) -> Iterator[Claim]:
                     f"{row['accuracy']:.3f}"
                 )
                 ends = (row[f"difference{end}_low"], row[f"difference{end}_high"])
-                yield Claim(claim, name, effect, sign, row[f"difference{end}"], *ends, beside, command)
+                yield Claim(
+                    claim, name, effect, sign, row[f"difference{end}"], *ends, beside, command, most=1
+                )
             if not rows:
                 yield Claim.missing(claim, effect, sign, f"random features of equal {kind}", command)
