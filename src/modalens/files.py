@@ -228,3 +228,20 @@ def _reason(wrong: Exception) -> str:
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def check_path(path: Path) -> None:
+    """Refuse a path whose letters are no UTF-8 text: Arrow cannot open it, and would call good files damaged.
+
+    Raises
+    ------
+    InputError
+        If it is one.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        said = str(path).encode("utf-8", "backslashreplace").decode()
+        raise InputError(
+            f"The path {said} has letters that are no UTF-8 text, and Parquet files cannot be kept there; rename it."
+        ) from error

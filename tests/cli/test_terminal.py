@@ -11,6 +11,8 @@ from rich.console import Console
 
 from modalens.cli import main
 from modalens.cli.output import frame_table, print_json, print_sentences
+from modalens.errors import ModalensError
+from modalens.store.lock import alone_in
 from tests.cli.test_explain import learned, made  # noqa: F401 (fixtures)
 
 HOSTILE = "[/b] [red]\x1b]0;title\x07 \u202eabc\nnext"
@@ -67,3 +69,17 @@ def test_a_sentence_of_an_error_is_one_line(run, tmp_path):
     assert code == 2
     assert len(err.splitlines()) == 1
     assert "\x1b" not in err
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_as_what_it_is(run, tmp_path):
+    folder = tmp_path / "run\udcff"
+    (folder / "img_emb").mkdir(parents=True)
+    for words in (("score", folder), ("report", folder), ("models", folder)):
+        code, _, err = run(*words)
+        assert code == 2
+        assert "no UTF-8 text" in err
+    with (
+        pytest.raises(ModalensError, match=r"run\\udcff has letters that are no UTF-8 text"),
+        alone_in(folder),
+    ):
+        pass

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modalens.errors import InputError, ModalensError
+from modalens.files import check_path
 from modalens.runs.choice import OF
 from modalens.store import EmbeddingStore
 from modalens.store.atomic import write_text
@@ -112,6 +113,7 @@ class RunFolder:
             If there is none.
         """
         path = Path(path)
+        check_path(path)
         if path.name == _EMBEDDINGS and (path / IMAGE_FOLDER).is_dir():
             return cls(path.parent)
         if (path / _EMBEDDINGS).is_dir() or (path / IMAGE_FOLDER).is_dir():

@@ -8,6 +8,7 @@ from threading import local
 from filelock import FileLock, Timeout
 
 from modalens.errors import BusyError, ModalensError
+from modalens.files import check_path
 
 LOCK_NAME = ".lock"
 _threads = local()
@@ -29,8 +30,9 @@ def alone_in(folder: Path, doing: str = "writing to") -> Iterator[None]:
     BusyError
         If another process, or another thread of this one, is there already.
     ModalensError
-        If the folder is a file.
+        If the folder is a file, or its path is no UTF-8 text.
     """
+    check_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
