@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 import modalens as ml
 from modalens.explore.layouts import lay_out
+from modalens.explore.pictures import Pictures
 from modalens.explore.ranking import ranks, strongest
 from modalens.runs.layout import RunFolder
 from modalens.studies.rater_agreement.study import agreement
@@ -27,6 +29,10 @@ def test_the_runs_their_sets_and_their_twins(explorer: Explorer) -> None:
     found = explorer.json("/api/photos")
     assert [each["name"] for each in found["sets"]] == ["sae", "ncl", "raw"]
     assert found["modalities"] == ["image", "text"]
+    assert found["media"]
+    assert not Pictures(
+        SimpleNamespace(manifest=None)
+    ).known  # a bare store does not say where its pairs came from
     assert {each["name"]: each["editable"] for each in found["sets"]} == {
         "sae": True,
         "ncl": False,

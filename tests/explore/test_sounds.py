@@ -15,8 +15,11 @@ from modalens.runs.layout import RunFolder
 from modalens.runs.learning import train_on
 from modalens.runs.representations import representations
 from modalens.runs.scoring import score_into
+from tests.browser import chromium
 from tests.explore.conftest import served
+from tests.explore.test_explorer_browser import Page
 from tests.fakes import FakeVLM
+from tests.report.test_sounds_browser import PLAY
 from tests.small_run import TRAINING
 
 SAE = "/api/photos/sae"
@@ -37,7 +40,10 @@ class HearingVLM(FakeVLM):
         return {**super().card(), "modalities": list(self.modalities)}
 
 
-def test_a_run_of_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of forty tones."""
+    tmp_path = tmp_path_factory.mktemp("sounds")
     lines = ["id,audio,caption"]
     for number in range(40):
         wave = np.sin(2 * np.pi * (200 + 20 * number) * np.arange(800) / 8000) * (number % 5 + 1) / 5
@@ -49,8 +55,12 @@ def test_a_run_of_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     train_on(SAEConfig(6, n_features=16, k=2), run.store(), TRAINING, run.learned("sae").folder)
     score_into(run.scores, run.store(), ScoreConfig(resamples=10))
     representations(run)
+    return run.folder
+
+
+def test_a_run_of_sounds(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(origin, "load_vlm", lambda *args, **kwargs: HearingVLM())
-    with served(run.folder) as explorer:
+    with served(sounds) as explorer:
         about = explorer.json("/api/photos")
         assert about["modalities"] == ["audio", "text"]
         assert not about["draws"]
@@ -66,3 +76,23 @@ def test_a_run_of_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             asked["features"] = [row]
         assert explorer.json(f"{SAE}/steer", asked)["rank"]["before"] >= 1
         assert "Nothing draws" in explorer.refused(f"{SAE}/drawn", asked)[1]
+
+
+@pytest.mark.browser
+def test_sounds_play_beside_the_links_to_their_pairs(sounds: Path, tmp_path: Path) -> None:
+    with served(sounds) as explorer, chromium(tmp_path / "profile", 390) as browser:
+        page = Page(browser, explorer)
+        rows = explorer.json(f"{SAE}/features?sort=rate_image&descending=1")["features"]
+        for view in (f"feature/{rows[0]['feature']}", "pair/0"):
+            page.open(view)
+            players = browser.driver.find_elements("css selector", "main audio")
+            assert players, view
+            assert browser.driver.find_elements("css selector", "a audio") == []
+            assert browser.driver.execute_async_script(PLAY, players[0]) == pytest.approx(0.1)
+            assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= 390
+            assert browser.driver.find_elements("id", "own-picture") == []
+        page.open("map?colour=verdict")  # the run is not interpreted
+        page.until(lambda: "None has a verdict." in page.text(".legend"))
+        page.open("features")
+        assert "Fires, sounds" in browser.driver.page_source
+        assert browser.complaints() == []
