@@ -137,6 +137,10 @@ def test_steering_turns_features_and_shows_controls(explorer: Explorer) -> None:
     assert found["rank"]["before"] >= 1
     assert len(found["rank"]["controls"]) == len(found["controls"]) > 0
     assert found["labels"][0]["label"] == "held-out"
+    assert 0 < found["control_energy"] <= 1 - found["energy"] + 1e-9
+    every = explorer.json(f"{SAE}/steer", {**asked, "features": list(range(16))})
+    assert every["energy"] == pytest.approx(1)
+    assert every["control_energy"] is None
     same = explorer.json(f"{SAE}/steer", {**asked, "gain": 1})
     assert same["moved"]["after"] == pytest.approx(0, abs=1e-6)
     assert same["nearest"]["before"] == same["nearest"]["after"]

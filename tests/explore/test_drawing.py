@@ -45,6 +45,7 @@ def test_a_pair_is_drawn_before_after_and_with_random_features(explorer: Explore
     assert list(found["pictures"]) == ["before", "after", "control"]
     assert (found["generator"], found["prompt"], found["features"]) == ("colours", None, 1)
     assert found["control"] >= 1
+    assert 0 < found["control_energy"] <= 1 - found["energy"] + 1e-9
     pixels = {name: _pixels(each) for name, each in found["pictures"].items()}
     assert np.abs(pixels["before"] - pixels["after"]).max() > 10
     assert found["moved"]["before"] == pytest.approx(0, abs=1e-5)

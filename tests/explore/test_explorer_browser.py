@@ -174,6 +174,7 @@ def test_a_walk(page: Page, explorer: Explorer, tmp_path: Path) -> None:
     page.until(lambda: "Drawn by colours" in page.text(".drawn"))
     loaded = "return [...document.querySelectorAll('.drawn img')].map(each => each.naturalWidth > 0)"
     assert page.driver.execute_script(loaded) == [True, True, True]
+    assert "the random features beside them" in page.text(".drawn")
     # the untrained twin
     page.open("compare")
     page.until(lambda: "live features are matched by" in page.text(".result"))

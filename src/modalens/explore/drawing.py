@@ -14,7 +14,7 @@ from modalens.errors import BusyError, InputError, ModalensError
 from modalens.explore.opened import OpenedRun, OpenedSet
 from modalens.explore.own import OwnSample
 from modalens.explore.pair_index import CAPTION
-from modalens.explore.steering import Steer, controls_of, edit_of, query_embedding
+from modalens.explore.steering import Steer, controls_of, edit_of, query_embedding, shares_of
 from modalens.pairs.modality import IMAGE
 from modalens.studies.text_to_image_control.config import SELF, is_unclip
 from modalens.towers.base import VLM
@@ -63,7 +63,8 @@ class Drawer:
         dict
             ``pictures``, before, after and, where there are other features, control, as ``data:`` addresses;
             ``moved``, 1 - cosine of the picture of before with each other in the run's own embeddings; ``generator``,
-            its name; ``prompt``, of one that draws from words; ``features``, how many are turned, and ``control``.
+            its name; ``prompt``, of one that draws from words; ``features``, how many are turned, and ``control``; and
+            what share of the energy they hold, see :func:`modalens.explore.steering.shares_of`.
 
         Raises
         ------
@@ -97,7 +98,9 @@ class Drawer:
             "moved": {name: float(1 - unit[0] @ unit[place]) for place, name in enumerate(names)},
             "generator": getattr(made.generator, "name", self._name),
             "prompt": words,
+            "side": steer.side,
             "features": len(chosen),
+            **shares_of(opened, chosen, controls, steer.side),
             "control": len(controls[0]) if controls else 0,
         }
 

@@ -137,7 +137,7 @@ def steered(
         "side": steer.side,
         "features": len(chosen),
         "controls": [len(each) for each in controls],
-        "energy": _share(opened, chosen, steer.side),
+        **shares_of(opened, chosen, controls, steer.side),
         "moved": {"after": float(moved[0]), "controls": moved[1:].tolist()},
         "nearest": {
             name: _named(opened, near[place], cosines[place])
@@ -193,6 +193,7 @@ def retrieval_of(opened: OpenedSet, steer: Steer, seed: int = 0) -> dict[str, An
     return {
         "pairs": len(rows),
         "way": way,
+        **shares_of(opened, chosen, controls, steer.side),
         "before": measured(None),
         "after": measured(edit_of(opened, chosen, steer)),
         "controls": [measured(edit_of(opened, features, steer)) for features in controls],
@@ -237,9 +238,16 @@ def controls_of(opened: OpenedSet, chosen: np.ndarray, side: str) -> Sequence[np
     return [each.indices for each in sets]
 
 
-def _share(opened: OpenedSet, chosen: np.ndarray, side: str) -> float:
-    energy = opened.index.column(f"energy_{side}")
-    return float(energy[chosen].sum() / max(float(energy.sum()), 1e-30))
+def shares_of(
+    opened: OpenedSet, chosen: np.ndarray, controls: Sequence[np.ndarray], side: str
+) -> dict[str, float | None]:
+    """Share of a side's energy: ``energy`` of what is turned, ``control_energy`` of the random features, on average.
+
+    The latter is less where all other features together hold less; None where there are none.
+    """
+    energy = opened.index.column(f"energy_{side}").astype(np.float64)
+    every = [float(energy[each].sum() / max(float(energy.sum()), 1e-30)) for each in (chosen, *controls)]
+    return {"energy": every[0], "control_energy": float(np.mean(every[1:])) if controls else None}
 
 
 def _named(opened: OpenedSet, rows: np.ndarray, cosines: np.ndarray) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ export async function showSteer(view, place) {
   fill(
     view,
     h("h1", {}, "Steer"),
-    h("p", { class: "lede" }, "Turn features up or down in one embedding and see what it retrieves then, beside random features that hold as much energy."),
+    h("p", { class: "lede" }, "Turn features up or down in one embedding and see what it retrieves then, beside random features of as much energy, where there are such."),
     form,
     saved,
     result,
@@ -89,6 +89,14 @@ export async function showSteer(view, place) {
 }
 
 const says = (gain) => (gain === 0 ? "0: removed" : gain === 1 ? "1: as it is" : `${number(gain)} times`);
+
+// What the random features hold beside those that are turned, which is less where all others together hold less.
+const beside = (place, found, side) => {
+  const whole = `of the energy of all ${plurals(sideName(place, side))}`;
+  if (found.control_energy === null) return `They hold ${percent(found.energy, 1)} ${whole}; there are no others to turn instead.`;
+  const less = found.control_energy < 0.9 * found.energy;
+  return `They hold ${percent(found.energy, 1)} ${whole}, the random features beside them ${percent(found.control_energy, 1)}${less ? ", the most that other features come to" : ""}.`;
+};
 
 const range = (values, digits) => {
   if (!values.length) return "—";
@@ -109,7 +117,7 @@ function shown(place, found, row) {
     "section",
     { class: "steered" },
     h("h2", {}, "What it retrieves"),
-    h("p", {}, `${plural(found.features, "feature")}, with ${percent(found.energy, 1)} of the energy of all ${plurals(sideName(place, found.side))}, ${found.features === 1 ? "is" : "are"} turned`, row === null ? "." : [" in ", pairLink(place, row, `pair ${row}`), "."], found.candidates ? ` ${count(found.candidates)} ${plurals(sideName(place, other))} are ranked.` : null),
+    h("p", {}, `${plural(found.features, "feature")} ${found.features === 1 ? "is" : "are"} turned`, row === null ? ". " : [" in ", pairLink(place, row, `pair ${row}`), ". "], beside(place, found, found.side), found.candidates ? ` ${count(found.candidates)} ${plurals(sideName(place, other))} are ranked.` : null),
     table("Rank and cosine before and after", heads, rows, "small"),
     h("div", { class: "sides" }, h("section", {}, h("h3", {}, "Before"), list("before")), h("section", {}, h("h3", {}, "After"), list("after"))),
     found.labels &&
@@ -139,7 +147,7 @@ function pictures(place, found) {
     "section",
     { class: "drawn" },
     h("h2", {}, "What is drawn from it"),
-    h("p", {}, `Drawn by ${found.generator}, all from the same noise`, found.prompt ? `, from the words “${found.prompt}”` : ", from the embedding", `. The random features hold as much energy; how far a picture moved is 1 − cosine of the model's embeddings of it and of the first.`),
+    h("p", {}, `Drawn by ${found.generator}, all from the same noise`, found.prompt ? `, from the words “${found.prompt}”` : ", from the embedding", `. `, beside(place, found, found.side), ` How far a picture moved is 1 − cosine of the model's embeddings of it and of the first.`),
     h("ul", { class: "pictures" }, Object.keys(said).filter((name) => found.pictures[name]).map(figure)),
   );
 }
@@ -152,7 +160,7 @@ function recall(place, found) {
     "section",
     {},
     h("h2", {}, "Over random pairs"),
-    h("p", {}, `${found.way === "text_to_image" ? `From ${place.modalities[1]} to ${place.modalities[0]}` : `From ${place.modalities[0]} to ${place.modalities[1]}`}, over ${count(found.pairs)} pairs, with 95 % intervals.`),
+    h("p", {}, `${found.way === "text_to_image" ? `From ${place.modalities[1]} to ${place.modalities[0]}` : `From ${place.modalities[0]} to ${place.modalities[1]}`}, over ${count(found.pairs)} pairs, with 95 % intervals. `, beside(place, found, found.way === "text_to_image" ? "text" : "image")),
     table("Recall before and after", ["", "before", "after", `random features (${found.controls.length} draws)`], ["1", "5"].map(line), "small"),
   );
 }
