@@ -124,3 +124,11 @@ def test_nothing_but_pixels_is_left() -> None:
     image = Image.new("RGB", (2, 2))
     image.info["exif"] = b"Exif"
     assert flatten_rgb(image).info == {}
+
+
+def test_a_picture_through_which_nothing_shines_is_not_laid_over_white(monkeypatch):
+    values = np.random.default_rng(0).integers(0, 256, (9, 7, 4), dtype=np.uint8)
+    values[..., 3] = 255
+    image = Image.fromarray(values)
+    monkeypatch.setattr(Image.Image, "alpha_composite", None)
+    np.testing.assert_array_equal(np.asarray(flatten_rgb(image)), values[..., :3])

@@ -39,7 +39,7 @@ def flatten_rgb(image: Image.Image) -> Image.Image:
             part = _greys_as_rgb(band, white, inverted=inverted)
         elif is_deep and band.has_transparency_data:
             part = _without_key(band)
-        elif band.has_transparency_data:
+        elif band.has_transparency_data and not _is_opaque(band):
             part = Image.new("RGBA", band.size, "white")
             part.alpha_composite(band.convert("RGBA"))
         else:
@@ -90,6 +90,11 @@ def _without_key(band: Image.Image) -> Image.Image:
     if (np.asarray(band) == key).all(axis=2).any():
         raise InputError("its transparent colour has 16 bits, of which Pillow reads 8; save it with 8")
     return band
+
+
+def _is_opaque(band: Image.Image) -> bool:
+    """Whether nothing shines through any pixel, so that laying the picture over white changes nothing."""
+    return band.mode == "RGBA" and band.getextrema()[3] == (255, 255)
 
 
 def _is_inverted(image: Image.Image) -> bool:
