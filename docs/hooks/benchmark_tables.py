@@ -30,8 +30,11 @@ def rows(name: str) -> str:
     found = _read(name)
     if found is None:
         return _NOTHING
-    table = markdown_peers if name.startswith("peers") else markdown_rows
-    return f"{markdown_circumstances(found)}\n\n{table(found['rows'])}"
+    told = markdown_circumstances(found)
+    if name.startswith("peers"):
+        return f"{told}\n\n{markdown_peers(found['rows'])}"
+    # The stylesheet gives the first column of these room: it holds sentences, and the others are many.
+    return f'{told}\n\n<div class="rows" markdown>\n\n{markdown_rows(found["rows"])}\n\n</div>'
 
 
 def curves(name: str) -> str:

@@ -29,6 +29,8 @@ def test_the_results_that_are_kept_have_every_row(tables: ModuleType) -> None:
     shown = tables.rows("speed-cpu")
     assert all(f"| `{row.name}` {row.what}" in shown for row in ROWS)
     assert shown.startswith("Measured on 20")
+    assert '<div class="rows" markdown>' in shown
+    assert ".rows td:first-child" in (ROOT / "docs/assets/site.css").read_text()
     assert "data:image/svg+xml;base64," in tables.curves("speed-cpu")
 
 
