@@ -108,3 +108,14 @@ def test_fewer_dead_features_than_the_auxiliary_loss_may_use():
     codes, auxiliary = encode(*parameters[:3], top_k_per_sample(3), torch.zeros(12, dtype=torch.bool), 5)
     assert auxiliary is None
     assert codes.offsets.tolist() == list(range(0, 22, 3))
+
+
+def test_the_backward_pass_of_decoding_decodes_nothing_again(monkeypatch):
+    parameters, target = problem()
+    x, w_enc, b_enc, w_dec = parameters
+    codes, _ = encode(x.detach(), w_enc, b_enc, top_k_per_sample(3))
+    decoded = decode(codes, w_dec)
+    monkeypatch.setattr("modalens.features.step.functional.embedding_bag", None)
+    grad, _ = torch.autograd.grad(decoded, (codes.values, w_dec), target)
+    rows = w_dec[codes.features] * target[codes.rows()]
+    torch.testing.assert_close(grad, rows.sum(dim=1))

@@ -18,6 +18,8 @@ from torch.nn import functional
 
 from modalens.features.distributed import gather, world_size
 
+_SUM = 0  # PyTorch's number for bags that are sums
+
 
 class Codes(NamedTuple):
     """Sparse codes of n samples in CSR form.
@@ -181,12 +183,12 @@ class _Decode(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         (grad,) = grads
         values, features, offsets, weight = ctx.saved_tensors
-        with torch.enable_grad():
-            # PyTorch has a kernel for the dot products of rows and gradients, behind the bag's weights.
-            weights = values.detach().requires_grad_()
-            again = _bag(Codes(weights, features, offsets), weight.detach())
-        (grad_values,) = torch.autograd.grad(again, weights, grad)
-        grad_weight = transposed_product(Codes(values, features, offsets), grad.contiguous(), len(weight))
+        codes, grad = Codes(values, features, offsets), grad.contiguous()
+        # The kernel behind the gradient of a bag's weights, dot products of rows and gradients, without the bag.
+        grad_values = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+            grad, weight, features, offsets, codes.rows(), _SUM
+        )
+        grad_weight = transposed_product(codes, grad, len(weight))
         return grad_values, None, None, grad_weight
 
 
