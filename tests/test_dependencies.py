@@ -5,8 +5,9 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
-from pathlib import Path
+from pathlib import Path, PurePath
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "modalens"
@@ -58,10 +59,11 @@ def distributions(names: Iterator[str]) -> set[str]:
     return {spelt(KNOWN.get(name) or INSTALLED.get(name, [name])[0]) for name in foreign}
 
 
-def trees(*, demo: bool = True) -> dict[str, ast.Module]:
-    files = [path for path in SOURCE.rglob("*.py") if demo or "demo" not in path.relative_to(SOURCE).parts]
+@cache
+def trees() -> dict[PurePath, ast.Module]:
+    """The syntax trees of all files."""
     return {
-        path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in files
+        path.relative_to(SOURCE): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rglob("*.py")
     }
 
 
@@ -79,7 +81,8 @@ def test_extras_are_imported_where_they_are_used() -> None:
     needed, _ = declared()
     at_the_top = {
         file: missing
-        for file, tree in trees(demo=False).items()
+        for file, tree in trees().items()
+        if "demo" not in file.parts
         for missing in [
             distributions(
                 name

@@ -19,7 +19,10 @@ def naive(x: np.ndarray, m: int, by: str, sparse: bool, keys=None) -> tuple[np.n
         all_ranked = by == "value" and not sparse and min(strength.values()) < 0
         listed = [i for i in range(n) if all_ranked or strength[i] > 0]
         listed = sorted(listed, key=lambda i: (-strength[i], i))
-        listed = [i for place, i in enumerate(listed) if keys[i] not in keys[listed[:place]]][:m]
+        strongest: dict[int, int] = {}  # of each group
+        for i in listed:
+            strongest.setdefault(keys[i], i)
+        listed = list(strongest.values())[:m]
         rows[j, : len(listed)] = listed
         values[j, : len(listed)] = x[listed, j]
     return rows, values
