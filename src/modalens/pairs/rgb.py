@@ -94,7 +94,7 @@ def _without_key(band: Image.Image) -> Image.Image:
 
 def _is_opaque(band: Image.Image) -> bool:
     """Whether nothing shines through any pixel, so that laying the picture over white changes nothing."""
-    return band.mode == "RGBA" and band.getextrema()[3] == (255, 255)
+    return band.mode == "RGBA" and band.getchannel("A").getextrema() == (255, 255)
 
 
 def _is_inverted(image: Image.Image) -> bool:
