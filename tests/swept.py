@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from modalens.interpret.sweep import CHANCES, MEASURES, Sweep
+from modalens.interpret.sweep import BESIDE, CHANCES, MEASURES, Sweep
 
 
 def make_sweep(
@@ -13,7 +13,7 @@ def make_sweep(
     rows = []
     for (n, k), (found, left) in sizes.items():
         for seed in (0, 1):
-            row = dict.fromkeys((*MEASURES, *CHANCES), 1.0) | {"n": n, "k": k, "seed": seed}
+            row = dict.fromkeys((*MEASURES, *CHANCES, *BESIDE), 1.0) | {"n": n, "k": k, "seed": seed}
             shift = 0.01 if seed else -0.01
             row |= {
                 "found": found + shift,

@@ -82,7 +82,6 @@ def test_an_autoencoder_is_trained_on_all_and_its_features_scored(run, run_json,
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("train", "sae"), "say with --out where the model goes"),
         (("train", "ncl", "--out", "ncl"), "more than two modalities only these can be trained: topk"),
         (("train", "sae", "--kind", "separate", "--k", 4, "--out", "sep"), "only these can be trained: topk"),
         (("train", "sae", "--split", "test", "--k", 4, "--out", "sae"), "no split"),
@@ -103,3 +102,19 @@ def test_features_of_two_modalities_are_refused(run, joined, tmp_path):
     code, _, err = run("score", joined, "--features", tmp_path / "two")
     assert code == 2
     assert "no third modality" in err
+
+
+def test_score_train_and_report_give_one_page(run, run_json, joined, tmp_path):
+    words = ("--n-features", 24, "--k", 3, "--steps", 5)
+    for kind in ("topk", "frozen_decoder"):
+        code, _, err = run("train", "sae", joined, *words, "--kind", kind)
+        assert code == 0, err
+    found = run_json("report", joined)
+    page = tmp_path / "three" / "report" / "report.html"
+    assert found["report"] == str(page)
+    text = page.read_text()
+    for name in ("own dimensions", "topk-n24-k3-seed0", "frozen_decoder-n24-k3-seed0"):
+        assert name in text
+    assert text.count("<svg") == 6
+    assert "(so[/und]) of the variance of the samples they were trained on unexplained" in text
+    assert "The gaps" in text

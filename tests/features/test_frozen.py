@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from modalens.features import SAEConfig, TrainConfig, load_features, train, trainer
+from modalens.features import SAEConfig, TrainConfig, load_features, train
 from modalens.features.frozen import LEAST_COSINE
 from modalens.features.learners import SAELearner
 
@@ -50,24 +50,3 @@ def test_training_all_explains_more_than_training_a_part(pairs: tuple[np.ndarray
         for kind in ("topk", "frozen_decoder", "frozen_encoder")
     }
     assert left["topk"] < min(left["frozen_decoder"], left["frozen_encoder"])
-
-
-@pytest.mark.parametrize("kind", ["frozen_decoder", "soft_frozen"])
-def test_one_that_was_stopped_goes_on_and_ends_the_same(
-    kind: str, pairs: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = trained(kind, pairs)
-    step, seen = trainer._Training._step, []
-
-    def until(self: Any, *sides: Any) -> None:
-        seen.append(self.step)
-        if len(seen) == 26:
-            raise KeyboardInterrupt
-        step(self, *sides)
-
-    monkeypatch.setattr(trainer._Training, "_step", until)
-    with pytest.raises(KeyboardInterrupt):
-        trained(kind, pairs, out=tmp_path)
-    again = trained(kind, pairs, out=tmp_path)
-    assert seen[26] == 20
-    assert again.model.card() == whole.model.card()

@@ -1,4 +1,4 @@
-"""The group-sparse autoencoder: its penalty, its masks, its gradients, and that it goes on as if it had not stopped."""
+"""The group-sparse autoencoder: its penalty, its masks and its gradients."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from modalens.errors import ModalensError
-from modalens.features import SAEConfig, TrainConfig, load_features, train, trainer
+from modalens.features import SAEConfig, TrainConfig, load_features, train
 from modalens.features.group_sparse import GroupSparseLearner, GroupSparseSAE, group_norm, unmasked_top_k
 from modalens.features.step import Codes, encode, top_k_per_sample
 
@@ -122,27 +122,6 @@ def test_a_cone_takes_no_feature(pairs: tuple[np.ndarray, np.ndarray]) -> None:
         )
         shared.append((image & text).sum() / (image | text).sum())
     assert shared[1] > shared[0] + 0.2
-
-
-def test_one_that_was_stopped_goes_on_and_ends_the_same(
-    pairs: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = SAEConfig(D, F, K, "group_sparse", masked=0.3)
-    whole = train([config], pairs, SCHEDULE)[0]
-    step, seen = trainer._Training._step, []
-
-    def until(self: Any, *sides: Any) -> None:
-        seen.append(self.step)
-        if len(seen) == 26:
-            raise KeyboardInterrupt
-        step(self, *sides)
-
-    monkeypatch.setattr(trainer._Training, "_step", until)
-    with pytest.raises(KeyboardInterrupt):
-        train([config], pairs, SCHEDULE, out=tmp_path)
-    again = train([config], pairs, SCHEDULE, out=tmp_path)[0]
-    assert seen[26] == 20
-    assert again.model.card() == whole.model.card()
 
 
 def test_three_modalities_are_refused(pairs: tuple[np.ndarray, np.ndarray]) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import modalens as ml
 from modalens.errors import ModalensError
-from modalens.features import SAEConfig, TrainConfig, load_features, separate, train, trainer
+from modalens.features import SAEConfig, TrainConfig, load_features, separate, train
 from modalens.features.learners import SAELearner
 from modalens.features.saelens import save_saelens
 from modalens.features.separate import SeparateLearner, SeparateSAE, common_indices, match_codes
@@ -167,24 +167,3 @@ def test_it_is_saved_and_needs_the_modality(
             again.encode(pairs[0], wrong)
     with pytest.raises(ModalensError, match="at most 2"):
         SAEConfig(D, 4, 3, "separate")
-
-
-def test_one_that_was_stopped_goes_on_and_ends_the_same(
-    pairs: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = SAEConfig(D, F, K, "separate")
-    whole = train([config], pairs, SCHEDULE)[0]
-    step, seen = trainer._Training._step, []
-
-    def until(self: Any, *sides: Any) -> None:
-        seen.append(self.step)
-        if len(seen) == 26:
-            raise KeyboardInterrupt
-        step(self, *sides)
-
-    monkeypatch.setattr(trainer._Training, "_step", until)
-    with pytest.raises(KeyboardInterrupt):
-        train([config], pairs, SCHEDULE, out=tmp_path)
-    again = train([config], pairs, SCHEDULE, out=tmp_path)[0]
-    assert seen[26] == 20
-    assert again.model.card() == whole.model.card()

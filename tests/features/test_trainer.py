@@ -20,6 +20,13 @@ from tests.fakes import FakePairs, FakeVLM, colour_pairs
 from tests.features.kinds import TRAINED
 
 CONFIGS = [SAEConfig(8, 16, 3, dead_after=100), NCLConfig(8, 12)]
+# Kinds that keep more than their weights from step to step, or hold some of these back.
+OTHERS = [
+    SAEConfig(8, 16, 3, "frozen_decoder"),
+    SAEConfig(8, 16, 3, "soft_frozen"),
+    SAEConfig(8, 16, 3, "group_sparse", masked=0.3),
+    SAEConfig(8, 16, 3, "separate"),
+]
 TRAIN = TrainConfig(steps=40, batch_size=32, log_every=10, checkpoint_every=10, warmup_steps=5)
 
 
@@ -45,8 +52,9 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize("die_at", [3, 10, 27, 39])
 def test_a_stopped_run_ends_with_the_same_bits(pairs, tmp_path, monkeypatch, die_at):
+    configs = [*CONFIGS, *OTHERS]
     config = dataclasses.replace(TRAIN, log_every=15)  # so that checkpoints fall between evaluations
-    whole = train(CONFIGS, tuple(pairs), config, out=tmp_path / "whole")
+    whole = train(configs, tuple(pairs), config, out=tmp_path / "whole")
     step = trainer._Training._step
 
     def dying(self, *batch):
@@ -57,14 +65,14 @@ def test_a_stopped_run_ends_with_the_same_bits(pairs, tmp_path, monkeypatch, die
     with monkeypatch.context() as patched:
         patched.setattr(trainer._Training, "_step", dying)
         with pytest.raises(KeyboardInterrupt):
-            train(CONFIGS, tuple(pairs), config, out=tmp_path / "broken")
-    assert_same(train(CONFIGS, tuple(pairs), config, out=tmp_path / "broken"), whole)
+            train(configs, tuple(pairs), config, out=tmp_path / "broken")
+    assert_same(train(configs, tuple(pairs), config, out=tmp_path / "broken"), whole)
     for path in (tmp_path / "whole").rglob("*"):
         if path.is_file():
             assert (
                 path.read_bytes() == (tmp_path / "broken" / path.relative_to(tmp_path / "whole")).read_bytes()
             )
-    assert_same(train(CONFIGS, tuple(pairs), config), whole)
+    assert_same(train(configs, tuple(pairs), config), whole)
 
 
 def test_a_termination_signal_saves_first(pairs, tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from modalens.errors import ModalensError
-from modalens.interpret.sweep import Sweep
+from modalens.interpret.sweep import BESIDE, COLUMNS, Sweep
+from modalens.store.parquet import write_table
 from tests.swept import make_sweep
 
 
@@ -46,3 +47,21 @@ def test_a_saved_sweep_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "other.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(ModalensError, match="not a Parquet file"):
         Sweep.load(tmp_path / "other.parquet")
+
+
+def test_a_sweep_of_the_first_version_has_no_baseline(tmp_path: Path) -> None:
+    sweep = make_sweep({(64, 4): (0.3, 0.5)})
+    header = {
+        "least_found": 0.5,
+        "kind_of_features": "topk",
+        "d": 64,
+        "pairs": {},
+        "threshold": 0.7,
+        "notes": [],
+        "modalities": ["image", "text"],
+    }
+    columns = {name: sweep.table[name].to_numpy() for name in COLUMNS if name not in BESIDE}
+    write_table(tmp_path / "sweep.parquet", "modalens.Sweep", 1, header, columns)
+    again = Sweep.load(tmp_path / "sweep.parquet")
+    assert again.table[list(BESIDE)].isna().all(axis=None)
+    assert again.choice == sweep.choice

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from modalens.interpret.sweep import BESIDE
 from modalens.report import ReportData
 from modalens.report.naming import Naming
 from modalens.report.rendering import drawing
@@ -52,3 +53,15 @@ def test_the_figure_has_a_point_a_size(narrow: bool) -> None:
         first, second = pareto(make_sweep(SIZES), narrow=narrow).axes
         assert {each.get_text() for each in first.texts} == {"32/4", "64/4", "64/32", "32/8"}
         assert {each.get_text() for each in second.texts} == {"n 32", "n 64"}
+
+
+def test_every_size_stands_beside_a_dictionary_of_random_rows(data: ReportData, tmp_path: Path) -> None:
+    sweep = make_sweep(SIZES, mono=0.4)
+    page = quick_page(dataclasses.replace(data, sweep=sweep), tmp_path)
+    assert Part(page, "sweep").text.count("frozen decoder 100.0\u00a0%") == 2 * len(SIZES)
+    (said,) = (each for each in statements(sweep, Naming("image", "text")) if "random directions has" in each)
+    assert "100.0\u00a0% of the held-out variance unexplained (trained: 40.0\u00a0%)" in said
+    older = dataclasses.replace(sweep, table=sweep.table.assign(**dict.fromkeys(BESIDE, float("nan"))))
+    page = quick_page(dataclasses.replace(data, sweep=older), tmp_path / "older")
+    assert "frozen decoder 1" not in page
+    assert not any("random directions has" in each for each in statements(older, Naming("image", "text")))

@@ -16,7 +16,9 @@ from modalens.runs.layout import RunFolder
 from modalens.runs.learning import check_name
 from modalens.runs.reporting import report_run
 from modalens.runs.representations import find_representations
-from modalens.runs.studying import run_study
+from modalens.runs.studying import _chosen, run_study
+from modalens.studies.registry import find_study, study_names
+from modalens.studies.top_sample_count.config import TopMConfig
 from tests.interpreted import Part
 from tests.small_run import CONFIG, Embedder, loader
 
@@ -104,3 +106,32 @@ def test_what_has_no_such_baselines_is_said(beside: RunFolder) -> None:
         train_baselines(beside, BaselinesConfig(like="none"))
     with pytest.raises(InputError, match="There is no kind 'svd'"):
         BaselinesConfig(kind=("svd",))
+
+
+def test_studies_are_made_of_them_too(beside: RunFolder) -> None:
+    known = find_representations(beside, make=False).representations
+    for name in study_names():
+        study = find_study(name)
+        chosen = {each.name for each in _chosen(study, known, None if not study.one_representation else "sae")}
+        if study.one_representation:
+            assert name in ("adversarial", "text-to-image"), "minutes each; the how-to says how to add baselines"
+        elif study.together:
+            assert name in ("top-m", "known-gap"), "these have baselines in their own tables"
+        else:
+            assert {"raw", "sae", "sae+frozen_decoder", "sae+pca"} <= chosen, name
+
+
+def test_the_study_of_m_compares_features_with_them(beside: RunFolder, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreting, "load_sample_embedder", loader([]))
+        config = TopMConfig(m=(3, 5), draws=1)
+        result = run_study(beside, "top-m", config, out=tmp_path, baselines=False)["raw"]
+    assert {"raw", "ncl", "sae", "sae+frozen_decoder", "sae+pca"} == set(result.tables["by_m"]["features"])
+    compared = set(result.tables["comparisons"]["comparison"])
+    assert {"sae over sae+pca", "raw over sae", "fidelity of sae+pca"} <= compared
+    assert not {"raw over sae+pca", "sae+frozen_decoder over sae+pca"} & compared
+    assert not result.tables["ranking"]["order"].str.contains("+", regex=False).any()
+    for side in ("images", "texts"):
+        (said,) = (each for each in result.statements if f"Mono on {side} of sae beside its dictionary" in each)
+        assert "over sae+frozen_decoder, which" in said
+        assert "over sae+pca, which" in said

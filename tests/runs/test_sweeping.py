@@ -11,7 +11,7 @@ import pytest
 from modalens.errors import InputError
 from modalens.features import SAEConfig, TrainConfig, load_features, train
 from modalens.interpret.matching import match_features
-from modalens.interpret.sweep import Sweep
+from modalens.interpret.sweep import BESIDE, Sweep
 from modalens.runs import interpreting, sweeping
 from modalens.runs.interpretation import Interpretation
 from modalens.runs.layout import RunFolder
@@ -54,6 +54,13 @@ def test_every_size_and_seed_is_measured(swept: tuple[RunFolder, Sweep]) -> None
     counted = sweep.table[["image", "cross", "text", "dead"]].sum(axis=1)
     assert counted.tolist() == sweep.table["n"].tolist()
     assert (sweep.table["unexplained_image"] > 0).all()
+    beside = sweep.table[["n", "k", *BESIDE]]
+    assert len(beside.drop_duplicates()) == len(sizes), "one baseline a size"
+    frozen = [load_features(run.sweep / "training" / f"model-{place}") for place in range(6, 9)]
+    assert [(type(each).__name__, len(each.W_dec)) for each in frozen] == [
+        ("FrozenDecoderSAE", n) for n, _ in sizes
+    ]
+    assert beside["unexplained_frozen_decoder"].notna().all()
     assert sweep.table["mono_image"].isna().all()
     assert "modalens interpret" in sweep.notes[0]
     # What is in the table follows from the models that lie beside it.

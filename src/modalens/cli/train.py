@@ -44,7 +44,10 @@ def _command(name: str) -> Any:
             ),
         ],
         out: Annotated[
-            Path | None, typer.Option(help="Folder of the model (default: features/NAME in the run).")
+            Path | None,
+            typer.Option(
+                help="Folder of the model (default: features/NAME in the run, of a .json in the folder of its name)."
+            ),
         ] = None,
         json: Json = False,
         *,
@@ -71,14 +74,17 @@ def _command(name: str) -> Any:
 
 
 def _open(data: Path, out: Path | None) -> tuple[Any, Any]:
+    from modalens.runs.joined import joined_run
     from modalens.runs.layout import RunFolder
     from modalens.store import JoinedStore
     from modalens.store.npy import load_stacked
 
-    if data.suffix in (".npy", ".json"):
+    if data.suffix == ".json":
+        return JoinedStore.open(data), joined_run(data)
+    if data.suffix == ".npy":
         if out is None:
-            raise InputError(f"A {data.suffix} file is in no run; say with --out where the model goes.")
-        return (load_stacked if data.suffix == ".npy" else JoinedStore.open)(data), None
+            raise InputError("A .npy file is in no run; say with --out where the model goes.")
+        return load_stacked(data), None
     run = RunFolder.find(data)
     return run.store(), run
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from modalens.dominance.classes import CROSS, DEAD, class_names, moments
 from modalens.dominance.files import read_result, write_result
-from modalens.dominance.rules import check_rule, class_codes
+from modalens.dominance.rules import check_rule, class_codes, indices_of
 from modalens.errors import ModalensError
 from modalens.store.documents import null_to_nan
 
@@ -182,9 +182,7 @@ class Dominance:
         ModalensError
             If there is no such class.
         """
-        if label not in self.classes:
-            raise ModalensError(f"There is no class {label!r}; choose one of {', '.join(self.classes)}.")
-        return np.flatnonzero(self.labels == label)
+        return indices_of(self.labels, self.classes, label)
 
     def with_rule(self, rule: str) -> Self:
         """The same scores under another class rule, such as ``mu_sigma``; nothing is computed again."""

@@ -1,6 +1,6 @@
 """Class rules: which side a feature belongs to, given its score. A new rule is a line in ``RULES``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,3 +158,16 @@ def class_codes(scores: Float[np.ndarray, "d ..."], rule: str) -> Int8[np.ndarra
 
 def _tolerance(scores: np.ndarray) -> float:
     return _TOLERANCE_OF_DRAWS if scores.dtype == np.float32 else _TOLERANCE
+
+
+def indices_of(labels: np.ndarray, classes: Sequence[str], label: str) -> Int[np.ndarray, " k"]:
+    """Sorted indices of the features of one class.
+
+    Raises
+    ------
+    ModalensError
+        If there is no such class.
+    """
+    if label not in classes:
+        raise ModalensError(f"There is no class {label!r}; choose one of {', '.join(classes)}.")
+    return np.flatnonzero(labels == label)

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from modalens.dominance.files import read_result, write_result
-from modalens.dominance.rules import check_rule, class_masks, rules_of_several
+from modalens.dominance.rules import check_rule, class_masks, indices_of, rules_of_several
 from modalens.errors import InputError, ModalensError
 from modalens.store.documents import null_to_nan
 
@@ -178,9 +178,7 @@ class SimplexDominance:
         ModalensError
             If there is no such class.
         """
-        if label not in self.classes:
-            raise ModalensError(f"There is no class {label!r}; choose one of {', '.join(self.classes)}.")
-        return np.flatnonzero(self.labels == label)
+        return indices_of(self.labels, self.classes, label)
 
     def with_rule(self, rule: str) -> Self:
         """The same shares under another class rule; nothing is computed again."""

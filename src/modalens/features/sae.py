@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,15 +11,14 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
-from modalens.arrays import Matrix, iter_blocks, matrix_shape
+from modalens.arrays import Matrix
 from modalens.errors import ModalensError
 from modalens.features.base import MODALITIES
 from modalens.features.config import SAEConfig
+from modalens.features.linear import LinearFeatures, check_shapes
 from modalens.features.step import Codes, Selection, encode, over_threshold, top_k_per_sample
 from modalens.features.strongest import strongest
 from modalens.features.trainable import Trainable
-
-_BLOCK_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Standardiser:
     scale: Float[Tensor, "2 d"]
 
 
-class SparseAutoencoder(Trainable):
+class SparseAutoencoder(LinearFeatures, Trainable):
     """A trained sparse autoencoder: one set of weights for both modalities.
 
     z = select(relu(W_enc (x - b_pre) + b_enc)), x_hat = W_dec^T z + b_pre, with x standardised first if the
@@ -55,12 +54,7 @@ class SparseAutoencoder(Trainable):
     config: SAEConfig
 
     def __init__(self, config: SAEConfig, tensors: dict[str, Tensor]) -> None:
-        for name, shape in self._shapes(config).items():
-            found = tuple(tensors[name].shape) if name in tensors else "nothing"
-            if found != shape:
-                raise ModalensError(
-                    f"The weights hold {found} as {name}, the configuration asks for {shape}."
-                )
+        check_shapes(tensors, self._shapes(config))
         self.config = config
         self._tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
 
@@ -88,33 +82,14 @@ class SparseAutoencoder(Trainable):
         return f"{card['class']}: a sparse autoencoder with k = {card['k']}{given}"
 
     @property
-    def W_enc(self) -> Float[Tensor, "f d"]:  # noqa: N802 (the field's name)
-        """Encoder rows."""
-        return self._tensors["W_enc"]
-
-    @property
     def W_dec(self) -> Float[Tensor, "f d"]:  # noqa: N802 (the field's name)
         """Decoder rows: the direction of each feature."""
         return self._tensors["W_dec"]
 
     @property
-    def b_enc(self) -> Float[Tensor, " f"]:
-        """Encoder bias."""
-        return self._tensors["b_enc"]
-
-    @property
     def b_pre(self) -> Float[Tensor, " d"]:
         """What is taken from the input and given back to the output."""
         return self._tensors["b_pre"]
-
-    def state(self) -> dict[str, Tensor]:
-        """The weights, by name."""
-        return dict(self._tensors)
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move the weights to a device; gives the autoencoder itself."""
-        self._tensors = {name: tensor.to(device) for name, tensor in self._tensors.items()}
-        return self
 
     @property
     def by_modality(self) -> bool:
@@ -165,13 +140,8 @@ class SparseAutoencoder(Trainable):
         ModalensError
             If the width does not fit or the modality is missing.
         """
-        _, f = matrix_shape(codes, "The code matrix")
-        if f != self.config.n_features:
-            raise ModalensError(f"The codes have {f} features, the autoencoder {self.config.n_features}.")
         mean, scale = (part.cpu().numpy() for part in self.standardiser(modality))
-        decoder = self.W_dec.cpu().numpy()
-        parts = [block.astype(np.float32) @ decoder for _, block in iter_blocks(codes, _BLOCK_ROWS, "code")]
-        decoded: np.ndarray = (np.concatenate(parts) + self.b_pre.cpu().numpy()) * scale + mean
+        decoded: np.ndarray = (self._combined(codes) + self.b_pre.cpu().numpy()) * scale + mean
         return decoded
 
     @property

@@ -32,9 +32,13 @@ MEASURES = (
     "split_shuffled",
 )
 CHANCES = ("cosine_chance", "mono_image_chance", "mono_text_chance")
-COLUMNS = ("n", "k", "seed", *MEASURES, *CHANCES)
+# The dictionary baseline of every size, and what is measured of it.
+BASELINE = "frozen_decoder"
+OF_BASELINE = ("unexplained", "unexplained_image", "unexplained_text", "dead", "mono_image", "mono_text", "split")
+BESIDE = tuple(f"{name}_{BASELINE}" for name in OF_BASELINE)
+COLUMNS = ("n", "k", "seed", *MEASURES, *CHANCES, *BESIDE)
 _KIND = "modalens.Sweep"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 # The papers' number of active features, with as many features as the embeddings are wide.
 PUBLISHED_K = 32
 
@@ -64,7 +68,9 @@ class Sweep:
         weighted by how often each fires; the ``cosine`` with the nearest feature of another seed; Mono by
         modality, NaN where it was not measured; the classes under the default rule, the first modality's
         ``image`` and the second's ``text``; one-sided features by verdict, and how many are ``split`` with
-        pairs shuffled. Columns that end in ``_chance`` say what random directions or samples give.
+        pairs shuffled. Columns that end in ``_chance`` say what random directions or samples give, those that end in
+        ``_frozen_decoder`` what a dictionary of this size gives whose decoder rows stay random directions (one
+        seed).
     least_found
         The share of features that must be found again.
     kind, d
@@ -99,7 +105,7 @@ class Sweep:
         ``pareto`` says whether no other configuration is found again more and leaves less unexplained.
         """
         groups = self.table.groupby(["n", "k"], sort=True)
-        columns = {name: groups[name].mean() for name in (*MEASURES, *CHANCES)}
+        columns = {name: groups[name].mean() for name in (*MEASURES, *CHANCES, *BESIDE)}
         for name in MEASURES:
             columns |= {f"{name}_low": groups[name].min(), f"{name}_high": groups[name].max()}
         frame = pd.DataFrame(columns).reset_index()
@@ -173,7 +179,11 @@ class Sweep:
         try:
             first, second = header["modalities"]
             return cls(
-                table=pd.DataFrame({name: columns[name] for name in COLUMNS}),
+                # Files of the first version lack the baseline.
+                table=pd.DataFrame(
+                    {name: columns[name] for name in COLUMNS if name in columns or name not in BESIDE},
+                    columns=list(COLUMNS),
+                ),
                 least_found=float(header["least_found"]),
                 kind=str(header["kind_of_features"]),
                 d=int(header["d"]),

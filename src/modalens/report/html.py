@@ -16,7 +16,7 @@ from modalens.report.environment import environment, script_hash, source
 from modalens.report.headline import headline
 from modalens.report.keys import key_numbers
 from modalens.report.naming import NULL_NAME, ROLES, Naming
-from modalens.report.overview import MOST_SETS, set_lines
+from modalens.report.overview import MOST_SETS, added_by_training, set_lines
 from modalens.report.palette import css_variables
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.report.section import TEMPLATE, Section
@@ -117,6 +117,7 @@ def _render(data: ReportData, sections: Sequence[Section], drawn: Mapping[str, D
         chapters=[(each, _render_section(each, drawn, shared)) for each in sections],
         sets=sets[:MOST_SETS],
         sets_left=len(sets[MOST_SETS:]),
+        added=added_by_training(data)[:MOST_SETS],
         light=Markup(css_variables(0)),
         dark=Markup(css_variables(1)),
         scripts=[Markup(each) for each in scripts],

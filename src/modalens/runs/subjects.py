@@ -150,9 +150,9 @@ class StudySubject(Representation):
         return StudySubject.of(known[name])
 
     def siblings(self) -> list["StudySubject"]:
-        """Every other representation of the same run; dictionary baselines are none."""
+        """Every other representation of the same run, dictionary baselines too."""
         found = find_representations(self.run, self.scores.config, make=False).representations
-        return [StudySubject.of(each) for each in found if each.name != self.name and not each.baseline_of]
+        return [StudySubject.of(each) for each in found if each.name != self.name]
 
 
 def _learned_on(folder: Path) -> tuple[Any, Any] | None:

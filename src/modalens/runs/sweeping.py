@@ -18,7 +18,7 @@ from modalens.features.card import read_log
 from modalens.features.checkpoints import checkpoint_file, steps_kept
 from modalens.features.registry import config_class
 from modalens.interpret.matching import cosine_by_chance, find_again
-from modalens.interpret.sweep import COLUMNS, Sweep
+from modalens.interpret.sweep import BASELINE, COLUMNS, OF_BASELINE, Sweep
 from modalens.progress import progress_bar
 from modalens.runs.interpretation import InterpretConfig
 from modalens.runs.interpreting import FOLDER, check_judges
@@ -73,7 +73,8 @@ def sweep_run(
     store = run.store()
     scoring = score_into(run.scores, store).config
     judges = _judges(run, config, store)
-    configs = _configurations(config, int(store.image.shape[1]))
+    d = int(store.image.shape[1])
+    configs = [*_configurations(config, d), *_baselines(config, d)]
     rows = _rows(store, config, scoring)
     trained_kept = _trained_kept(run, store, configs, training, rows)
     before = trained_kept.recorded_inputs()
@@ -160,6 +161,11 @@ def _configurations(config: SweepConfig, d: int) -> list[SAEConfig]:
     ]
 
 
+def _baselines(config: SweepConfig, d: int) -> list[SAEConfig]:
+    """A dictionary of each size whose decoder stays random, which the trained ones are held against."""
+    return [SAEConfig(d, n, k, BASELINE, config.standardise) for n, k in config.sizes]
+
+
 def _rows(
     store: EmbeddingStore, config: SweepConfig, scoring: ScoreConfig
 ) -> dict[str, Int[np.ndarray, " r"]]:
@@ -239,6 +245,7 @@ def _sweep_kept(
         "embeddings": store.identity(),
         "config": asdict(config),
         "training": training.inputs(_configurations(config, int(store.image.shape[1]))),
+        "baseline": BASELINE,
         "scoring": {"split": scoring.split, "groups": scoring.groups},
         "judges": None if judges is None else asdict(judges),
     }
@@ -291,7 +298,9 @@ def _measure(
             records.append(record)
             fired.append(fires)
             advance(1)
-    for first in range(0, len(records), config.seeds):
+    own = len(config.sizes) * config.seeds
+    for place, beside in enumerate(records[own:]):
+        first = place * config.seeds
         of_size = slice(first, first + config.seeds)
         decoders = [model.W_dec.numpy() for model, _ in trained[of_size]]
         chance = cosine_by_chance(configs[first].n_features, configs[first].d)
@@ -299,8 +308,9 @@ def _measure(
         for record, found in zip(records[of_size], again, strict=True):
             record |= {"found": found.share, "found_weighted": found.weighted, "cosine": found.cosine}
             record["cosine_chance"] = chance
+            record |= {f"{name}_{BASELINE}": beside[name] for name in OF_BASELINE}
     return Sweep(
-        table=pd.DataFrame(records, columns=list(COLUMNS)),
+        table=pd.DataFrame(records[:own], columns=list(COLUMNS)),
         least_found=config.least_found,
         kind=config.kind,
         d=configs[0].d,

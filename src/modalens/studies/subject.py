@@ -41,6 +41,8 @@ class Subject(Protocol):
     ----------
     name
         ``raw``, or the name of the learned features.
+    baseline_of
+        Name of the features that this dictionary is a baseline of; empty for others.
     store, embeddings
         Features of every pair; and what they were learned on, None for ``raw``.
     model, directions
@@ -55,6 +57,8 @@ class Subject(Protocol):
 
     @property
     def name(self) -> str: ...  # noqa: D102
+    @property
+    def baseline_of(self) -> str: ...  # noqa: D102
     @property
     def store(self) -> "PairStore": ...  # noqa: D102
     @property
@@ -133,7 +137,7 @@ class Subject(Protocol):
         ...
 
     def siblings(self) -> "Sequence[Subject]":
-        """Every other representation of the same run; dictionary baselines are none."""
+        """Every other representation of the same run, dictionary baselines too."""
         ...
 
     def about(self) -> Mapping[str, Any]:

@@ -125,6 +125,7 @@ def test_retrained_features_are_compared_with_their_partners(rng):
     assert row["features"] == live
     assert row["same"] == pytest.approx(1 - 6 / live)
     match = result.tables["matches"].iloc[0]
+    assert 0 <= match["matched_frozen_decoder"] < match["matched"]
     assert (match["other"], match["features"], match["matched"]) == ("seed 1", F - 2, live)
     assert match["cosine"] > 0.95
     assert result.statements[-2].startswith(f"{live} of {F - 2} live features have a partner in seed 1")

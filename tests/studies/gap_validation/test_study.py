@@ -120,9 +120,12 @@ def test_rank_correlations_and_verdicts() -> None:
 def test_autoencoders_are_trained_at_four_levels() -> None:
     result = known_gap(*planted(), **QUICK, steps=3, n_features=16, k=2)
     table = result.tables["learned"]
-    assert list(table["closed"]) == [0, 0.5, 0.75, 1]
+    for kind in ("topk", "frozen_decoder"):
+        assert list(table.loc[table["features"] == kind, "closed"]) == [0, 0.5, 0.75, 1]
+    assert len(table) == 8
     assert ((table["one_sided"] >= 0) & (table["one_sided"] <= 1)).all()
     assert any("Autoencoders trained on the pairs as they are" in each for each in result.statements)
+    assert any("decoder rows that stay random directions it is" in each for each in result.statements)
 
 
 def test_many_pairs_are_drawn_from_and_bad_input_is_said() -> None:

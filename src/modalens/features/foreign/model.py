@@ -1,7 +1,7 @@
 """Dictionaries of other libraries as they are used."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,17 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from modalens.arrays import Matrix, iter_blocks, matrix_shape
-from modalens.errors import ModalensError
-from modalens.features.base import FeatureModel
+from modalens.arrays import Matrix
 from modalens.features.foreign.config import ImportedConfig
+from modalens.features.linear import LinearFeatures, check_shapes
 from modalens.features.strongest import strongest
 
-_BLOCK_ROWS = 2048
 _TINY = 1e-5  # as every library with layer_norm has it
 
 
-class ImportedEncoder(FeatureModel):
+class ImportedEncoder(LinearFeatures):
     """A dictionary of another library without a way back, since it scales each sample first.
 
     z = select(relu(W_enc (scale(x) - b_in) + b_enc)) for both modalities.
@@ -50,12 +48,7 @@ class ImportedEncoder(FeatureModel):
             "b_dec": (d,),
             "threshold": (f,),
         }
-        for name, shape in shapes.items():
-            found = tuple(tensors[name].shape) if name in tensors else "nothing"
-            if found != shape:
-                raise ModalensError(
-                    f"The weights hold {found} as {name}, the configuration asks for {shape}."
-                )
+        check_shapes(tensors, shapes)
         self.config = config
         self._tensors = {  # each its own memory, also where theirs was tied
             name: tensors[name].detach().float().cpu().clone(memory_format=torch.contiguous_format)
@@ -70,16 +63,6 @@ class ImportedEncoder(FeatureModel):
         return f"A dictionary that {card['library']} trained ({card['architecture']}), with {how}{scaled}"
 
     @property
-    def W_enc(self) -> Float[Tensor, "f d"]:  # noqa: N802 (the field's name)
-        """Encoder rows."""
-        return self._tensors["W_enc"]
-
-    @property
-    def b_enc(self) -> Float[Tensor, " f"]:
-        """Encoder bias."""
-        return self._tensors["b_enc"]
-
-    @property
     def b_in(self) -> Float[Tensor, " d"]:
         """What is taken from the input."""
         return self._tensors["b_in"]
@@ -88,15 +71,6 @@ class ImportedEncoder(FeatureModel):
     def threshold(self) -> Float[Tensor, " f"]:
         """What activations must exceed."""
         return self._tensors["threshold"]
-
-    def state(self) -> dict[str, Tensor]:
-        """The weights, by name."""
-        return dict(self._tensors)
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move the weights to a device; gives the dictionary itself."""
-        self._tensors = {name: tensor.to(device) for name, tensor in self._tensors.items()}
-        return self
 
     def encode_tensor(self, x: Float[Tensor, "n d"], modality: str | None = None) -> Float[Tensor, "n f"]:
         """Dense codes of a tensor on the dictionary's device, with gradients through the active features.
@@ -168,10 +142,5 @@ class ImportedSAE(ImportedEncoder):
             If the width does not fit.
         """
         del modality
-        _, f = matrix_shape(codes, "The code matrix")
-        if f != self.config.n_features:
-            raise ModalensError(f"The codes have {f} features, the dictionary {self.config.n_features}.")
-        decoder = self.W_dec.cpu().numpy()
-        parts = [block.astype(np.float32) @ decoder for _, block in iter_blocks(codes, _BLOCK_ROWS, "code")]
-        decoded: np.ndarray = np.concatenate(parts) + self.b_dec.cpu().numpy()
+        decoded: np.ndarray = self._combined(codes) + self.b_dec.cpu().numpy()
         return decoded

@@ -94,7 +94,8 @@ def stability(
         :class:`modalens.studies.stats.contingency.ClassAgreement`. Higher is steadier. Halves hold half the pairs each,
         so they agree less than two full samples would. Table ``by_pairs``: scores and class counts of growing parts of
         the pairs (see :func:`modalens.studies.class_stability.by_pairs.by_pairs`). With ``others``, table ``matches``:
-        how many live features found a partner, and the median cosine of those.
+        how many live features found a partner, the median cosine of those, and how many of as many random directions
+        find one (``matched_frozen_decoder``: two seeds of a dictionary whose decoder is not trained).
 
     Raises
     ------
@@ -127,6 +128,7 @@ def stability(
                 "features": int((~np.isnan(own)).sum()),
                 "matched": int(live.sum()),
                 "cosine": float(np.median(match.cosine[live])) if live.any() else np.nan,
+                "matched_frozen_decoder": _matched_by_chance(decoder, other.decoder, config),
             }
         )
     table = pd.DataFrame(
@@ -153,6 +155,13 @@ def stability(
         },
         source=dict(source or {}),
     )
+
+
+def _matched_by_chance(first: Matrix, second: Matrix, config: StabilityConfig) -> int:
+    """Matches between as many random directions."""
+    rng = np.random.default_rng((config.seed, 9))
+    rows = [rng.standard_normal(matrix_shape(each, "A decoder")) for each in (first, second)]
+    return len(match_features(rows[0], rows[1], config.match_threshold))
 
 
 def _own_comparisons(
@@ -275,7 +284,8 @@ def _statements(table: pd.DataFrame, matches: Sequence[Mapping[str, Any]], thres
         )
     said += [
         f"{match['matched']:,} of {match['features']:,} live features have a partner in {match['other']} with a cosine "
-        f"of at least {threshold}; only these are compared."
+        f"of at least {threshold} (of as many random directions, as a frozen decoder has: "
+        f"{match['matched_frozen_decoder']:,}); only these are compared."
         for match in matches
     ]
     return said

@@ -19,7 +19,7 @@ from modalens.studies.gap_validation.following import (
     following_table,
     measured_levels,
 )
-from modalens.studies.gap_validation.learned import learned_table
+from modalens.studies.gap_validation.learned import BASELINE, TRAINED, learned_table
 from modalens.studies.gap_validation.measures import L2M, RMG, SIDED, SPREAD
 from modalens.studies.gap_validation.moves import MOVES
 from modalens.studies.result import StudyResult
@@ -61,7 +61,7 @@ def known_gap(
         Tables ``levels`` (every measure at every level of every move,
         :func:`~modalens.studies.gap_validation.following.measured_levels`) and ``following`` (does each fall as the gap
         closes, :func:`~modalens.studies.gap_validation.following.following_table`); with ``steps`` also ``learned``,
-        autoencoders trained at four levels.
+        autoencoders trained at four levels, and the same with a frozen decoder.
 
     Raises
     ------
@@ -139,14 +139,21 @@ def statements(following: pd.DataFrame) -> list[str]:
 
 
 def _of_learned(table: pd.DataFrame) -> list[str]:
-    first, last = table.iloc[0], table.iloc[-1]
+    (first, last), (frozen, frozen_last) = (
+        table[table["features"] == kind].iloc[[0, -1]].to_dict("records") for kind in (TRAINED, BASELINE)
+    )
     return [
         (
-            f"Autoencoders trained on the pairs as they are have {100 * first['one_sided']:.0f} % one-sided features, "
-            f"{100 * first['split']:.0f} % of these halves of split concepts; trained once the means meet "
-            f"{100 * last['one_sided']:.0f} % and {100 * last['split']:.0f} % (one seed; no interval)."
+            f"Autoencoders trained on the pairs as they are have {_sides(first)}; trained once the means meet "
+            f"{_sides(last)}. With decoder rows that stay random directions it is {_sides(frozen)}, and "
+            f"{_sides(frozen_last)} (one seed each; no interval)."
         )
     ]
+
+
+def _sides(row: Mapping[str, Any]) -> str:
+    halves = "none" if row["split"] != row["split"] else f"{100 * row['split']:.0f} %"
+    return f"{100 * row['one_sided']:.0f} % one-sided features ({halves} of these halves of split concepts)"
 
 
 def _read(side: Matrix, rows: np.ndarray, name: str) -> Float[np.ndarray, "n d"]:

@@ -23,6 +23,7 @@ def _run(subject: Subject, config: TopMConfig, work: Path, source: Mapping[str, 
                 each.store.image.pick(each.rows[rows["image"]]),
                 each.store.text.pick(each.rows[rows["text"]]),
                 each.mds,
+                each.baseline_of,
             )
             for each in (subject, *subject.siblings())
         },

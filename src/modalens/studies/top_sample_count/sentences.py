@@ -23,12 +23,13 @@ def statements(tables: Mapping[str, pd.DataFrame], sides: Sequence[str]) -> list
     for side in sides:
         said += _of_ranking(tables["ranking"], side, span)
         for row in comparisons.query("modality == @side and metric == @_METRIC").to_dict("records"):
-            if row["value"] == row["value"]:
+            if row["value"] == row["value"] and not row["baseline"]:
                 said.append(
                     f"Mono on {side}s, {row['comparison']}: {row['value']:.3f} ({row['value_low']:.3f} to "
                     f"{row['value_high']:.3f}) at m = {PUBLISHED_M}, {row['least']:.3f} to {row['most']:.3f} over "
                     f"{span}; it {_SAID[row['verdict']]}."
                 )
+        said += _beside_baselines(comparisons, side)
         full = by_m.query("modality == @side and metric == @_METRIC and quantity == 'mean'")
         short = full[full["m"] == numbers[-1]].query("full < 1").to_dict("records")
         if short:
@@ -54,3 +55,20 @@ def _of_ranking(ranking: pd.DataFrame, side: str, span: str) -> list[str]:
     told = "; ".join(f"{row['order']} at m = {row['m']}" for row in others.to_dict("records"))
     start = f"By mean Mono on {side}s the order of representations hangs on m"
     return [f"{start}: {order} at {PUBLISHED_M}, {told}{decided}"]
+
+
+def _beside_baselines(comparisons: pd.DataFrame, side: str) -> list[str]:
+    """What features score beside dictionaries of their size that are random in part or not trained, a sentence each."""
+    told: dict[str, list[str]] = {}
+    rows = comparisons.query("modality == @side and metric == @_METRIC and baseline != ''")
+    for row in rows.to_dict("records"):
+        own, over, _ = str(row["comparison"]).partition(" over ")
+        if over and row["value"] == row["value"]:
+            told.setdefault(own, []).append(
+                f"{row['value']:.3f} ({row['value_low']:.3f} to {row['value_high']:.3f}) over {row['baseline']}, which "
+                f"{_SAID[row['verdict']]}"
+            )
+    return [
+        f"Mono on {side}s of {own} beside its dictionary baselines, at m = {PUBLISHED_M}: {'; '.join(parts)}."
+        for own, parts in told.items()
+    ]

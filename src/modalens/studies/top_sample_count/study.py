@@ -34,11 +34,14 @@ class Scored:
         Features of the distinct images (u, f) and of the distinct texts (v, f).
     mds
         Dominance scores of the features.
+    baseline_of
+        Name of the features that it is a dictionary baseline of; empty for others.
     """
 
     image: Matrix
     text: Matrix
     mds: Dominance
+    baseline_of: str = ""
 
 
 def top_m(
@@ -72,8 +75,9 @@ def top_m(
         live features, or ``fidelity``) and ``m``: ``value`` with its 95 % jackknife interval over samples, the
         same of random samples (``chance``), and the share of features that have m samples (``full``; others use
         fewer, so where it falls the curve flattens). Table ``ranking``: the order of representations by their
-        mean at each m. Table ``comparisons``: every fidelity and, for every two representations, the difference
-        of their means, at m = 20 with interval, and least and most over m, with the ``verdict`` of
+        mean at each m, without dictionary baselines. Table ``comparisons``: every fidelity and, for every two
+        representations, and for features and each of their dictionary ``baseline``s, the difference of their
+        means, at m = 20 with interval, and least and most over m, with the ``verdict`` of
         :func:`modalens.studies.top_sample_count.curves.verdict`.
 
     Raises
@@ -98,10 +102,13 @@ def top_m(
                 found[name] |= _over_m(
                     codes, sample_embeddings[place], each.mds, modality, of_samples, config, advance
                 )
+    baselines = {name: each.baseline_of for name, each in representations.items()}
     tables = {
         "by_m": _by_m(found),
-        "ranking": _ranking(found, sides, config.numbers),
-        "comparisons": _comparisons(found, sides, config.numbers),
+        "ranking": _ranking(
+            {name: each for name, each in found.items() if not baselines[name]}, sides, config.numbers
+        ),
+        "comparisons": _comparisons(found, baselines, sides, config.numbers),
     }
     return StudyResult(
         name="top-m",
@@ -197,28 +204,40 @@ def _ranking(
 
 
 def _comparisons(
-    found: Mapping[str, Mapping[tuple[Quantity, int], Point]], sides: Sequence[str], numbers: Sequence[int]
+    found: Mapping[str, Mapping[tuple[Quantity, int], Point]],
+    baselines: Mapping[str, str],
+    sides: Sequence[str],
+    numbers: Sequence[int],
 ) -> pd.DataFrame:
+    """Every fidelity, and differences of means: of two that are no baselines, and of features and their baselines."""
+    couples = [
+        (one, other)
+        for one, other in combinations(found, 2)
+        if baselines[one] == baselines[other] == "" or one == baselines[other]
+    ]
     rows = []
     for modality in sides:
         for metric in METRICS:
             curves = {
-                f"fidelity of {name}": [each[(modality, metric, FIDELITY), m].average for m in numbers]
+                (f"fidelity of {name}", name if baselines[name] else ""): [
+                    each[(modality, metric, FIDELITY), m].average for m in numbers
+                ]
                 for name, each in found.items()
             }
-            for one, other in combinations(found, 2):
-                curves[f"{one} over {other}"] = [
+            for one, other in couples:
+                curves[f"{one} over {other}", other if baselines[other] else ""] = [
                     found[one][(modality, metric, MEAN), m].average
                     - found[other][(modality, metric, MEAN), m].average
                     for m in numbers
                 ]
-            for what, averages in curves.items():
+            for (what, baseline), averages in curves.items():
                 intervals = [each.interval() for each in averages]
                 values = [each.value for each in averages]
                 at = numbers.index(PUBLISHED_M)
                 rows.append(
                     {
                         "comparison": what,
+                        "baseline": baseline,
                         "modality": modality,
                         "metric": metric,
                         "value": values[at],

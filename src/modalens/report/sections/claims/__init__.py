@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import isnan
 
 import pandas as pd
@@ -33,10 +34,29 @@ def claims_of(found: Evidence) -> list[Claim]:
 
     What only images have, such as requests hidden in them, is no claim on pairs of anything else.
     """
+    rivals = {
+        kind: {_key(each): each.value for each in _measured(beside) if not isnan(each.value)}
+        for kind, beside in found.beside.items()
+    }
+    claims = []
+    for each in _measured(found):
+        told = [f"{kind} {of[_key(each)]:.3f}" for kind, of in rivals.items() if _key(each) in of]
+        # An attack is none of the features': its row is the embeddings'.
+        claims.append(each if each.features in ("", "raw") else replace(each, dictionaries=", ".join(told)))
+    return claims
+
+
+def _measured(found: Evidence) -> Iterator[Claim]:
     parts = [monosemanticity, fidelity, removal, gender]
     if found.modalities[0] == "image":
         parts += [adversarial, text_to_image, declip]
-    return [claim for part in parts for claim in part(found)]
+    for part in parts:
+        yield from part(found)
+
+
+def _key(each: Claim) -> tuple[str, str, str]:
+    """What tells a row from the others whatever was measured: the control without its value."""
+    return each.claim, each.features, each.control.partition(":")[0]
 
 
 def sections(data: ReportData) -> Sequence[Section]:
@@ -69,8 +89,9 @@ def _row(each: Claim) -> str:
     said = each.verdict_in_words
     if said == NOT_MEASURED:
         said += ": no interval" if each.features else f": run `{each.command}`"
+    beside = f"{each.control}; {each.dictionaries}" if each.dictionaries else each.control
     interval = "" if isnan(each.low) else f"{each.low:.3f} to {each.high:.3f}"
-    return f"| {' | '.join(_cells([*cells, interval, each.control, said]))} |"
+    return f"| {' | '.join(_cells([*cells, interval, beside, said]))} |"
 
 
 def _cells(texts: Sequence[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A claim of the papers beside what a run has of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,8 @@ class Claim:
         is a difference to its control.
     most
         The largest effect that there can be, such as 1 for a difference of shares; NaN where there is no bound.
+    dictionaries
+        The same effect of the dictionary baselines of these features, in words; empty where there are none.
     """
 
     claim: str
@@ -54,6 +56,7 @@ class Claim:
     control_low: float = nan
     control_high: float = nan
     most: float = nan
+    dictionaries: str = ""
 
     @classmethod
     def missing(cls, claim: str, published: float, sign: int, control: str, command: str) -> "Claim":
@@ -94,23 +97,51 @@ class Evidence:
         Results with the representation that they are of.
     declip
         Fidelity of DeCLIP's dimensions on the same pairs; None where it was not measured.
+    beside
+        The same of dictionary baselines, by kind, under the names of the features that they are held against.
     """
 
     modalities: tuple[str, str]
     fidelities: "Mapping[str, Fidelity]"
     studies: "Sequence[tuple[str, StudyResult]]"
     declip: "Fidelity | None" = None
+    beside: "Mapping[str, Evidence]" = field(default_factory=dict)
 
     @classmethod
     def of(cls, data: ReportData) -> "Evidence":
-        """That of a report's main encoder; dictionary baselines are none."""
-        studies = [
-            (each.features, each.result)
-            for each in data.studies
-            if each.encoder == data.main.name and not each.baseline_of
-        ]
-        fidelities = {each.name: each.fidelity for each in data.main.interpreted}
-        return cls(data.modalities, fidelities, studies)
+        """That of a report's main encoder."""
+        studies = [each for each in data.studies if each.encoder == data.main.name]
+        return cls.apart(
+            data.modalities,
+            {each.name: each.fidelity for each in data.main.all_interpreted},
+            [(each.features, each.result) for each in studies],
+            {each.learned.name: each.of for each in data.main.dictionaries}
+            | {each.features: each.baseline_of for each in studies if each.baseline_of},
+        )
+
+    @classmethod
+    def apart(
+        cls,
+        modalities: tuple[str, str],
+        fidelities: "Mapping[str, Fidelity]",
+        studies: "Sequence[tuple[str, StudyResult]]",
+        baselines: Mapping[str, str],
+    ) -> "Evidence":
+        """Features apart from their dictionary baselines: names of these, and of the features that each is of."""
+
+        def under(names: Mapping[str, str], beside: "Mapping[str, Evidence]") -> "Evidence":
+            return cls(
+                modalities,
+                {names[name]: found for name, found in fidelities.items() if name in names},
+                [(names[name], result) for name, result in studies if name in names],
+                beside=beside,
+            )
+
+        kinds: dict[str, dict[str, str]] = {}
+        for name, of in baselines.items():
+            kinds.setdefault(name.rpartition(", ")[2], {})[name] = of
+        own = {name: name for name in (*fidelities, *(name for name, _ in studies)) if name not in baselines}
+        return under(own, {kind: under(names, {}) for kind, names in kinds.items()})
 
     def results(self, name: str) -> "list[tuple[str, StudyResult]]":
         """Results of a study, by its name."""

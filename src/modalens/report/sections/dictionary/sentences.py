@@ -25,40 +25,62 @@ def statements(data: ReportData) -> list[str]:
 
 
 def headline(data: ReportData) -> list[tuple[str, str]]:
-    """The same in one sentence a set, by its name: what training adds to Mono and to splits."""
+    """The same in one sentence a set, by its name: what training adds to reconstruction, Mono and splits."""
     if not compared(data):
         return []
     naming, found = Naming(*data.modalities), rows(data)
     said = []
     for own in compared(data):
-        if interpreted(data, own.name) is None:
-            continue
         row = next(each for each in found if each["features"] == own.name)
-        rivals = [each for each in found if _is_of(data, own.name, each) and "split" in each]
-        if not rivals:
-            continue
-        parts = []
-        for role, side in zip(("first", "second"), data.modalities, strict=True):
-            name = f"mono_{role}"
-            if _known(row, name) and (scored := [each for each in rivals if _known(each, name)]):
-                best = max(scored, key=lambda each: each[name])
-                parts.append(
-                    f"a Mono of {number(row[name])} on {naming.many(side)} ({_against(row, best, name)} the best of "
-                    f"them, {_kind(best)}: {number(best[name])})"
-                )
-        most = max(rivals, key=lambda each: each["split"])
-        beside = f"{_kind(most)} has {count(most['split'])}" if most["split"] else "they have none"
-        parts.append(f"{count(row['split'])} halves of split concepts ({beside})")
-        said.append(
-            (
-                own.name,
+        rivals = [each for each in found if _is_of(data, own.name, each)]
+        parts = [*_least_unexplained(row, rivals, naming), *_best_mono(row, rivals, naming), *_most_split(row, rivals)]
+        if parts:
+            beside = f"{number_word(len(rivals))} {'dictionary' if len(rivals) == 1 else 'dictionaries'}"
+            said.append(
                 (
-                    f"Beside {number_word(len(rivals))} dictionaries of its size that are random in part or not "
-                    f"trained, the trained {own.name} has {listing(parts)}."
-                ),
+                    own.name,
+                    (
+                        f"Beside {beside} of its size that are random in part or not trained, the trained {own.name} "
+                        f"has {listing(parts)}."
+                    ),
+                )
             )
-        )
     return said
+
+
+def _least_unexplained(row: dict[str, Any], rivals: list[dict[str, Any]], naming: Naming) -> list[str]:
+    sides = ("fvu_image", "fvu_text")
+    known = [each for each in rivals if all(_known(each, side) for side in sides)]
+    if not known or not all(_known(row, side) for side in sides):
+        return []
+    least = min(known, key=lambda each: each["fvu_image"] + each["fvu_text"])
+    (first, second), best = ([percent(each[side]) for side in sides] for each in (row, least))
+    return [
+        f"{first} ({naming.many(naming.first)}) and {second} ({naming.many(naming.second)}) of the variance unexplained "
+        f"(the least of them, {_kind(least)}: {listing(best)})"
+    ]
+
+
+def _best_mono(row: dict[str, Any], rivals: list[dict[str, Any]], naming: Naming) -> list[str]:
+    parts = []
+    for role, side in (("first", naming.first), ("second", naming.second)):
+        name = f"mono_{role}"
+        if _known(row, name) and (scored := [each for each in rivals if _known(each, name)]):
+            best = max(scored, key=lambda each: each[name])
+            parts.append(
+                f"a Mono of {number(row[name])} on {naming.many(side)} ({_against(row, best, name)} the best of "
+                f"them, {_kind(best)}: {number(best[name])})"
+            )
+    return parts
+
+
+def _most_split(row: dict[str, Any], rivals: list[dict[str, Any]]) -> list[str]:
+    known = [each for each in rivals if "split" in each]
+    if "split" not in row or not known:
+        return []
+    most = max(known, key=lambda each: each["split"])
+    beside = f"{_kind(most)} has {count(most['split'])}" if most["split"] else "they have none"
+    return [f"{count(row['split'])} halves of split concepts ({beside})"]
 
 
 def _known(row: dict[str, Any], name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from modalens.dominance import Dominance
+from modalens.edit.index_sets import CLASS
 from modalens.report.data import InterpretedResult, LearnedResult, ReportData
 
 RAW = "Raw"
@@ -13,6 +14,8 @@ RAW = "Raw"
 STUDIED = {
     "removal_first": "{first} accuracy lost without {first}-dominant features",
     "removal_second": "{second} accuracy lost without {second}-dominant features",
+    "gender_first": "change of {first} accuracy on gender without {first}-dominant features",
+    "gender_second": "change of {second} accuracy on gender without {second}-dominant features",
     "l2m": "L2M without one-sided features",
 }
 
@@ -94,7 +97,7 @@ def _meaning(found: InterpretedResult | None, data: ReportData) -> dict[str, Any
 
 
 def _studies(data: ReportData, name: str) -> dict[str, Any]:
-    """What removal and closing the gap found, where they were run."""
+    """What removal, gender and closing the gap found, where they were run."""
     row: dict[str, Any] = {}
     for study in data.studies:
         if (study.features, study.encoder) != (name, data.main.name):
@@ -106,12 +109,22 @@ def _studies(data: ReportData, name: str) -> dict[str, Any]:
                 row |= _cell(
                     table[(table["modality"] == side) & (table["without"] == side)], "drop", f"removal_{role}"
                 )
+            if study.result.name == "gender":
+                row |= _gender(tables.get("accuracy"), side, f"gender_{role}")
         table = tables.get("sets")
         if table is not None and study.result.name == "close-gap":
             row |= _cell(
                 table[(table["set"] == "one-sided") & (table["kind"] == "class")], "l2m_unbiased", "l2m"
             )
     return row
+
+
+def _gender(table: pd.DataFrame | None, side: str, name: str) -> dict[str, float]:
+    """The change of accuracy without a side's own class, at the largest size that classes were compared at."""
+    if table is None or not {"input", "without", "kind", "removed", "change"} <= {*table.columns}:
+        return {}
+    own = table[(table["input"] == side) & (table["without"] == side) & (table["kind"] == CLASS)]
+    return _cell(own.sort_values("removed").tail(1), "change", name)
 
 
 def _cell(found: pd.DataFrame, column: str, name: str) -> dict[str, float]:

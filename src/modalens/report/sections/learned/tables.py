@@ -84,9 +84,9 @@ def quality_rows(data: ReportData) -> Iterator[dict[str, Any]]:
 
 
 def training_rows(data: ReportData) -> Iterator[dict[str, Any]]:
-    """One row for each evaluation in training, of every encoder's learned features."""
+    """One row for each evaluation in training, of every encoder's learned features and their baselines."""
     for encoder in data.encoders:
-        for learned in encoder.learned:
+        for learned in encoder.all_learned:
             for entry in learned.log:
                 for split in ("train", "held_out"):
                     if split in entry:

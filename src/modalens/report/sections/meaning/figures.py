@@ -66,7 +66,7 @@ def bars(data: ReportData, naming: Naming, *, narrow: bool = False) -> "Figure":
     As Figures 4 and 5 of *Beyond Cross-Modal Alignment*. Beside each bar what means nothing gives: random samples, and
     permuted classes.
     """
-    rows = list(interpreted(data, dictionaries=False))
+    rows = list(interpreted(data))
     figure = new_figure(narrow, 0.7 + (0.5 + 0.36 * len(rows)) * (2 if narrow else 1))
     grid = figure.subplots(2 if narrow else 1, 1 if narrow else 2, sharey=True, squeeze=False)
     for place, (_, _, found) in enumerate(rows):

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from modalens.interpret import PUBLISHED, PublishedInterpretability
-from modalens.report.data import EncoderResult, InterpretedResult, ReportData
+from modalens.report.data import DictionaryBaseline, EncoderResult, InterpretedResult, ReportData
 
 METRICS = {"mono": "Mono", "embsim": "EmbSim", "winrate": "WinRate"}
 # What the published numbers were measured on.
@@ -29,11 +29,9 @@ def trained(data: ReportData) -> list[str]:
     return [each.name for each in data.main.interpreted if each.along is not None and len(each.along)]
 
 
-def interpreted(
-    data: ReportData, *, dictionaries: bool = True
-) -> Iterator[tuple[str, EncoderResult, InterpretedResult]]:
-    """Every representation's name with every encoder that has it, with or without the baselines of dictionaries."""
-    for name in [each.name for each in data.main.all_interpreted] if dictionaries else names(data):
+def interpreted(data: ReportData) -> Iterator[tuple[str, EncoderResult, InterpretedResult]]:
+    """Every representation's name with every encoder that has it, the baselines of dictionaries too."""
+    for name in [each.name for each in data.main.all_interpreted]:
         for encoder in data.encoders:
             if (found := find(encoder, name)) is not None:
                 yield name, encoder, found
@@ -119,6 +117,8 @@ def meaning_tables(data: ReportData) -> dict[str, pd.DataFrame]:
         for name, encoder, found in interpreted(data)
         if found.along is not None and len(found.along)
     ]
+    if along:
+        along += [_at_the_end(each, data) for each in data.main.dictionaries if each.interpreted is not None]
     return {
         "monosemanticity_along_training": pd.concat(along, ignore_index=True) if along else pd.DataFrame(),
         "monosemanticity": pd.concat(averages, ignore_index=True),
@@ -128,6 +128,24 @@ def meaning_tables(data: ReportData) -> dict[str, pd.DataFrame]:
             [{"model": name, **vars(row)} for name, row in published(data).items()]
         ),
     }
+
+
+def _at_the_end(each: DictionaryBaseline, data: ReportData) -> pd.DataFrame:
+    """What a baseline scores at the last step of its training, as the rows of those that were followed along it."""
+    step = each.learned.log[-1]["step"] if each.learned.log else 0  # 0: fitted
+    found = () if each.interpreted is None else each.interpreted.fidelity.averages
+    rows = [
+        {
+            "step": step,
+            "modality": average.modality,
+            "metric": average.metric,
+            **{name: getattr(average, name) for name in ("features", "mean", "low", "high", "chance")},
+        }
+        for average in found
+        if average.label == "all" and average.metric in METRICS and average.modality in data.modalities
+    ]
+    frame = pd.DataFrame(rows).rename(columns={"mean": "value"})
+    return _labelled(frame, {"representation": each.learned.name, "encoder": data.main.name})
 
 
 def _labelled(frame: pd.DataFrame, about: dict[str, Any]) -> pd.DataFrame:

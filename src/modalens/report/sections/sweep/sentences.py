@@ -1,7 +1,9 @@
 """What a sweep over dictionary sizes says, in sentences computed from its numbers."""
 
-from modalens.interpret.sweep import PUBLISHED_K, Sweep
-from modalens.report.naming import Naming, count, percent
+import math
+
+from modalens.interpret.sweep import BASELINE, PUBLISHED_K, Sweep
+from modalens.report.naming import Naming, count, listing, number, percent
 
 
 def statements(sweep: Sweep, naming: Naming) -> list[str]:
@@ -18,6 +20,7 @@ def statements(sweep: Sweep, naming: Naming) -> list[str]:
         _by_k(sweep),
         _published(sweep),
         _splits(sweep, naming),
+        _baseline(sweep, naming),
         *sweep.notes,
     ]
     return [each for each in said if each]
@@ -64,3 +67,22 @@ def _splits(sweep: Sweep, naming: Naming) -> str:
         f"twofold; {count(row['split'])} of them are halves of a split concept ({count(row['split_shuffled'])} with "
         f"pairs shuffled), {count(row['private'])} are private."
     )
+
+
+def _baseline(sweep: Sweep, naming: Naming) -> str:
+    """The recommended size beside a dictionary of that size whose decoder stays random."""
+    row = sweep.row(sweep.choice.n, sweep.choice.k)
+    if row is None or math.isnan(row[f"unexplained_{BASELINE}"]):
+        return ""
+    parts = [
+        f"{percent(row[f'unexplained_{BASELINE}'], 1)} of the held-out variance unexplained (trained: "
+        f"{percent(row['unexplained'], 1)})",
+        f"{count(row[f'split_{BASELINE}'])} halves of split concepts ({count(row['split'])})",
+    ]
+    for side, samples in (("image", naming.many(naming.first)), ("text", naming.many(naming.second))):
+        if not math.isnan(row[f"mono_{side}_{BASELINE}"]):
+            parts.append(
+                f"a Mono of {number(row[f'mono_{side}_{BASELINE}'])} on {samples} ({number(row[f'mono_{side}'])}; random "
+                f"samples {number(row[f'mono_{side}_chance'])})"
+            )
+    return f"A dictionary of this size whose decoder rows stay random directions has {listing(parts)}."
