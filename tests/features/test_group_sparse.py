@@ -1,7 +1,6 @@
 """The group-sparse autoencoder: its penalty, its masks and its gradients."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest

@@ -1,7 +1,6 @@
 """An autoencoder for each modality: trained apart, matched right, and used as one dictionary."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest

@@ -53,7 +53,9 @@ def test_the_page_is_whole_and_its_words_are_text(measured, tmp_path):
     assert "http:" not in page.replace("http://www.w3.org", "")
     for name in (*found.classes, "image and sound"):
         assert f">{name}</th>" in page
-    again = write_several_report([SharedFeatures("raw", found)], gaps, tmp_path / "again", "<b>three</b>").read_text()
+    again = write_several_report(
+        [SharedFeatures("raw", found)], gaps, tmp_path / "again", "<b>three</b>"
+    ).read_text()
     assert page == again
 
 

@@ -112,9 +112,13 @@ def test_studies_are_made_of_them_too(beside: RunFolder) -> None:
     known = find_representations(beside, make=False).representations
     for name in study_names():
         study = find_study(name)
-        chosen = {each.name for each in _chosen(study, known, None if not study.one_representation else "sae")}
+        chosen = {
+            each.name for each in _chosen(study, known, None if not study.one_representation else "sae")
+        }
         if study.one_representation:
-            assert name in ("adversarial", "text-to-image"), "minutes each; the how-to says how to add baselines"
+            assert name in ("adversarial", "text-to-image"), (
+                "minutes each; the how-to says how to add baselines"
+            )
         elif study.together:
             assert name in ("top-m", "known-gap"), "these have baselines in their own tables"
         else:
@@ -132,6 +136,8 @@ def test_the_study_of_m_compares_features_with_them(beside: RunFolder, tmp_path:
     assert not {"raw over sae+pca", "sae+frozen_decoder over sae+pca"} & compared
     assert not result.tables["ranking"]["order"].str.contains("+", regex=False).any()
     for side in ("images", "texts"):
-        (said,) = (each for each in result.statements if f"Mono on {side} of sae beside its dictionary" in each)
+        (said,) = (
+            each for each in result.statements if f"Mono on {side} of sae beside its dictionary" in each
+        )
         assert "over sae+frozen_decoder, which" in said
         assert "over sae+pca, which" in said

@@ -19,7 +19,9 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the report (default: report/ in the run, of a .json in the folder of its name)."),
+        typer.Option(
+            help="Folder of the report (default: report/ in the run, of a .json in the folder of its name)."
+        ),
     ] = None,
     json: Json = False,
     *,

@@ -34,7 +34,15 @@ MEASURES = (
 CHANCES = ("cosine_chance", "mono_image_chance", "mono_text_chance")
 # The dictionary baseline of every size, and what is measured of it.
 BASELINE = "frozen_decoder"
-OF_BASELINE = ("unexplained", "unexplained_image", "unexplained_text", "dead", "mono_image", "mono_text", "split")
+OF_BASELINE = (
+    "unexplained",
+    "unexplained_image",
+    "unexplained_text",
+    "dead",
+    "mono_image",
+    "mono_text",
+    "split",
+)
 BESIDE = tuple(f"{name}_{BASELINE}" for name in OF_BASELINE)
 COLUMNS = ("n", "k", "seed", *MEASURES, *CHANCES, *BESIDE)
 _KIND = "modalens.Sweep"

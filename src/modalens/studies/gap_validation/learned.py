@@ -34,7 +34,7 @@ def learned_table(
     -------
     DataFrame
         ``features`` (``topk`` or ``frozen_decoder``), ``closed``, ``live`` features, ``one_sided`` (share of these by
-        ``mean_ratio`` and ``twofold``), ``spread`` of R, and ``split`` and ``private``: shares of the one-sided features.
+        ``mean_ratio`` and ``twofold``), ``spread`` of R, and ``split`` and ``private``: shares of the one-sided ones.
     """
     built = [
         kind_named(kind).config_class(

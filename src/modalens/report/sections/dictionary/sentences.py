@@ -5,7 +5,7 @@ from typing import Any
 
 from modalens.report.data import ReportData
 from modalens.report.naming import Naming, count, interval, listing, number, number_word, percent
-from modalens.report.sections.dictionary.tables import RAW, compared, interpreted, rows
+from modalens.report.sections.dictionary.tables import RAW, compared, rows
 
 
 def statements(data: ReportData) -> list[str]:
@@ -33,7 +33,11 @@ def headline(data: ReportData) -> list[tuple[str, str]]:
     for own in compared(data):
         row = next(each for each in found if each["features"] == own.name)
         rivals = [each for each in found if _is_of(data, own.name, each)]
-        parts = [*_least_unexplained(row, rivals, naming), *_best_mono(row, rivals, naming), *_most_split(row, rivals)]
+        parts = [
+            *_least_unexplained(row, rivals, naming),
+            *_best_mono(row, rivals, naming),
+            *_most_split(row, rivals),
+        ]
         if parts:
             beside = f"{number_word(len(rivals))} {'dictionary' if len(rivals) == 1 else 'dictionaries'}"
             said.append(
@@ -55,10 +59,8 @@ def _least_unexplained(row: dict[str, Any], rivals: list[dict[str, Any]], naming
         return []
     least = min(known, key=lambda each: each["fvu_image"] + each["fvu_text"])
     (first, second), best = ([percent(each[side]) for side in sides] for each in (row, least))
-    return [
-        f"{first} ({naming.many(naming.first)}) and {second} ({naming.many(naming.second)}) of the variance unexplained "
-        f"(the least of them, {_kind(least)}: {listing(best)})"
-    ]
+    shares = f"{first} ({naming.many(naming.first)}) and {second} ({naming.many(naming.second)})"
+    return [f"{shares} of the variance unexplained (the least of them, {_kind(least)}: {listing(best)})"]
 
 
 def _best_mono(row: dict[str, Any], rivals: list[dict[str, Any]], naming: Naming) -> list[str]:

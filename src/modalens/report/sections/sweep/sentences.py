@@ -74,15 +74,14 @@ def _baseline(sweep: Sweep, naming: Naming) -> str:
     row = sweep.row(sweep.choice.n, sweep.choice.k)
     if row is None or math.isnan(row[f"unexplained_{BASELINE}"]):
         return ""
+    left, trained_left = percent(row[f"unexplained_{BASELINE}"], 1), percent(row["unexplained"], 1)
     parts = [
-        f"{percent(row[f'unexplained_{BASELINE}'], 1)} of the held-out variance unexplained (trained: "
-        f"{percent(row['unexplained'], 1)})",
+        f"{left} of the held-out variance unexplained (trained: {trained_left})",
         f"{count(row[f'split_{BASELINE}'])} halves of split concepts ({count(row['split'])})",
     ]
     for side, samples in (("image", naming.many(naming.first)), ("text", naming.many(naming.second))):
-        if not math.isnan(row[f"mono_{side}_{BASELINE}"]):
-            parts.append(
-                f"a Mono of {number(row[f'mono_{side}_{BASELINE}'])} on {samples} ({number(row[f'mono_{side}'])}; random "
-                f"samples {number(row[f'mono_{side}_chance'])})"
-            )
+        frozen, trained, chance = (row[f"mono_{side}{end}"] for end in (f"_{BASELINE}", "", "_chance"))
+        if not math.isnan(frozen):
+            beside = f"{number(trained)}; random samples {number(chance)}"
+            parts.append(f"a Mono of {number(frozen)} on {samples} ({beside})")
     return f"A dictionary of this size whose decoder rows stay random directions has {listing(parts)}."
