@@ -105,7 +105,7 @@ def test_bad_use_is_said_in_a_sentence(tmp_path):
         sae.encode(x)
     with pytest.raises(ModalensError, match="no modality 'sound'"):
         sae.encode(x, "sound")
-    with pytest.raises(ModalensError, match="codes have 6 features, the autoencoder 20"):
+    with pytest.raises(ModalensError, match="codes have 6 features, the dictionary 20"):
         sae.decode(x, "image")
     with pytest.raises(ModalensError, match="NaN or infinite value in row 3"):
         sae.encode(np.where(np.arange(50)[:, None] == 3, np.nan, x), "image")
