@@ -89,7 +89,9 @@ def test_a_ranking_that_does_not_hang_on_m_holds() -> None:
     told = result.tables["comparisons"].query("metric == 'mono'").set_index("comparison")
     assert (told.loc["broad over noise", "verdict"] == "holds").all()
     assert result.tables["ranking"]["same"].all()
-    assert result.statements[0].endswith("is broad > noise at every m, m from 5 to 40.")
+    assert result.statements[0].endswith(
+        "is broad > noise at every m, m from 5 to 40; what is decided of it follows."
+    )
 
 
 @pytest.mark.parametrize(
