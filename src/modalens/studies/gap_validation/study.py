@@ -151,7 +151,7 @@ def _of_learned(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _sides(row: Mapping[str, Any]) -> str:
+def _sides(row: Mapping[Any, Any]) -> str:
     halves = "none" if row["split"] != row["split"] else f"{100 * row['split']:.0f} %"
     return f"{100 * row['one_sided']:.0f} % one-sided features ({halves} of these halves of split concepts)"
 
