@@ -74,3 +74,6 @@ def test_the_figure_draws_every_class(found: StudyResult, narrow: bool) -> None:
         axes = figure.draw({"Raw": found}, [], SIDES, PageCanvas(narrow)).axes
     assert [each.get_title(loc="left") for each in axes] == ["Raw: images", "Raw: texts"]
     assert {"image", "cross", "text", "random"} <= {str(line.get_label()) for line in axes[0].lines}
+    labels = [each.get_text() for each in axes[0].get_xticklabels()]
+    assert labels
+    assert all(label.replace(",", "").isdecimal() for label in labels)

@@ -9,6 +9,8 @@ from modalens.studies.figure import Canvas, Results, StudyFigure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_TICKS = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
+
 
 def drop_by_number(
     own: Results, others: Sequence[Results], modalities: tuple[str, str], canvas: Canvas
@@ -37,6 +39,9 @@ def drop_by_number(
             line = rows[rows["kind"] == RANDOM]
             axes.plot(line["removed"], line["drop"], "--", color=canvas.colour("muted"), label=RANDOM)
             axes.set_xscale("log")
+            ticks = [each for each in _TICKS if rows["removed"].min() <= each <= rows["removed"].max()]
+            axes.set_xticks(ticks, [f"{each:,}" for each in ticks])
+            axes.minorticks_off()
             axes.set_title(f"{name}: {modality}s", fontweight="bold", fontsize=10)
             axes.set_xlabel("removed features")
             axes.grid(axis="y")
