@@ -102,8 +102,9 @@ def test_the_index_may_be_removed_while_it_is_shown(copied: Path) -> None:
 
 
 def test_a_joined_store_is_no_run(copied: Path, tmp_path: Path) -> None:
-    store = RunFolder(copied).store()
-    joined = ml.JoinedStore.join({"image": store, "text": store, "sound": (store, "image")})
+    run = RunFolder(copied)
+    store, twin = run.store(), run.baseline("untrained").store()
+    joined = ml.JoinedStore.join({"image": store, "text": store, "sound": (twin, "image")})
     joined.save(tmp_path / "joined.json")
     with pytest.raises(
         InputError, match="joins 3 modalities, and the explorer shows pairs: explore the runs"
