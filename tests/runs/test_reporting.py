@@ -78,6 +78,7 @@ def test_what_no_longer_fits_is_left_out_and_said(interpreted, tmp_path, caplog)
         assert gone not in page
     part = Part(page, "not-shown").text
     assert "features NCL" in part
+    assert str(tmp_path) not in part
     for name in ("Raw", "SAE", "Raw of the untrained twin", "SAE of the untrained twin"):
         assert f"the interpretation of {name}" in part
     assert "the study close-gap of raw" in part

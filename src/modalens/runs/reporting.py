@@ -1,5 +1,6 @@
 """Build the report of a run from its store, its scores and its baselines."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -151,7 +152,9 @@ def report_run(run: RunFolder, config: ReportConfig | None = None, *, out: Path 
         attributions=_attributions(model, source),
         caveats=list(model.get("caveats", [])),
         samples=_samples(source),
-        not_shown=[*shown.left_out, *_of_baselines(beside)],
+        not_shown=[
+            (what, _from_the_run(why, run)) for what, why in (*shown.left_out, *_of_baselines(beside))
+        ],
         studies=[
             StudyOf(
                 written(features),
@@ -186,6 +189,11 @@ def _baselines(run: RunFolder, scores: Scores) -> list[tuple[EncoderResult, Show
         result = replace(_result(label, note, shown, isolates), said=said, place=f"baselines/{kind}")
         results.append((result, shown))
     return results
+
+
+def _from_the_run(sentence: str, run: RunFolder) -> str:
+    """A sentence whose paths start in the run, as the page is sent to people who do not have the folder above it."""
+    return sentence.replace(f"{run.folder}{os.sep}", "")
 
 
 def _of_baselines(beside: Sequence[tuple[EncoderResult, Shown]]) -> list[tuple[str, str]]:
