@@ -192,3 +192,8 @@ def find_modality(name: str) -> Modality:
     if name not in MODALITIES:
         raise InputError(f"There is no modality {name!r}; there are {', '.join(MODALITIES)}.")
     return MODALITIES[name]
+
+
+def many(name: str) -> str:
+    """What samples of a modality are called: images, texts, sounds."""
+    return MODALITIES[name].plural if name in MODALITIES else f"{name}s"

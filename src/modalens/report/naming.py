@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modalens.dominance.result import Dominance
-from modalens.pairs.modality import MODALITIES
+from modalens.pairs.modality import MODALITIES, many
 from modalens.studies.stats.sentences import capitalised as capitalised
 
 METRICS = {
@@ -52,7 +52,7 @@ class Naming:
 
     def many(self, name: str) -> str:
         """What samples of a modality are called: images, texts, sounds."""
-        return MODALITIES[name].plural if name in MODALITIES else f"{name}s"
+        return many(name)
 
     def side(self, side: str) -> str:
         """The modality of a side, where results call the first side image and the second text whatever they are."""
@@ -60,13 +60,18 @@ class Naming:
 
     def adjective(self, name: str) -> str:
         """What fidelity in a modality is called: visual, textual; others go by their names."""
-        return _ADJECTIVES.get(name, name)
+        return adjective(name)
 
     def long(self, role: str) -> str:
         """Class name in words."""
         if role in ("first", "second"):
             return f"{self.label(role)}-dominant"
         return "cross-modal" if role == "cross" else "dead"
+
+
+def adjective(modality: str) -> str:
+    """What fidelity in a modality is called: visual, textual; others go by their names."""
+    return _ADJECTIVES.get(modality, modality)
 
 
 def begun(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from modalens.pairs.modality import many
 from modalens.statistics.buckets import resampled_means
 from modalens.statistics.intervals import interval
 from modalens.studies.attribute_probing.between import ALIKE, AS_CONTROLS, BOTH, DIFFERS, NOT_TOLD, SAMPLE
@@ -95,7 +96,8 @@ def _over_concepts(table: pd.DataFrame, concept: str | None) -> list[str]:
         first = rows["first"].iloc[0]
         said.append(
             f"Over {len(values)} kinds of {concept} with five pairs of each, each counted once, the difference without "
-            f"{side} features of {side}s is {100 * values.mean():+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}); "
+            f"{side} features of {many(str(side))} is {100 * values.mean():+.1f} points ({100 * low:+.1f} to "
+            f"{100 * high:+.1f}); "
             f"in {int((values < 0).sum())} of them {first} ones lose more."
         )
     return said

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modalens.errors import InputError, ModalensError
+from modalens.pairs.modality import many
 from modalens.studies.attribute_probing.config import GenderOnRun
 from modalens.studies.inputs import model_digest
 from modalens.studies.registry import Study
@@ -83,7 +84,7 @@ def _encoders(modalities: tuple[str, str], config: GenderOnRun) -> list[str]:
         name = given or find_modality(modality).judge
         if name == OWN:
             raise InputError(
-                f"The papers' way compares {modality}s in the space of a separate encoder; name one with "
+                f"The papers' way compares {many(modality)} in the space of a separate encoder; name one with "
                 f"--{option}-embedder, or leave --published out."
             )
         names.append(name)

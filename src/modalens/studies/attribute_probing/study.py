@@ -14,6 +14,7 @@ from modalens.arrays import Block, Matrix, paired_shape
 from modalens.dominance.result import Dominance
 from modalens.edit import IndexSet, class_sets, equal_sets, live_features, random_sets
 from modalens.errors import ModalensError
+from modalens.pairs.modality import many
 from modalens.progress import progress_bar
 from modalens.studies.attribute_probing.attributes import attribute_named
 from modalens.studies.attribute_probing.config import GenderConfig
@@ -350,7 +351,7 @@ def _who(samples: pd.DataFrame, plan: Design, attribute: str) -> list[str]:
         share = np.average(part["same_as_another_value"], weights=part["tested"])
         if share > 0:
             said.append(
-                f"{100 * share:.0f} % of the tested {modality}s have exactly the features of a pair of another "
-                "value, so that no probe can tell them apart."
+                f"{100 * share:.0f} % of the tested {many(str(modality))} have exactly the features of a pair of "
+                "another value, so that no probe can tell them apart."
             )
     return said

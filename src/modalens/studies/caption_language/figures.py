@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL
 from modalens.studies.figure import Canvas, Results, StudyFigure, without_dictionary_baselines
 
@@ -54,7 +55,7 @@ def kinds_by_class(
                     zorder=3,
                     label=label if filled else None,
                 )
-        axes.set_title(f"{side}s of {name}", fontweight="bold", fontsize=10)
+        axes.set_title(f"{many(side)} of {name}", fontweight="bold", fontsize=10)
         axes.set_yticks(range(len(names)), names)
         axes.set_xlabel("share of activity, with less without")
         axes.grid(axis="x")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL
 from modalens.studies.stats.sentences import CORRECTED, capitalised, power_words, q_words
 
@@ -38,13 +39,14 @@ def _of_kinds(kinds: pd.DataFrame, side: str) -> Iterator[str]:
         found = rows[rows["q"] < LEVEL]
         if len(found):
             told = "; ".join(_moved(row) for row in found.to_dict("records"))
-            yield f"{capitalised(side)}s, {_named(rows.iloc[0])}: {told}."
+            yield f"{capitalised(many(side))}, {_named(rows.iloc[0])}: {told}."
         elif rows["p"].notna().any():
             weak.append((str(kind), float(rows["detectable"].max())))
     if weak:
         names = ", ".join(name for name, _ in weak)
         power = power_words(f"{min(each for _, each in weak):.3f} to {max(each for _, each in weak):.3f}")
-        yield f"{capitalised(side)}s: no class is told to hold another share of the activity with {names} ({power})."
+        samples = capitalised(many(side))
+        yield f"{samples}: no class is told to hold another share of the activity with {names} ({power})."
 
 
 def _named(row: Any) -> str:
@@ -70,7 +72,7 @@ def _of_words(words: pd.DataFrame, side: str) -> Iterator[str]:
             if len(each)
         ]
         if parts:
-            yield f"On {side}s {label} features hold {'; '.join(parts)}."
+            yield f"On {many(side)} {label} features hold {'; '.join(parts)}."
 
 
 def _listed(rows: pd.DataFrame) -> str:

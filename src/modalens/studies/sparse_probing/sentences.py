@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL
 from modalens.studies.sparse_probing.tables import (
     ABSORBED,
@@ -37,24 +38,22 @@ def _of_modality(means: pd.DataFrame, tables: Mapping[str, pd.DataFrame], modali
     for number in dict.fromkeys((numbers[0], numbers[-1])):
         row, other = _row(means, PROBE, number), _row(means, OTHER_SIDE, number)
         yield (
-            f"On {modality}s {_features(number)} {'tells' if number == 1 else 'tell'} an attribute with a held-out "
-            f"balanced accuracy of {_interval(row)} on average; random ones {row['random']:.3f}, shuffled labels "
-            f"{row['chance']:.3f}, a dense probe of the embedding {_interval(dense)}, and "
+            f"On {many(modality)} {_features(number)} {'tells' if number == 1 else 'tell'} an attribute with a "
+            f"held-out balanced accuracy of {_interval(row)} on average; random ones {row['random']:.3f}, shuffled "
+            f"labels {row['chance']:.3f}, a dense probe of the embedding {_interval(dense)}, and "
             f"{'the one' if number == 1 else 'those'} that the other modality picks {_interval(other)}."
         )
     yield _found(tables["probing"], modality, numbers[0], "the probe differs from as many random features")
     split, silent, absorbed = (_row(means, each) for each in (SPLIT, SILENT, ABSORBED))
     yield (
-        f"On {modality}s {split['value']:.1f} features share an attribute on average ({split['chance']:.1f} with "
-        f"shuffled labels). Of the {modality}s with an attribute that a dense probe gets right its main features are "
-        f"silent on {_interval(silent)}, and one other feature stands in for them on {_interval(absorbed)} "
+        f"On {many(modality)} {split['value']:.1f} features share an attribute on average ({split['chance']:.1f} with "
+        f"shuffled labels). Of the {many(modality)} with an attribute that a dense probe gets right its main features "
+        f"are silent on {_interval(silent)}, and one other feature stands in for them on {_interval(absorbed)} "
         f"({absorbed['chance']:.3f} with contributions exchanged)."
     )
     for number in dict.fromkeys((numbers[0], numbers[-1])):
         drop = _row(means, DROP, number)
-        told = (
-            f"On {modality}s, without {_features(number)} of an attribute its probe loses {_interval(drop)}"
-        )
+        told = f"On {many(modality)}, without {_features(number)} of an attribute its probe loses {_interval(drop)}"
         if (means["measure"] == SPECIFIC).any():
             specific = _row(means, SPECIFIC, number)
             told += f", {_interval(specific)} more than probes of other attributes; random features of equal energy "
@@ -87,7 +86,7 @@ def _found(table: pd.DataFrame, modality: str, number: int, said: str) -> str:
     rows = table[(table["modality"] == modality) & (table["k"] == number)]
     tested = rows[rows["q"].notna()]
     over, under = (int(((tested["q"] < LEVEL) & (tested["difference"] * sign > 0)).sum()) for sign in (1, -1))
-    told = f"With {_features(number)} on {modality}s {said} for {over + under} of {len(tested)} attributes, "
+    told = f"With {_features(number)} on {many(modality)} {said} for {over + under} of {len(tested)} attributes, "
     told += f"upwards for {over} (q under {LEVEL:g})"
     if len(tested) > over + under:
         told += f"; on the median attribute {power_words('{:.3f}'.format(tested['detectable'].median()))}"

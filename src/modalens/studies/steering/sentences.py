@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL
 from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
 from modalens.studies.steering.classes import ENDS, GAP, RETRIEVAL
@@ -18,9 +19,10 @@ def statements(
     for (side, reader), rows in shares.groupby(["side", "reader"], sort=False):
         own, chance = rows.to_dict("records")
         yield (
-            f"{own['steerable']} of {own['number']} features, {_span(own, 'share', '{:.0%}')}, move {side}s to their "
-            f"label by the {reader} more than random directions of equal norm and other features of equal energy do; "
-            f"of as many random directions {chance['steerable']}, {_span(chance, 'share', '{:.0%}')}."
+            f"{own['steerable']} of {own['number']} features, {_span(own, 'share', '{:.0%}')}, "
+            f"move {many(str(side))} to their label by the {reader} more than random directions of equal norm and "
+            f"other features of equal energy do; of as many random directions {chance['steerable']}, "
+            f"{_span(chance, 'share', '{:.0%}')}."
         )
     middle = config.doses[(len(config.doses) - 1) // 2]
     at = doses[doses["dose"] == middle]
@@ -33,7 +35,7 @@ def statements(
                 f"{_WORDS.get(measure, measure)} {values['features']}, random directions "
                 f"{values['random directions']}"
             )
-        yield f"At a dose of {middle:g} on {side}s, mean over features: {'; '.join(told)}."
+        yield f"At a dose of {middle:g} on {many(side)}, mean over features: {'; '.join(told)}."
     yield from _of_classes(classes)
 
 

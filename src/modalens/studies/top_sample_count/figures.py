@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modalens.pairs.modality import many
 from modalens.studies.figure import Canvas, Results, StudyFigure
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def mono_by_m(
             )
             axes.plot(line["m"], line["value"], style, color=colour, marker="o", markersize=3, label=name)
             axes.plot(line["m"], line["chance"], ":", color=colour, linewidth=0.9)
-        axes.set_title(f"Mono on {modality}s", fontweight="bold", fontsize=10)
+        axes.set_title(f"Mono on {many(modality)}", fontweight="bold", fontsize=10)
         axes.set_xlabel("m")
         axes.grid(axis="y")
     handles, labels = panels.flat[0].get_legend_handles_labels()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from modalens.pairs.modality import many
 from modalens.studies.top_sample_count.config import PUBLISHED_M
 
 _METRIC = "mono"
@@ -25,7 +26,7 @@ def statements(tables: Mapping[str, pd.DataFrame], sides: Sequence[str]) -> list
         for row in comparisons.query("modality == @side and metric == @_METRIC").to_dict("records"):
             if row["value"] == row["value"] and not row["baseline"]:
                 said.append(
-                    f"Mono on {side}s, {row['comparison']}: {row['value']:.3f} ({row['value_low']:.3f} to "
+                    f"Mono on {many(side)}, {row['comparison']}: {row['value']:.3f} ({row['value_low']:.3f} to "
                     f"{row['value_high']:.3f}) at m = {PUBLISHED_M}, {row['least']:.3f} to {row['most']:.3f} over "
                     f"{span}; it {_SAID[row['verdict']]}."
                 )
@@ -35,7 +36,7 @@ def statements(tables: Mapping[str, pd.DataFrame], sides: Sequence[str]) -> list
         if short:
             told = ", ".join(f"{row['full']:.0%} of {row['features']}" for row in short)
             said.append(
-                f"At m = {numbers[-1]} not every feature fires for so many {side}s ({told} do); the others are "
+                f"At m = {numbers[-1]} not every feature fires for so many {many(side)} ({told} do); the others are "
                 "scored on those they fire for."
             )
     return said
@@ -50,10 +51,10 @@ def _of_ranking(ranking: pd.DataFrame, side: str, span: str) -> list[str]:
     decided = "; what is decided of it follows."
     if not len(others):
         return [
-            f"By mean Mono on {side}s the order of representations is {order} at every m, {span}{decided}"
+            f"By mean Mono on {many(side)} the order of representations is {order} at every m, {span}{decided}"
         ]
     told = "; ".join(f"{row['order']} at m = {row['m']}" for row in others.to_dict("records"))
-    start = f"By mean Mono on {side}s the order of representations hangs on m"
+    start = f"By mean Mono on {many(side)} the order of representations hangs on m"
     return [f"{start}: {order} at {PUBLISHED_M}, {told}{decided}"]
 
 
@@ -69,6 +70,6 @@ def _beside_baselines(comparisons: pd.DataFrame, side: str) -> list[str]:
                 f"{_SAID[row['verdict']]}"
             )
     return [
-        f"Mono on {side}s of {own} beside its dictionary baselines, at m = {PUBLISHED_M}: {'; '.join(parts)}."
+        f"Mono on {many(side)} of {own} beside its dictionary baselines, at m = {PUBLISHED_M}: {'; '.join(parts)}."
         for own, parts in told.items()
     ]

@@ -5,6 +5,8 @@ from itertools import product
 from math import nan
 
 from modalens.interpret.published import PUBLISHED
+from modalens.pairs.modality import many
+from modalens.report.naming import adjective
 from modalens.report.sections.claims.claim import RAW, Claim, Evidence
 from modalens.studies.class_removal.study import PUBLISHED as PUBLISHED_REMOVAL
 
@@ -27,7 +29,7 @@ def monosemanticity(found: Evidence) -> Iterator[Claim]:
     written = {name.lower(): name for name in found.fidelities}
     for theirs, (metric, metric_name), side in product(_CALLED, METRICS.items(), ("image", "text")):
         name, modality = _CALLED[theirs], found.sides()[side]
-        claim = f"{theirs} features have a higher {metric_name} than CLIP's dimensions, {modality}s"
+        claim = f"{theirs} features have a higher {metric_name} than CLIP's dimensions, {many(modality)}"
         effect = getattr(PUBLISHED[theirs], f"{metric}_{side}") - getattr(
             PUBLISHED["CLIP"], f"{metric}_{side}"
         )
@@ -67,7 +69,7 @@ def fidelity(found: Evidence) -> Iterator[Claim]:
             if sign < 0
             else f"{theirs} features of a modality are more"
         )
-        claim = f"{called} monosemantic in it: {way} fidelity by {written}"
+        claim = f"{called} monosemantic in it: {adjective(ways[way])} fidelity by {written}"
         effect = getattr(PUBLISHED[theirs], f"{way}_{metric}")
         own = [features for features in known if _is_of(features, theirs)]
         for features in own:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from modalens.interpret.published import PUBLISHED
+from modalens.pairs.modality import many
+from modalens.report.naming import adjective
 from modalens.report.sections.claims.claim import RAW, Claim, Evidence
 from modalens.report.sections.claims.of_features import METRICS
 from modalens.statistics.intervals import difference_interval
@@ -19,13 +21,13 @@ def declip(found: Evidence) -> Iterator[Claim]:
         ):
             for claim, number, sign, of in (
                 (
-                    f"DeCLIP's dimensions have a lower {written} than CLIP's, {modality}s",
+                    f"DeCLIP's dimensions have a lower {written} than CLIP's, {many(modality)}",
                     f"{metric}_{side}",
                     -1,
                     "average",
                 ),
                 (
-                    f"DeCLIP's {way} fidelity by {written} is higher than CLIP's",
+                    f"DeCLIP's {adjective(modality)} fidelity by {written} is higher than CLIP's",
                     f"{way}_{metric}",
                     1,
                     "fidelity",

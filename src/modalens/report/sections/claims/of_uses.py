@@ -5,6 +5,7 @@ from math import nan
 from typing import Any
 
 from modalens.edit.index_sets import CLASS, RANDOM
+from modalens.pairs.modality import many
 from modalens.report.sections.claims.claim import Claim, Evidence
 from modalens.statistics.intervals import Estimate, difference_interval
 from modalens.studies.adversarial_images.tables import BENIGN, UNDEFENDED
@@ -22,7 +23,8 @@ def gender(found: Evidence) -> Iterator[Claim]:
     results = found.results(GENDER.name)
     for side in ("image", "text"):
         modality = found.sides()[side]
-        claim = f"Without {modality}-dominant features the gender of {modality}s is told worse than without random ones"
+        samples = many(modality)
+        claim = f"Without {modality}-dominant features the gender of {samples} is told worse than without random ones"
         # As published, in parts of the accuracy before.
         effect = (_change(side, "all", side) - _change(side, "all", RANDOM)) / 100
         rows = [
@@ -44,8 +46,8 @@ def gender(found: Evidence) -> Iterator[Claim]:
 def _between_values(found: Evidence, command: str) -> Iterator[Claim]:
     """The published claim is a difference between genders, and between the two sides."""
     first, second = found.modalities
-    claim = f"Female is told by {first}-dominant features of {first}s more than male is, "
-    claim += f"and by {second}-dominant ones of {second}s less"
+    claim = f"Female is told by {first}-dominant features of {many(first)} more than male is, "
+    claim += f"and by {second}-dominant ones of {many(second)} less"
     own = (_change("image", "female", "image") - _change("image", "male", "image")) / 100
     effect = own - (_change("text", "female", "text") - _change("text", "male", "text")) / 100
     rows = [
