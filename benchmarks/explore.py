@@ -115,8 +115,11 @@ class _RandomVLM(VLM):
 def serve_run(folder: Path) -> None:
     """Serve the run, with a model that costs nothing, and print the address."""
     opened.open_vlm = lambda store, _: _RandomVLM(store.image.shape[1])
-    ready = lambda address: print(json.dumps({"address": address}), flush=True)  # noqa: E731
-    serve([folder], ExploreConfig(port=0, browser=False), ready=ready)
+
+    def told(address: str) -> None:
+        print(json.dumps({"address": address}), flush=True)
+
+    serve([folder], ExploreConfig(port=0, browser=False), ready=told)
 
 
 class Page:

@@ -101,6 +101,10 @@ def asked(
     names: dict[str, int] = {}
     places = np.full(strong[0].shape[1], -1)
     features = np.flatnonzero(fired[0] | fired[1])
+    if len(features) == 0:
+        raise InputError(
+            f"No feature fires on {LEAST_FIRING} held-out samples of a side, so that there is none to ask a name of."
+        )
     with progress_bar("Asking for names", len(features)) as advance:
         for start in range(0, len(features), _ASKED):
             tops = {
