@@ -221,7 +221,7 @@ def test_no_secret_in_any_output_of_a_whole_run(
             ),
             ("study", "steer", "run", "--draws", 5, "--random-directions", 200),
             ("study", "known-gap", "run", "--levels", 3, "--resamples", 50),
-            ("name", "run", "--features", "sae", "--model", server, "--shuffles", 19),
+            ("name", "run", "--features", "raw", "--model", server, "--shuffles", 19),
             ("explain", "run", "--features", "sae", "--text", "a red cat", "--picture", "explained.png"),
             *(("export", "run", "--features", "sae", "--to", to) for to in TARGETS),
             ("report", "run"),
