@@ -4,9 +4,12 @@ Each writes files as the library's own save code does, and gives the codes and t
 """
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -176,8 +179,23 @@ def _dictionary_learning(kind: str, folder: Path, checkpoint: bool = False) -> F
     return forward
 
 
-def _prisma(architecture: str, activation: str, folder: Path, scaling: str = "none") -> Forward:
-    """``save_config``, and the state dictionary."""
+def prisma_checkpoint(config: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
+    """``save_model``: the configuration as an object of the library's own, beside the state dictionary."""
+    name = "vit_prisma.sae.config"
+    module = ModuleType(name)
+    kind = type("VisionModelSAERunnerConfig", (), {"__module__": name})
+    vars(module)[kind.__name__] = kind
+    held = kind()
+    vars(held).update(config)
+    packages = {package: ModuleType(package) for package in ("vit_prisma", "vit_prisma.sae")}
+    with mock.patch.dict(sys.modules, {**packages, name: module}):
+        torch.save({"cfg": held, "state_dict": state}, path)
+
+
+def _prisma(
+    architecture: str, activation: str, folder: Path, scaling: str = "none", checkpoint: bool = False
+) -> Forward:
+    """``save_config`` and the state dictionary, or both in one checkpoint."""
     folder.mkdir(parents=True)
     config = {
         "model_name": "open-clip:laion/CLIP",
@@ -191,11 +209,15 @@ def _prisma(architecture: str, activation: str, folder: Path, scaling: str = "no
         "is_transcoder": False,
         "dtype": {"__type__": "torch.dtype", "value": "torch.float32"},
     }
-    (folder / "config.json").write_text(json.dumps(config))
     state = {"W_enc": ENC.T, "W_dec": DEC, "b_enc": B_ENC, "b_dec": B_DEC}
     if architecture == "gated":
         state |= {"r_mag": R_MAG, "b_gate": B_GATE, "b_mag": B_MAG}
-    torch.save(torches(**state), folder / "weights.pt")
+    if checkpoint:
+        config |= {"dtype": torch.float32, "device": torch.device("cpu")}
+        prisma_checkpoint(config, torches(**state), folder / "n_images_5.pt")
+    else:
+        (folder / "config.json").write_text(json.dumps(config))
+        torch.save(torches(**state), folder / "weights.pt")
 
     def forward(x: np.ndarray) -> Codes:
         if scaling == "layer_norm":
@@ -290,6 +312,7 @@ WRITERS: dict[str, Callable[[Path], Forward]] = {
     "prisma topk": lambda to: _prisma("standard", "topk", to),
     "prisma gated": lambda to: _prisma("gated", "relu", to),
     "prisma layer norm": lambda to: _prisma("standard", "relu", to, "layer_norm"),
+    "prisma checkpoint": lambda to: _prisma("standard", "topk", to, checkpoint=True),
     "prisma constant norm": lambda to: _prisma("standard", "topk", to, "constant_norm_rescale"),
     "saev 0": lambda to: _saev(to, _FIRST, {}, lambda x: _decoded(relu((x - B_DEC) @ ENC.T + B_ENC))),
     "saev 1": lambda to: _saev(

@@ -15,7 +15,18 @@ from modalens.errors import ModalensError
 from modalens.features.foreign.config import ImportedConfig
 from modalens.features.foreign.model import ImportedEncoder, ImportedSAE
 from modalens.features.foreign.reading import FORMATS
-from tests.features.foreign_files import B_DEC, DEC, WRITERS, D, F, torches, write
+from tests.features.foreign_files import (
+    B_DEC,
+    B_ENC,
+    DEC,
+    ENC,
+    WRITERS,
+    D,
+    F,
+    prisma_checkpoint,
+    torches,
+    write,
+)
 
 
 @pytest.fixture
@@ -116,6 +127,12 @@ def _change(path: Path, **values: Any) -> None:
         ("dictionary_learning topk", "config.json", {"trainer": {"dict_class": "X"}}, "dict_class 'X'"),
         ("prisma topk", "config.json", {"activation_fn_str": "tanh-relu"}, "activation_fn_str 'tanh-relu'"),
         ("prisma topk", "config.json", {"normalize_activations": "batch"}, "normalize_activations 'batch'"),
+        (
+            "prisma topk",
+            "config.json",
+            {"activation_fn_kwargs": {"k": 3, "postact_fn": "identity"}},
+            "more than positive activations",
+        ),
         ("prisma topk", "config.json", {"is_transcoder": True}, "predicts another layer"),
         ("mapped relu", "modalens.json", {"normalisation": None}, "normalisation None"),
         ("mapped relu", "modalens.json", {"activation": "gelu"}, "activation 'gelu'"),
@@ -158,6 +175,20 @@ def test_a_state_of_nobody_is_refused_with_the_formats(tmp_path: Path) -> None:
         ml.load_features(tmp_path)
     with pytest.raises(ModalensError, match=r"nothing\.pt holds no trained features"):
         ml.load_features(tmp_path / "nothing.pt")
+
+
+def test_a_checkpoint_of_prisma_without_its_scaling_is_refused(tmp_path: Path) -> None:
+    config = {"d_in": 6, "activation_fn_str": "relu", "activation_fn_kwargs": {}}
+    prisma_checkpoint(config, torches(W_enc=ENC.T, W_dec=DEC, b_enc=B_ENC, b_dec=B_DEC), tmp_path / "a.pt")
+    with pytest.raises(ModalensError, match="says normalize_activations None"):
+        ml.load_features(tmp_path)
+
+
+def test_objects_in_a_configuration_of_prisma_are_not_made(tmp_path: Path) -> None:
+    config = {"d_in": 6, "activation_fn_str": "topk", "activation_fn_kwargs": {"k": 3, "postact_fn": _Bomb()}}
+    prisma_checkpoint(config, torches(W_enc=ENC.T), tmp_path / "a.pt")
+    with pytest.raises(ModalensError, match="objects of Python beside tensors"):
+        ml.load_features(tmp_path)
 
 
 class _Bomb:

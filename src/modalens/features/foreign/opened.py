@@ -22,8 +22,17 @@ WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 # Where a folder has several files of weights.
 _KNOWN = ("sae_weights.safetensors", "sae.safetensors", "ae.pt", "weights.pt", "sae.pt")
 MAPPING = "modalens.json"
+# Configurations that a library saves as objects beside its tensors: what they hold is read, and none of their code.
+_HELD = (
+    "vit_prisma.sae.config.VisionModelSAERunnerConfig",
+    "vit_prisma.configs.HookedViTConfig.HookedViTConfig",
+)
 # What a file that is no PyTorch file, or is cut short, is told by.
 _DAMAGE = (RuntimeError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError, OSError)
+
+
+class _Held:
+    """Stands for an object of another library; its attributes are what the object held."""
 
 
 class Opened:
@@ -85,6 +94,16 @@ class Opened:
         InputError, StoreError
             If the weights are damaged, too large, or anything but tensors by name.
         """
+        return _state(self._contents, f"The weights {self.where}")
+
+    def beside(self, name: str) -> dict[str, Any] | None:
+        """What a configuration that was saved in one file with the tensors holds; None without."""
+        found = self._contents.get(name) if isinstance(self._contents, Mapping) else None
+        return dict(vars(found)) if isinstance(found, _Held) else None
+
+    @cached_property
+    def _contents(self) -> Any:
+        """Whatever the file holds, of which nothing was run."""
         subject = f"The weights {self.where}"
         if self.weights.suffix == ".safetensors":
             found, _ = read_safetensors(self.weights, subject, "get the file again")
@@ -93,9 +112,9 @@ class Opened:
             if self.weights.stat().st_size > MAX_WEIGHT_BYTES:
                 raise InputError(f"{subject} is too large: more than {MAX_WEIGHT_BYTES:,} bytes.")
             if self.header is None:
-                return _state(_loaded(file, subject), subject)
+                return _loaded(file, subject)
             file.readline(_MAX_LINE)
-            return _state(_loaded(io.BytesIO(file.read()), subject), subject)
+            return _loaded(io.BytesIO(file.read()), subject)
 
     def tensor(self, name: str) -> Tensor:
         """A tensor by name.
@@ -139,7 +158,8 @@ def _loaded(file: IO[bytes], subject: str) -> Any:
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in packed.infolist()):
                     raise InputError(f"{subject} is compressed, as files of PyTorch are not.")
         file.seek(0)
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([(_Held, name) for name in _HELD]):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except pickle.UnpicklingError as error:

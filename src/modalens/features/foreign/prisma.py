@@ -1,4 +1,7 @@
-"""ViT-Prisma: ``config.json`` (``save_config``) and the state dictionary beside it, as they are shared."""
+"""ViT-Prisma: a checkpoint (``save_model``), or ``config.json`` (``save_config``) and the state dictionary beside it.
+
+A checkpoint holds its configuration as an object. What the object holds is read; the library's code is not needed.
+"""
 
 from typing import Any
 
@@ -17,24 +20,18 @@ _SCALINGS = {
 
 def recognises(opened: Opened) -> bool:
     """Whether these are its files."""
-    config = opened.json("config.json")
-    return config is not None and "activation_fn_str" in config and "d_in" in config
+    return _configuration(opened) is not None
 
 
 def read(opened: Opened) -> Dictionary:
-    """The dictionary of a folder of ViT-Prisma."""
-    config = {"architecture": "standard", "normalize_activations": "layer_norm"}
-    config |= opened.json("config.json") or {}
+    """The dictionary of ViT-Prisma."""
+    config = {"architecture": "standard", **(_configuration(opened) or {})}
     where = f"The configuration of {opened.where}"
     architecture = chosen(config, where, "architecture", {"standard": "standard", "gated": "gated"}, _LIBRARY)
     activation = chosen(config, where, "activation_fn_str", {"relu": "relu", "topk": "topk"}, _LIBRARY)
-    scaling = chosen(
-        config | {"normalize_activations": str(config["normalize_activations"])},
-        where,
-        "normalize_activations",
-        _SCALINGS,
-        _LIBRARY,
-    )
+    if "normalize_activations" in config:
+        config["normalize_activations"] = str(config["normalize_activations"])  # None is none
+    scaling = chosen(config, where, "normalize_activations", _SCALINGS, _LIBRARY)
     if config.get("is_transcoder"):
         raise refused(opened.where, _LIBRARY, "predicts another layer")
     if architecture == "gated" and activation == "topk":
@@ -46,7 +43,10 @@ def read(opened: Opened) -> Dictionary:
         weights["b_enc"] = opened.tensor("b_enc")
     if activation == "topk":
         kwargs = config.get("activation_fn_kwargs")
-        weights["k"] = whole(kwargs if isinstance(kwargs, dict) else {}, where, "k")
+        kwargs = kwargs if isinstance(kwargs, dict) else {}
+        if kwargs.get("postact_fn", "relu") != "relu":
+            raise refused(opened.where, _LIBRARY, "keeps more than positive activations")
+        weights["k"] = whole(kwargs, where, "k")
     bias = opened.tensor("b_dec")
     return Dictionary(
         NAME,
@@ -57,3 +57,15 @@ def read(opened: Opened) -> Dictionary:
         scaling=scaling,
         **weights,
     )
+
+
+def _configuration(opened: Opened) -> dict[str, Any] | None:
+    """What the library says of it, in the weights or beside them; None if it did not write them."""
+    held, said = opened.beside("cfg"), opened.json("config.json")
+    if held is not None and _is_its(held):
+        return held
+    return {"normalize_activations": "layer_norm", **said} if said is not None and _is_its(said) else None
+
+
+def _is_its(config: dict[str, Any]) -> bool:
+    return "activation_fn_str" in config and "d_in" in config

@@ -41,7 +41,7 @@ class Format:
 # In this order: what is said by hand comes first, and what needs the weights last.
 FORMATS = tuple(
     Format(each.NAME, each.recognises, each.read)
-    for each in (mapped, saelens, sparsify, dictionary_learning, prisma, saev, overcomplete)
+    for each in (mapped, saelens, sparsify, dictionary_learning, saev, prisma, overcomplete)
 )
 
 
