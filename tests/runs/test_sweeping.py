@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modalens.errors import InputError
+from modalens.errors import InputError, ModalensError
 from modalens.features import SAEConfig, TrainConfig, load_features, train
 from modalens.interpret.matching import match_features
 from modalens.interpret.sweep import BESIDE, Sweep
@@ -116,6 +116,18 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
     assert steps[10] == 8, "it goes on from its last checkpoint"
     assert again.table.equals(sweep.table)
     assert not list(run.sweep.glob("training/checkpoint-*"))
+
+
+def test_a_stopped_sweep_with_other_options_says_what_to_do(learned_run: RunFolder, tmp_path: Path) -> None:
+    run = copy_of(learned_run, tmp_path / "run")
+    training = run.sweep / "training"
+    configs = [SAEConfig(int(run.store().image.shape[1]), 8, 2, seed=seed) for seed in (0, 1)]
+    train(configs, run.store(), QUICK, out=training)  # checkpoints, and no record of what they are of
+    with pytest.raises(ModalensError, match="made with another configuration") as told:
+        sweep_run(run, CONFIG, QUICK)
+    assert f"same options as before to go on from it, or remove {training} to begin anew" in str(told.value)
+    shutil.rmtree(training)
+    assert isinstance(sweep_run(run, CONFIG, QUICK), Sweep)
 
 
 def test_what_is_there_is_kept_until_something_changes(

@@ -19,6 +19,7 @@ from modalens.errors import ModalensError, StoreError
 from modalens.features.tensor_files import read_safetensors
 from modalens.files import NotPlainError, parse_json
 from modalens.store.atomic import whole_file
+from modalens.store.kept import difference
 from modalens.towers.cards import tensors_sha256
 
 _HEADER, _CHECKSUM = "modalens", "contents_sha256"
@@ -98,8 +99,8 @@ def load_checkpoint(
     for name, value in json.loads(json.dumps(expected)).items():
         if header.get(name) != value:
             raise ModalensError(
-                f"The checkpoint {path} was made with another {name} ({header.get(name)} there, {value} here); "
-                "train into another folder."
+                f"The checkpoint {path} was made with another {name} ({difference(header.get(name), value)}); take the "
+                f"same options as before to go on from it, or remove {path.parent} to begin anew."
             )
     for number, (learner, optimiser) in enumerate(zip(learners, optimisers, strict=True)):
         learner.load_state_dict(_under(tensors, f"{number}.learner."))
