@@ -1,5 +1,6 @@
 """Which size a sweep recommends, and how it lies on disk."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +35,20 @@ def test_without_a_steady_size_the_steadiest_is_recommended() -> None:
     assert (
         "no other setting reaches 25 %"
         in make_sweep({(64, 4): (0.3, 0.5), (128, 4): (0.2, 0.4)}, 0.25).choice.reason
+    )
+
+
+def test_how_sure_a_recommendation_is_follows_from_the_seeds() -> None:
+    sweep = make_sweep({(64, 4): (0.8, 0.5), (128, 4): (0.6, 0.4)})
+    seeds = sweep.seeds
+    assert sweep.sureness.startswith(f"Each of the {seeds} seeds recommends it on its own. After other steps")
+    table = sweep.table.copy()
+    table.loc[(table["n"] == 128) & (table["seed"] == 0), "found"] = 0.4
+    unsure = replace(sweep, table=table)
+    assert (unsure.choice.n, unsure.choice.k) == (128, 4)
+    assert (
+        f"{seeds - 1} of the {seeds} seeds recommend it on their own, the others n / k of 64 / 4 (1)."
+        in unsure.sureness
     )
 
 

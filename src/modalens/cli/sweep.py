@@ -59,5 +59,5 @@ def sweep(run: RunPath, json: Json = False, *, config: dict[str, Any], training:
     console.print(frame_table(shown, f"Means over {found.seeds} seeds"))
     for note in found.notes:
         print(note)
-    print(f"Recommended: {found.choice}")
+    print(f"Recommended: {found.choice} {found.sureness}")
     print("Next: modalens train sae takes this size, modalens report shows the table.")

@@ -1,5 +1,6 @@
 """What a sweep over dictionary sizes found, and which size it recommends."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -132,28 +133,36 @@ class Sweep:
         Of those whose features are found again at least to the share ``least_found`` by another seed, the one that
         leaves the least held-out variance unexplained; where there is none, the one found again most.
         """
-        frame = self.summary.fillna({"found": 0.0, "unexplained": np.inf})
-        steady = frame[frame["found"] >= self.least_found]
-        row = (
-            steady.sort_values(["unexplained", "n", "k"])
-            if len(steady)
-            else frame.sort_values(["found", "n", "k"], ascending=[False, True, True])
-        ).iloc[0]
+        steady, row = _recommended(self.summary, self.least_found)
         n, k, bound = int(row["n"]), int(row["k"]), f"{100 * self.least_found:.0f} %"
         found = f"{100 * row['found']:.0f} %"
         seeds = f"{100 * row['found_low']:.0f} to {100 * row['found_high']:.0f} % from seed to seed"
         left = f"{100 * row['unexplained']:.1f} %"
         again = f"{found} of its features are found again by another seed ({seeds})"
-        if len(steady) > 1:
-            among = f"of the {len(steady)} settings with at least {bound}"
+        if steady > 1:
+            among = f"of the {steady} settings with at least {bound}"
             return Choice(
                 n, k, f"{again}; {among}, it leaves the least held-out variance unexplained ({left})."
             )
-        if len(steady):
+        if steady:
             rest = f"no other setting reaches {bound}. It leaves {left} of the held-out variance unexplained."
             return Choice(n, k, f"{again}; {rest}")
         why = f"no setting has {bound} of its features found again by another seed; this one comes nearest"
         return Choice(n, k, f"{why} ({found}; {seeds}), with {left} of the held-out variance unexplained.")
+
+    @cached_property
+    def sureness(self) -> str:
+        """What each seed alone recommends by the same rule, and what no seed can say, in two sentences."""
+        rows = [_recommended(each, self.least_found)[1] for _, each in self.table.groupby("seed")]
+        sizes = Counter((int(row["n"]), int(row["k"])) for row in rows)
+        agree = sizes.pop((self.choice.n, self.choice.k), 0)
+        others = ", ".join(f"{n} / {k} ({times})" for (n, k), times in sizes.most_common())
+        said = (
+            f"{agree} of the {len(rows)} seeds recommend it on their own, the others n / k of {others}"
+            if sizes
+            else f"Each of the {len(rows)} seeds recommends it on its own"
+        )
+        return f"{said}. After other steps or batch sizes another size may be recommended."
 
     def row(self, n: int, k: int) -> Mapping[str, Any] | None:
         """The summary of one configuration; None if it was not trained."""
@@ -202,6 +211,18 @@ class Sweep:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(f"{path} is damaged ({error!r}); run the sweep again.") from error
+
+
+def _recommended(frame: pd.DataFrame, least_found: float) -> tuple[int, "pd.Series[Any]"]:
+    """How many settings are steady, and the one that is recommended; see :attr:`Sweep.choice`."""
+    frame = frame.fillna({"found": 0.0, "unexplained": np.inf})
+    steady = frame[frame["found"] >= least_found]
+    best = (
+        steady.sort_values(["unexplained", "n", "k"])
+        if len(steady)
+        else frame.sort_values(["found", "n", "k"], ascending=[False, True, True])
+    )
+    return len(steady), best.iloc[0]
 
 
 def _undominated(found: np.ndarray, unexplained: np.ndarray) -> np.ndarray:

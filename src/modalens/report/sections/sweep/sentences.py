@@ -10,7 +10,7 @@ def statements(sweep: Sweep, naming: Naming) -> list[str]:
     """The recommendation, what found again means, the published setting beside it, and what was left out."""
     choice, pairs = sweep.choice, sweep.pairs
     said = [
-        f"Recommended: {choice}",
+        f"Recommended: {choice} {sweep.sureness}",
         (
             f"Every size was trained from {sweep.seeds} seeds on the same {count(pairs['trained'])} pairs; variance is "
             f"that of {count(pairs['held_out'])} pairs held out, and classes are those of the "
