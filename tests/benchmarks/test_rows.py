@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from modalens.benchmarks.case import Place
+from modalens.benchmarks.cases.codes import codes_apart
 from modalens.benchmarks.measure import Cost
 from modalens.benchmarks.rows import ROWS, SIZES, Goal, Row, find_rows
 from modalens.benchmarks.suite import measure_row
@@ -45,6 +48,15 @@ def test_rows_keep_their_order_and_an_unknown_one_is_refused() -> None:
 def test_goals_are_bounds_on_the_side_that_is_good(goal: Goal, good: float, bad: float) -> None:
     assert goal.met(good)
     assert not goal.met(bad)
+
+
+def test_codes_agree_where_rounding_decides_a_tie_in_the_last_place_and_only_there() -> None:
+    plain = sp.csr_array(np.array([[3.0, 2.0, 0.0], [1.0, 0.0, 5.0]]))
+    tie = sp.csr_array(np.array([[3.0, 0.0, 2.00001], [1.0, 0.0, 5.0]]))
+    wrong = sp.csr_array(np.array([[0.0, 3.0, 2.0], [1.0, 0.0, 5.0]]))
+    assert codes_apart(plain, plain) == 0
+    assert codes_apart(tie, plain) == pytest.approx(1e-5, rel=1e-3)
+    assert codes_apart(wrong, plain) == 1
 
 
 def test_a_wrong_result_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

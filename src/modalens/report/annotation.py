@@ -16,7 +16,6 @@ from modalens.report.cards import FeatureCard, Gallery, Samples
 from modalens.report.environment import environment, json_block, script_hash, source
 from modalens.report.media import data_url, is_sound
 from modalens.report.naming import Naming, capitalised
-from modalens.report.palette import css_variables
 from modalens.store.atomic import write_text
 from modalens.store.documents import read_document, write_document
 from modalens.store.lock import alone_in
@@ -228,9 +227,6 @@ def _render(gallery: Gallery, data: Mapping[str, Any], plays: bool) -> str:
             items=len(data["items"]),
             plays=plays,
             data=json_block({"kind": ANSWERS_KIND, "schema_version": SCHEMA_VERSION, **data}),
-            version=__version__,
-            light=Markup(css_variables(0)),
-            dark=Markup(css_variables(1)),
             script=Markup(script),
             script_hash=script_hash(script),
         )

@@ -14,10 +14,9 @@ from modalens.errors import ModalensError
 from modalens.report.charts import new_figure, shortened
 from modalens.report.environment import environment
 from modalens.report.naming import NOTHING, interval, number
-from modalens.report.palette import colour, css_variables
+from modalens.report.palette import colour
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.store.atomic import whole_file, write_text
-from modalens.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -188,8 +187,5 @@ def _render(found: Comparison, out: Path) -> str:
             rows=wide_table.to_dict("records"),
             couples=found.couples.to_dict("records"),
             changed=found.changed.head(_SHOWN_CHANGES).to_dict("records"),
-            version=__version__,
-            light=Markup(css_variables(0)),
-            dark=Markup(css_variables(1)),
         )
     )

@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 from modalens.report.media import data_url
 from modalens.report.naming import capitalised, count, interval, number, percent
+from modalens.report.palette import css_variables
+from modalens.version import __version__
 
 
 @lru_cache(maxsize=1)
@@ -31,6 +33,12 @@ def environment() -> Environment:
         "interval": interval,
         "number": number,
         "percent": percent,
+    }
+    # What every page says and every page's colours.
+    made.globals |= {
+        "version": __version__,
+        "light": Markup(css_variables(0)),
+        "dark": Markup(css_variables(1)),
     }
     return made
 

@@ -17,14 +17,12 @@ from modalens.report.headline import headline
 from modalens.report.keys import key_numbers
 from modalens.report.naming import NULL_NAME, ROLES, Naming
 from modalens.report.overview import MOST_SETS, added_by_training, set_lines
-from modalens.report.palette import css_variables
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.report.section import TEMPLATE, Section
 from modalens.report.sections.registry import sections_of
 from modalens.report.strips import strip
 from modalens.report.table_files import write_tables
 from modalens.store.atomic import write_text
-from modalens.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +98,6 @@ def _render(data: ReportData, sections: Sequence[Section], drawn: Mapping[str, D
         "estimator": data.estimator,
         "roles": ROLES,
         "null_name": NULL_NAME,
-        "version": __version__,
     }
     # The page's own first: it opens the chapter that an address asks for, which others then show.
     scripts = [
@@ -118,8 +115,6 @@ def _render(data: ReportData, sections: Sequence[Section], drawn: Mapping[str, D
         sets=sets[:MOST_SETS],
         sets_left=len(sets[MOST_SETS:]),
         added=added_by_training(data)[:MOST_SETS],
-        light=Markup(css_variables(0)),
-        dark=Markup(css_variables(1)),
         scripts=[Markup(each) for each in scripts],
         script_hashes=[script_hash(each) for each in scripts],
         styles=[Markup(source(f"{each.package}/{each.style}")) for each in sections if each.style],

@@ -12,10 +12,9 @@ from modalens.errors import ModalensError
 from modalens.report.charts import new_figure, shortened
 from modalens.report.environment import environment
 from modalens.report.naming import count, interval, number, percent
-from modalens.report.palette import colour, css_variables
+from modalens.report.palette import colour
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.store.atomic import whole_file, write_text
-from modalens.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -220,8 +219,5 @@ def _render(table: pd.DataFrame, out: Path) -> str:
             statements=statements(table),
             drawn=drawn,
             undrawn=max(0, len(layers) - _MOST_DRAWN),
-            version=__version__,
-            light=Markup(css_variables(0)),
-            dark=Markup(css_variables(1)),
         )
     )

@@ -10,11 +10,9 @@ from modalens.dominance import RULES, GapMatrix, SimplexDominance
 from modalens.errors import ModalensError
 from modalens.report.environment import environment
 from modalens.report.naming import METRICS, count, listing, number
-from modalens.report.palette import css_variables
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.report.simplex import describe_triangle, triangle
 from modalens.store.atomic import write_text
-from modalens.version import __version__
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,5 @@ def _render(
             rules=RULES,
             metrics=METRICS,
             unknown=(float("nan"), float("nan")),
-            version=__version__,
-            light=Markup(css_variables(0)),
-            dark=Markup(css_variables(1)),
         )
     )
