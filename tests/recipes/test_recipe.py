@@ -470,12 +470,42 @@ def test_the_arithmetic_of_the_papers_recipe_follows_from_it() -> None:
     # Three classes and random sets of one number and of one energy, two of important features, and all features.
     sets = 2 * (3 + drawn["draws"]) + 2 + 1
     moved = [strength for strength in drawn["strengths"] if strength > 0]
-    pictures = sets * len(moved) * drawn["n_references"] * drawn["seeds"] * len(drawn["space"])
-    assert f"text-to-image: {pictures:,} pictures" in page
+    references, spaces = len(drawn["reference"]), len(drawn["space"])
+    pictures = sets * len(moved) * references * drawn["seeds"] * spaces
+    assert (
+        f"text-to-image: {pictures:,} pictures of Stable Diffusion 2 ({sets} sets, {len(moved)} strengths, "
+        f"{references} references, {drawn['seeds']} seeds, {spaces} spaces) | {pictures * 7 / 3600:.0f} h | 7 s"
+    ) in page
     for name, asked in (("adversarial", 4 + 6 + 6), ("adversarial-images", 4 + 6)):
         each = settings[name]
         answers = asked * each["images"] * each["tries"] * each["runs"]
-        assert f"{answers:,} answers" in page
+        assert f"{answers:,} answers | {answers / 2.5 / 3600:.0f} h |" in page
+    hours = sum(float(each) for each in re.findall(r"\| ([\d.]+) h \|", page))
+    assert hours == pytest.approx(recipe.needs["hours"], abs=1)
+    assert f"about {recipe.needs['hours']:g} hours" in page
+
+
+@pytest.mark.parametrize("name", ["scenery", "reference_photo", "reference_sketch", "reference_oil"])
+def test_a_missing_image_of_the_papers_recipe_is_told_before_the_first_step(
+    tmp_path: Path, name: str
+) -> None:
+    recipe = load_recipe(RECIPES / "beyond_cross_modal.yaml", smoke=True, inputs={name: "nowhere.jpg"})
+    of = "adversarial" if name == "scenery" else "text-to-image"
+    with pytest.raises(ModalensError, match=f"^The step {of}: The image nowhere.jpg does not exist[^.]*[.]$"):
+        list(run_recipe(recipe, tmp_path))
+    assert {each.name for each in tmp_path.iterdir()} <= {"stand-ins", ".lock"}
+
+
+def test_references_of_the_papers_recipe_are_three_images_in_both_spaces(tmp_path: Path) -> None:
+    recipe = load_recipe(RECIPES / "beyond_cross_modal.yaml", smoke=True)
+    steps = {step.name: step for step, _ in _keyed(recipe, tmp_path)}
+    drawn = steps["text-to-image"].all_settings()
+    assert drawn["space"] == ("projected", "token")
+    references = [Path(each) for each in drawn["reference"]]
+    assert len({each.read_bytes() for each in references}) == 3
+    before = steps["text-to-image"].key({"score-generator": ""})
+    shutil.copy(references[0], references[2])  # the file changes, not its name
+    assert steps["text-to-image"].key({"score-generator": ""}) != before
 
 
 def test_texts_are_dealt_out_anew(tmp_path: Path) -> None:

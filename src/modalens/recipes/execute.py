@@ -117,11 +117,13 @@ def _check_columns(step: Step, later: Sequence[tuple[Step, str]], out: Path) -> 
 
 def _with_stand_ins(step: Step, out: Path) -> Step:
     folder = out / "stand-ins"
-    settings = {
-        name: with_stand_ins(value, folder) if isinstance(value, str) else value
-        for name, value in step.settings.items()
-    }
-    return replace(step, settings=settings)
+
+    def put(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put(each) for each in value]
+        return with_stand_ins(value, folder) if isinstance(value, str) else value
+
+    return replace(step, settings={name: put(value) for name, value in step.settings.items()})
 
 
 def _set_aside(step: Step, run: RunFolder, out: Path, key: str) -> None:

@@ -31,8 +31,9 @@ def with_stand_ins(value: str, folder: Path) -> str:
     ----------
     value
         Text with ``stand-in:pairs`` (a table of drawn shapes: becomes ``csv:FILE``), ``stand-in:image`` (a drawn
-        landscape: becomes its file), ``stand-in:clipN`` (a CLIP of random weights, drawn from the seed N: becomes its
-        folder) or ``stand-in:openclipN`` (the same of open_clip where that works, else ``stand-in:clipN``).
+        landscape: becomes its file; ``stand-in:imageN`` the same in other colours, drawn from the seed N),
+        ``stand-in:clipN`` (a CLIP of random weights, drawn from the seed N: becomes its folder) or
+        ``stand-in:openclipN`` (the same of open_clip where that works, else ``stand-in:clipN``).
     folder
         Where they are made.
     """
@@ -42,7 +43,7 @@ def with_stand_ins(value: str, folder: Path) -> str:
         if kind == "pairs":
             return f"csv:{_pairs(folder / 'pairs')}"
         if kind == "image":
-            return str(_image(folder / "image.png"))
+            return str(_image(folder / f"image{match[2]}.png", seed))
         if kind == "openclip" and open_clip_works():
             return f"open_clip:{_open_clip(folder / f'openclip{seed}', seed)}"
         if kind in ("clip", "openclip"):
@@ -69,12 +70,16 @@ def open_clip_works() -> bool:
     return True
 
 
-def _image(path: Path) -> Path:
-    """A sky over a meadow."""
+def _image(path: Path, seed: int = 0) -> Path:
+    """A sky over a meadow; colours are drawn from the seed, but for 0."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        image = Image.new("RGB", (2 * _SIDE, 2 * _SIDE), (120, 180, 240))
-        ImageDraw.Draw(image).rectangle((0, _SIDE, 2 * _SIDE, 2 * _SIDE), fill=(60, 140, 60))
+        colours = np.array([(120, 180, 240), (60, 140, 60)])
+        if seed:
+            colours = np.random.default_rng(seed).integers(0, 256, colours.shape)
+        sky, meadow = (tuple(each) for each in colours.tolist())
+        image = Image.new("RGB", (2 * _SIDE, 2 * _SIDE), sky)
+        ImageDraw.Draw(image).rectangle((0, _SIDE, 2 * _SIDE, 2 * _SIDE), fill=meadow)
         with whole_file(path) as partial:
             image.save(partial, "PNG")
     return path

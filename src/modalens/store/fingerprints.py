@@ -19,8 +19,12 @@ def fingerprint(value: Any) -> str | None:
     Parameters
     ----------
     value
-        Anything; of text such as ``csv:FILE`` or ``coco:FOLDER,FILE,FILE`` what follows the colon is looked at.
+        Anything; of text such as ``csv:FILE`` or ``coco:FOLDER,FILE,FILE`` what follows the colon is looked at, of a
+        list each entry.
     """
+    if isinstance(value, list):
+        of_each = [fingerprint(each) or "" for each in value]
+        return hashlib.sha256("\n".join(of_each).encode()).hexdigest() if any(of_each) else None
     if not isinstance(value, str):
         return None
     kind, colon, rest = value.partition(":")
