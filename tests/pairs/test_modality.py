@@ -1,5 +1,7 @@
 import io
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from PIL import Image
 from scipy.io import wavfile
 
+import modalens
 from modalens.errors import ModalensError
 from modalens.pairs import find_modality
 from modalens.pairs.audio import Audio
@@ -112,3 +115,16 @@ def test_resampling_keeps_the_sound() -> None:
     np.testing.assert_allclose(again.samples[200:-200], sound.samples[200:-200], atol=5e-3)
     assert sound.first(0.25).seconds == pytest.approx(0.25)
     assert sound.first(1.0) is sound
+
+
+def test_no_sentence_makes_a_plural_of_a_modality_by_an_s() -> None:
+    """Sounds are called by the name audio, whose plural is not "audios"; `many` knows it."""
+    named = r"\{[^{}]*(modalit|side|input|first|second)[^{}]*\}s\b"
+    source = Path(modalens.__file__).parent
+    found = [
+        f"{path.relative_to(source)}: {line.strip()}"
+        for path in sorted([*source.rglob("*.py"), *source.rglob("*.j2")])
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(named, line)
+    ]
+    assert not found

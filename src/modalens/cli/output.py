@@ -13,6 +13,7 @@ from rich.text import Text
 
 from modalens.dominance import RULES
 from modalens.errors import InputError
+from modalens.pairs.modality import many
 from modalens.runs.joined import JoinedScores
 from modalens.runs.scoring import Scores
 
@@ -142,7 +143,7 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
     recall = Table(
         "retrieval",
         *(f"R@{k}" for k in found["chance"]),
-        title=f"Among {found['n']} {first}s and {found['texts']} {second}s",
+        title=f"Among {found['n']} {many(first)} and {found['texts']} {many(second)}",
     )
     for name, label in (("image_to_text", f"{first} to {second}"), ("text_to_image", f"{second} to {first}")):
         recalls = (f"{value:.1%}\n{low:.1%} to {high:.1%}" for value, low, high in found[name].values())

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from modalens.errors import InputError
 from modalens.explore.opened import OpenedRun
 from modalens.pairs.images import decode_rgb
-from modalens.pairs.modality import IMAGE, Preview
+from modalens.pairs.modality import IMAGE, Preview, many
 from modalens.pairs.text import clean_caption
 
 MOST_TEXT = 2000
@@ -82,7 +82,7 @@ class OwnSamples:
             If it is no picture, too large, or the model cannot be loaded or takes no pictures.
         """
         if run.store.modalities[0] != IMAGE.name:
-            raise InputError(f"The run is of {run.store.modalities[0]}s; give it a sentence.")
+            raise InputError(f"The run is of {many(run.store.modalities[0])}; give it a sentence.")
         if len(data) > MOST_BYTES:
             raise InputError(f"The picture has {len(data):,} bytes; give at most {MOST_BYTES:,}.")
         key = "i" + hashlib.sha256(data).hexdigest()[:24]

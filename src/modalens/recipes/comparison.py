@@ -10,6 +10,7 @@ import pandas as pd
 
 from modalens.errors import ModalensError
 from modalens.interpret.published import PUBLISHED, PUBLISHED_V1, PublishedInterpretability
+from modalens.pairs.modality import many
 from modalens.recipes.claimed import claims_of_runs
 from modalens.recipes.matched import MATCHED, against_twins, said_of_matching
 from modalens.recipes.published import ADVERSARIAL_V1, GENDER_ACCURACY, GENDER_ACCURACY_V1, MALE_WORDS
@@ -202,7 +203,7 @@ def _interpretability(interpreted: Mapping[str, Interpretation]) -> Iterator[Row
     for name, known in interpreted.items():
         for side in SIDES:
             average = known.fidelity.average("embsim", side)
-            what = f"EmbSim as ratio of means, {side}s"
+            what = f"EmbSim as ratio of means, {many(side)}"
             yield Row(_UNPUBLISHED, name, what, average.mean, average.low, average.high, nan)
 
 
@@ -217,7 +218,9 @@ def _as_published(
         for side in SIDES:
             average = fidelity.average(metric, side)
             number = getattr(published, f"{theirs}_{side}")
-            yield Row(table, name, f"{written}, {side}s", average.mean, average.low, average.high, number)
+            yield Row(
+                table, name, f"{written}, {many(side)}", average.mean, average.low, average.high, number
+            )
         for side, way in zip(SIDES, ("visual", "textual"), strict=True):
             found = fidelity.fidelity(metric, side)
             number = getattr(published, f"{way}_{theirs}")
@@ -249,7 +252,7 @@ def _removal(result: StudyResult | None) -> Iterator[Row]:
             number = float(row["removed"])
             yield Row(table, "features", f"{each.without} class", number, nan, nan, float(each.removed))
     for each, row in told:
-        of = f"{each.modality}s"
+        of = many(each.modality)
         if each.without == "image":
             yield Row(table, of, "whole", row["whole"], row["whole_low"], row["whole_high"], each.whole)
         for what, value, theirs in (
@@ -288,7 +291,7 @@ def _gender_their_way(result: StudyResult) -> Iterator[Row]:
     for row in frame[frame["published"].notna()].to_dict("records"):
         yield Row(
             "Gender, the papers' way",
-            f"{row['value']}, {row['input']}s",
+            f"{row['value']}, {many(row['input'])}",
             f"change in %, without {row['without']}",
             row["their_way"],
             row["their_way_low"],

@@ -5,6 +5,7 @@ from math import nan
 from typing import Any
 
 from modalens.interpret.published import PUBLISHED
+from modalens.pairs.modality import many
 from modalens.runs.interpretation import SIDES, Interpretation
 from modalens.statistics.intervals import difference_interval
 
@@ -40,7 +41,7 @@ def against_twins(interpreted: Mapping[str, Interpretation]) -> Iterator[tuple[A
                 yield (
                     _TABLE,
                     called,
-                    f"{written}, {side}s",
+                    f"{written}, {many(side)}",
                     value,
                     low,
                     high,

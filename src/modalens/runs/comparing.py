@@ -13,6 +13,7 @@ from scipy.stats import t as student
 from modalens.errors import InputError
 from modalens.interpret.fidelity import average_of_features
 from modalens.options import Options, option
+from modalens.pairs.modality import many
 from modalens.report.compared import Comparison, Couple
 from modalens.report.naming import METRICS
 from modalens.runs.choice import RAW, features_option
@@ -145,7 +146,7 @@ def metrics_of(part: Part) -> Iterator[dict[str, Any]]:
             mean = average_of_features(mono, "mono", mono.scored)
             chance = mono.chance["mono"][mono.scored]
             beside = float(np.nanmean(chance)) if len(chance) else np.nan
-            yield row(f"Mono on {name}s", mean.mean, mean.low, mean.high, beside)
+            yield row(f"Mono on {many(name)}", mean.mean, mean.low, mean.high, beside)
         counts, shuffled = part.found.bridges.counts(), part.found.bridges.shuffled_counts()
         for verdict in ("split", "private", "unclear"):
             by_chance = sum(of[verdict] for of in shuffled.values())

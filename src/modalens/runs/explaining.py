@@ -13,6 +13,7 @@ from modalens.arrays import read_rows
 from modalens.errors import InputError
 from modalens.options import Options, option
 from modalens.pairs.images import FileImage
+from modalens.pairs.modality import many
 from modalens.pairs.rgb import flatten_rgb
 from modalens.pairs.text import plain_text
 from modalens.runs.interpreting import load_interpretation
@@ -159,7 +160,7 @@ def explain(
     if isinstance(sample, str):
         side, embedded = second, vlm.embed_texts([plain_text(sample)])
     elif first != "image":
-        raise InputError(f"The run is of {first}s and {second}s; explain a {second}.")
+        raise InputError(f"The run is of {many(first)} and {many(second)}; explain a {second}.")
     elif not isinstance(sample, Path | Image.Image):
         raise InputError(f"The sample is {sample!r}; give a text, an image or the path of one.")
     else:

@@ -16,6 +16,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from modalens.errors import ModalensError
+from modalens.pairs.modality import many
 from modalens.progress import progress_bar
 from modalens.runs.decoding import batches, decode_ahead
 from modalens.runs.origin import open_pairs
@@ -221,7 +222,7 @@ def _fill(
     total: int,
 ) -> None:
     """Embed items, each a code with a text or an undecoded image, chunk by chunk into their rows."""
-    doing = f"Embedding {embedder.modality}s with {embedder.name}"
+    doing = f"Embedding {many(embedder.modality)} with {embedder.name}"
     most = _CHUNK[embedder.modality]
     with progress_bar(doing, total) as advance:
         for chunk in batches(_decoded(items, most), most):

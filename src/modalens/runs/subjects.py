@@ -13,6 +13,7 @@ from PIL import Image
 from modalens.errors import InputError, ModalensError
 from modalens.features import FeatureModel, load_features
 from modalens.pairs import Pairs
+from modalens.pairs.modality import many
 from modalens.runs.galleries import pictures_of
 from modalens.runs.interpretation import SIDES, InterpretConfig, SampleSets
 from modalens.runs.interpreting import FOLDER, collect_samples, load_interpretation
@@ -105,7 +106,7 @@ class StudySubject(Representation):
         if found is None:
             return None
         return {
-            f"{what} of names on {modality}s": found.table[f"{side}_{what}"].to_numpy(dtype=np.float64)
+            f"{what} of names on {many(modality)}": found.table[f"{side}_{what}"].to_numpy(dtype=np.float64)
             for what in ("detection", "intruder")
             for side, modality in zip(SIDES, self.mds.modalities, strict=True)
         }

@@ -46,7 +46,8 @@ class StudyFigure:
     alt
         What it shows, in words.
     caption
-        With ``{first}`` and ``{second}`` in place of the modalities' names.
+        With ``{first}`` and ``{second}`` in place of the modalities' names, ``{firsts}`` and ``{seconds}`` of their
+        samples.
     fits
         Whether there is anything to draw of a result.
     draw

@@ -9,6 +9,7 @@ from typing import Any
 
 from modalens.errors import ModalensError
 from modalens.options import Options
+from modalens.pairs.modality import many
 from modalens.studies.figure import StudyFigure
 from modalens.studies.result import StudyResult
 from modalens.studies.subject import Subject
@@ -108,8 +109,8 @@ class Study:
     def _check_modalities(self, first: str, second: str) -> None:
         if self.modalities and first not in self.modalities:
             raise ModalensError(
-                f"The study {self.name} is of {' and '.join(self.modalities)}s, and these pairs are of {first} and "
-                f"{second}, so it does not apply to them."
+                f"The study {self.name} is of {' and '.join(map(many, self.modalities))}, and these pairs are of "
+                f"{many(first)} and {many(second)}, so it does not apply to them."
             )
 
 

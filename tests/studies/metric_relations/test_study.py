@@ -1,6 +1,7 @@
 """The study of metrics on features of which it is known how they relate."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from modalens.statistics.controls import LEVEL
 from modalens.studies.metric_relations.figures import FIGURES
 from modalens.studies.metric_relations.ratings import read_ratings
 from modalens.studies.metric_relations.study import ONE_SIDED, R, metric_agreement
+from modalens.studies.registry import study_figures, study_names
 from modalens.studies.result import StudyResult
 
 N, F, QUICK = 400, 40, {"resamples": 100, "m": 10}
+SPOKEN = {"first": "audio", "second": "text", "firsts": "sounds", "seconds": "texts"}
 SHARE = "Shapley share of images"
 
 
@@ -45,6 +48,17 @@ def found() -> StudyResult:
     scores = {"nothing": rng.normal(size=F), "people: image side": mds.score + 0.01 * rng.normal(size=F)}
     scores["people: image side"][::3] = np.nan
     return metric_agreement(image, text, mds, (image, text), (embeddings, embeddings), scores=scores, **QUICK)
+
+
+def test_samples_of_other_modalities_are_called_by_their_plurals() -> None:
+    image, text, mds, embeddings = planted(np.random.default_rng(0))
+    mds = replace(mds, modalities=("audio", "text"))
+    found = metric_agreement(image, text, mds, (image, text), (embeddings, embeddings), **QUICK)
+    assert {"Mono on sounds", "Mono on texts", "Shapley share of sounds"} <= set(found.tables["features"])
+    captions = [each.caption.format(**SPOKEN) for name in study_names() for each in study_figures(name)]
+    captions += found.statements
+    assert any("sounds" in each for each in captions)
+    assert not any("audios" in each for each in captions)
 
 
 def between(result: StudyResult, first: str, second: str) -> dict[Any, Any]:

@@ -45,9 +45,9 @@ def _of_side(row: Mapping[Any, Any], sample: Mapping[Any, Any], swaps: int) -> s
         for end, name in CONTROLS.items()
     )
     return (
-        f"Without {row['without']} features and with references edited alike, {row['first']} {row['input']}s change by "
-        f"{_points(row, 'change_first')} points and {row['second']} ones by {_points(row, 'change_second')}: a "
-        f"difference of {_points(row, 'difference')}; without random features {beside}; with labels swapped at "
+        f"Without {row['without']} features and with references edited alike, {row['first']} {many(row['input'])} "
+        f"change by {_points(row, 'change_first')} points and {row['second']} ones by {_points(row, 'change_second')}: "
+        f"a difference of {_points(row, 'difference')}; without random features {beside}; with labels swapped at "
         f"random ({swaps} times) {100 * row['swapped_low']:+.1f} to {100 * row['swapped_high']:+.1f}. "
         f"{_verdict(row)} Where only the sample is edited, as published, it is {_points(sample, 'difference')}, with "
         f"labels swapped {100 * sample['swapped_low']:+.1f} to {100 * sample['swapped_high']:+.1f}."
@@ -61,7 +61,7 @@ def _verdict(row: Mapping[Any, Any]) -> str:
     if row["verdict"] == AS_CONTROLS:
         return "The two differ, but no more than random features or swapped labels make them."
     more, less = (row["first"], row["second"]) if row["difference"] < 0 else (row["second"], row["first"])
-    return f"The class serves {more} {row['input']}s more than {less} ones."
+    return f"The class serves {more} {many(row['input'])} more than {less} ones."
 
 
 def _together(row: Mapping[Any, Any], sample: Mapping[Any, Any]) -> str:

@@ -19,6 +19,7 @@ from modalens.arrays import Block, normalize_rows
 from modalens.dominance.result import Dominance
 from modalens.edit import live_features
 from modalens.edit.index_sets import RANDOM
+from modalens.pairs.modality import many
 from modalens.statistics.intervals import percentile_interval
 from modalens.studies.attribute_probing.attributes import Attribute, published_change
 from modalens.studies.attribute_probing.nearest import Design
@@ -194,7 +195,7 @@ def published_way_statements(table: pd.DataFrame, encoders: Sequence[str]) -> li
         ours = "has no such row" if np.isnan(row["ours"]) else f"changes by {row['ours']:+.1f} %"
         apart = "" if np.isnan(row["ours"]) else f", {row['difference']:+.1f} from ours"
         said.append(
-            f"Without {row['without']} features the accuracy on {row['input']}s {ours} our way (of "
+            f"Without {row['without']} features the accuracy on {many(row['input'])} {ours} our way (of "
             f"{row['told_ours']:.0%}), and by {row['their_way']:+.1f} % their way (of {row['told_their_way']:.0%})"
             f"{apart}; 95 % of the draws of their references lie between {row['their_way_low']:+.1f} and "
             f"{row['their_way_high']:+.1f} %."

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import CLASS, RANDOM, VARIANCE
+from modalens.pairs.modality import many
 from modalens.statistics.buckets import resampled_means
 from modalens.statistics.controls import LEVEL, against_random, corrected, one_more_draw
 from modalens.statistics.intervals import interval
@@ -133,9 +134,9 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
     commonest = np.bincount(plan.tested.labels).max() / len(plan.tested)
     for row in overall[overall["kind"] == _WHOLE].to_dict("records"):
         said.append(
-            f"With all features {100 * row['accuracy']:.0f} % of {row['input']}s ({100 * row['accuracy_low']:.0f} to "
-            f"{100 * row['accuracy_high']:.0f}) are told right; always naming the commonest value gives "
-            f"{100 * commonest:.0f} %."
+            f"With all features {100 * row['accuracy']:.0f} % of {many(row['input'])} ("
+            f"{100 * row['accuracy_low']:.0f} to {100 * row['accuracy_high']:.0f}) are told right; always naming the "
+            f"commonest value gives {100 * commonest:.0f} %."
         )
     classes = overall[overall["kind"] == CLASS].to_dict("records")
     for row in classes:
@@ -158,7 +159,7 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
     )
     for row in own:
         said.append(
-            f"Of {row['value']} {row['input']}s without {row['without']} features, accuracy changes by "
+            f"Of {row['value']} {many(row['input'])} without {row['without']} features, accuracy changes by "
             f"{_points(row, 'change')} points (random {_points(row, 'random_change')}, {q_words(row['q'])}; of equal "
             f"energy {_points(row, 'random_change_energy')}, {q_words(row['q_energy'])}); with the references edited "
             f"alike by {_points(row, 'alike')} ({q_words(row['q_alike'])}; of equal energy "

@@ -12,6 +12,7 @@ from modalens.arrays import Matrix, paired_shape
 from modalens.dominance.result import Dominance
 from modalens.edit import live_features
 from modalens.errors import ModalensError
+from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL, corrected
 from modalens.studies.class_characteristics.config import PropertiesConfig
 from modalens.studies.class_characteristics.measures import column, correlation, mutual_information, rows_of
@@ -128,7 +129,7 @@ def _describe(
         a, b = column(first, feature), column(second, feature)
         rates = [float((each != 0).mean()) for each in (a, b)]
         spread = {
-            f"spread of strongest {name}s": 1 - float(similarity[side][feature])
+            f"spread of strongest {many(name)}": 1 - float(similarity[side][feature])
             for side, name in zip(("image", "text"), modalities, strict=True)
             if side in similarity
         }
@@ -139,7 +140,7 @@ def _describe(
                 CORRELATION: correlation(a, b),
                 **spread,
                 RATE: sum(rates) / 2,
-                **{f"{RATE} on {name}s": rate for name, rate in zip(modalities, rates, strict=True)},
+                **{f"{RATE} on {many(name)}": rate for name, rate in zip(modalities, rates, strict=True)},
             }
         )
     return pd.DataFrame(found)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modalens.pairs.modality import many
 from modalens.studies.class_removal.curves import CLASS, EQUAL_ENERGY, RANDOM
 from modalens.studies.figure import Canvas, Results, StudyFigure
 
@@ -42,7 +43,7 @@ def drop_by_number(
             ticks = [each for each in _TICKS if rows["removed"].min() <= each <= rows["removed"].max()]
             axes.set_xticks(ticks, [f"{each:,}" for each in ticks])
             axes.minorticks_off()
-            axes.set_title(f"{name}: {modality}s", fontweight="bold", fontsize=10)
+            axes.set_title(f"{name}: {many(modality)}", fontweight="bold", fontsize=10)
             axes.set_xlabel("removed features")
             axes.grid(axis="y")
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -54,7 +55,7 @@ FIGURES = (
     StudyFigure(
         "drop_by_number",
         "Lines of lost accuracy over the number of removed features; the numbers are in tables/removal_curves.csv.",
-        "What a classifier of {first}s and one of {second}s lose, against the number of removed features of one class. "
+        "What a classifier of {firsts} and one of {seconds} lose, against the number of removed features of one class. "
         " Bands: 95 % intervals over test pairs. Dashed: random features. Dotted: random features of equal energy.",
         lambda result: len(result.tables.get("curves", ())) > 0,
         drop_by_number,

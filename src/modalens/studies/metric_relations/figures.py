@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL
 from modalens.studies.figure import Canvas, Results, StudyFigure, without_dictionary_baselines
 from modalens.studies.result import StudyResult
@@ -82,7 +83,7 @@ def dominance_and_share(
         axes.axhline(0.5, color=canvas.colour("line"), linewidth=1, zorder=0)
         axes.axvline(0.5, color=canvas.colour("line"), linewidth=1, zorder=0)
         axes.set(xlim=(0, 1), ylim=(low - room, high + room), xlabel="dominance R", title=name)
-    panels[0, 0].set_ylabel(f"Shapley share of {modalities[0]}s")
+    panels[0, 0].set_ylabel(f"Shapley share of {many(modalities[0])}")
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return figure

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL
 from modalens.studies.stats.sentences import CORRECTED, capitalised, q_words
 
@@ -16,7 +17,7 @@ def statements(tables: Mapping[str, pd.DataFrame], modalities: tuple[str, str]) 
     table = tables["correlations"]
     said = list(_of_share(tables, modalities))
     for side in modalities:
-        said += _of_metric(table, f"Mono on {side}s", f" on {side}s")
+        said += _of_metric(table, f"Mono on {many(side)}", f" on {many(side)}")
     for name in ("people: ", "detection of names", "intruder of names"):
         said += _of_others(table, name)
     tests = int(table["p"].notna().sum())
@@ -38,11 +39,11 @@ def _of_share(tables: Mapping[str, pd.DataFrame], modalities: tuple[str, str]) -
         f"Of what moves the similarity of a pair away from that of mean samples, the {first} side holds "
         f"{pairs['share']:.3f} ({pairs['share_low']:.3f} to {pairs['share_high']:.3f}; 0.5 is half)."
     )
-    row = _between(tables["correlations"], "dominance R", f"Shapley share of {first}s")
+    row = _between(tables["correlations"], "dominance R", f"Shapley share of {many(first)}")
     if row is not None:
         yield f"Dominance and the Shapley share of the {first} side: {_told(row)}."
     features = tables["features"]
-    idle = int(features[f"Shapley share of {first}s"].isna().sum())
+    idle = int(features[f"Shapley share of {many(first)}"].isna().sum())
     if idle:
         yield (
             f"{idle} of {len(features)} live features add nothing to the similarity of any pair, since one side never "

@@ -13,6 +13,7 @@ from modalens.dominance.result import Dominance
 from modalens.edit import live_features
 from modalens.errors import ModalensError
 from modalens.interpret import monosemanticity, top_samples
+from modalens.pairs.modality import many
 from modalens.progress import progress_bar
 from modalens.statistics.buckets import resampled_means
 from modalens.statistics.controls import corrected
@@ -26,7 +27,7 @@ from modalens.studies.metric_relations.sentences import statements
 from modalens.studies.options import settings_of
 from modalens.studies.result import StudyResult
 
-R, ONE_SIDED, SHARE = "dominance R", "one-sidedness |2R - 1|", "Shapley share of {}s"
+R, ONE_SIDED, SHARE = "dominance R", "one-sidedness |2R - 1|", "Shapley share of {}"
 _DRAWS = 3
 
 
@@ -99,7 +100,7 @@ def metric_agreement(
         rows = np.sort(np.random.default_rng(config.seed).choice(n, config.max_pairs, replace=False))
     share = modality_share(image, text, rows if len(rows) < n else None)
     first = mds.modalities[0]
-    found = {R: mds.score, ONE_SIDED: np.abs(2 * mds.score - 1), SHARE.format(first): share.of_feature}
+    found = {R: mds.score, ONE_SIDED: np.abs(2 * mds.score - 1), SHARE.format(many(first)): share.of_feature}
     for place, modality in enumerate(mds.modalities):
         labels = None if sample_groups is None else sample_groups[place]
         found |= _of_side(samples[place], sample_embeddings[place], labels, modality, config)
@@ -110,7 +111,9 @@ def metric_agreement(
     keys = np.arange(n) if groups is None else group_keys(groups, n)
     tables = {
         "correlations": _correlations(features, config),
-        "shares": _shares(features, share.weight[live], SHARE.format(first), mds.classes[2::-1], config),
+        "shares": _shares(
+            features, share.weight[live], SHARE.format(many(first)), mds.classes[2::-1], config
+        ),
         "pairs": _pairs(share.of_pair, keys[rows], first, config),
         "features": features,
     }
@@ -142,11 +145,11 @@ def _of_side(
         codes, embeddings, config.m, config.seed, draws=_DRAWS, by=config.by, groups=groups, top=top
     )
     return {
-        f"Mono on {modality}s": scored.mono,
-        f"MonoSemanticity score on {modality}s": monosemanticity_score(codes, embeddings),
-        f"clarity on {modality}s": clarity(embeddings, top.rows),
-        f"redundancy on {modality}s": redundancy(embeddings, top.rows),
-        f"firing rate on {modality}s": top.fired / int(codes.shape[0]),
+        f"Mono on {many(modality)}": scored.mono,
+        f"MonoSemanticity score on {many(modality)}": monosemanticity_score(codes, embeddings),
+        f"clarity on {many(modality)}": clarity(embeddings, top.rows),
+        f"redundancy on {many(modality)}": redundancy(embeddings, top.rows),
+        f"firing rate on {many(modality)}": top.fired / int(codes.shape[0]),
     }
 
 

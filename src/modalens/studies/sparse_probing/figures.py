@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modalens.pairs.modality import many
 from modalens.studies.figure import Canvas, Results, StudyFigure
 from modalens.studies.sparse_probing.tables import EMBEDDING, PROBE
 
@@ -39,7 +40,7 @@ def accuracy_by_k(
         ticks = sorted({int(k) for means in shown.values() for k in means["k"] if k})
         axes.set_xticks(ticks, [str(k) for k in ticks])
         axes.minorticks_off()
-        axes.set_title(f"Probes of {modality}s", fontweight="bold", fontsize=10)
+        axes.set_title(f"Probes of {many(modality)}", fontweight="bold", fontsize=10)
         axes.set_xlabel("features")
         axes.grid(axis="y")
     handles, labels = panels.flat[0].get_legend_handles_labels()
@@ -52,8 +53,8 @@ FIGURES = (
         "accuracy_by_k",
         "Lines of mean balanced accuracy over the number of features; the numbers are in "
         "tables/dictionary-bench_means.csv.",
-        "Held-out balanced accuracy, a mean over attributes, of probes that read k features of {first}s and of "
-        "{second}s. Bands: 95 % intervals over pairs. Dotted: as many random features. Upper line: dense probe; lower "
+        "Held-out balanced accuracy, a mean over attributes, of probes that read k features of {firsts} and of "
+        "{seconds}. Bands: 95 % intervals over pairs. Dotted: as many random features. Upper line: dense probe; lower "
         "line: chance.",
         lambda result: "means" in result.tables,
         accuracy_by_k,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modalens.pairs.modality import many
 from modalens.studies.figure import Canvas, Results, StudyFigure
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def response_by_dose(
                     ]
                     if len(rows):
                         colour = canvas.colour(role)
-                        axes.plot(rows["dose"], rows["value"], style, color=colour, label=f"{side}s, {of}")
+                        axes.plot(
+                            rows["dose"], rows["value"], style, color=colour, label=f"{many(side)}, {of}"
+                        )
                         ends = (rows["value_low"], rows["value_high"])
                         axes.fill_between(rows["dose"], *ends, color=colour, alpha=0.12, linewidth=0)
             axes.set_title(f"{name}\n{_TITLES[measure]}", fontsize=8)
@@ -53,7 +56,7 @@ FIGURES = (
     StudyFigure(
         "response_by_dose",
         "Lines of what moves over the dose that is added; the numbers are in tables/steer_doses.csv.",
-        "What moves when a feature's direction is added to {first}s or {second}s: mean change over features, over "
+        "What moves when a feature's direction is added to {firsts} or {seconds}: mean change over features, over "
         "steerable ones, and over random directions of equal norm, against the dose in mean lengths of an embedding. "
         "Bands: 95 % intervals over pairs.",
         lambda result: len(result.tables.get("doses", ())) > 0,

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from modalens.arrays import normalize_rows
 from modalens.errors import ModalensError
+from modalens.pairs.modality import many
 from modalens.towers.base import VLM
 from modalens.towers.samples.base import SampleEmbedder
 
@@ -85,7 +86,9 @@ class SimilarityMeasures:
         reader: VLM | None = None,
     ) -> None:
         if judge.modality != "image":
-            raise ModalensError(f"{judge.name} embeds {judge.modality}s; pictures need a judge of images.")
+            raise ModalensError(
+                f"{judge.name} embeds {many(judge.modality)}; pictures need a judge of images."
+            )
         self._judge, self._reader = judge, reader
         self._content = self._unit(references)
         self._colours = np.stack([colour_histogram(image) for image in references])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from modalens.pairs.modality import many
 from modalens.report.charts import PageCanvas
 from modalens.report.data import ReportData, StudyOf
 from modalens.report.section import Drawing, Section
@@ -22,7 +23,9 @@ def _section(data: ReportData, study: ShownStudy) -> Section:
         members = [member for member in study.members if each.fits(member.result) and not member.baseline_of]
         if any(member.encoder == data.main.name for member in members):
             drawings.append(_drawing(data, each, members))
-            captions[each.name] = each.caption.format(first=first, second=second)
+            captions[each.name] = each.caption.format(
+                first=first, second=second, firsts=many(first), seconds=many(second)
+            )
     values = {"study": study, "captions": captions}
     anchor, tables = f"study-{study.name}", study_tables(study.members)
     gist = next((said[0] for said in study.statements.values() if said), "")
