@@ -45,6 +45,8 @@ def drop_by_number(
             axes.minorticks_off()
             axes.set_title(f"{name}: {many(modality)}", fontweight="bold", fontsize=10)
             axes.set_xlabel("removed features")
+            if canvas.narrow or modality == first:
+                axes.set_ylabel("accuracy lost")
             axes.grid(axis="y")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(handles), handlelength=1.4)
@@ -56,7 +58,7 @@ FIGURES = (
         "drop_by_number",
         "Lines of lost accuracy over the number of removed features; the numbers are in tables/removal_curves.csv.",
         "What a classifier of {firsts} and one of {seconds} lose, against the number of removed features of one class. "
-        " Bands: 95 % intervals over test pairs. Dashed: random features. Dotted: random features of equal energy.",
+        "Bands: 95 % intervals over test pairs. Dashed: random features. Dotted: random features of equal energy.",
         lambda result: len(result.tables.get("curves", ())) > 0,
         drop_by_number,
     ),

@@ -42,6 +42,7 @@ def accuracy_by_k(
         axes.minorticks_off()
         axes.set_title(f"Probes of {many(modality)}", fontweight="bold", fontsize=10)
         axes.set_xlabel("features")
+        axes.set_ylabel("balanced accuracy" if canvas.narrow or modality == modalities[0] else "")
         axes.grid(axis="y")
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2 if canvas.narrow else 4)
