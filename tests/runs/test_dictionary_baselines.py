@@ -108,6 +108,14 @@ def test_what_has_no_such_baselines_is_said(beside: RunFolder) -> None:
         BaselinesConfig(kind=("svd",))
 
 
+def test_a_run_without_learned_features_is_told_what_to_train(learned_run: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(learned_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("features"))
+    with pytest.raises(
+        InputError, match=r"No features were learned on this run.*run modalens train sae first"
+    ):
+        train_baselines(RunFolder(tmp_path / "run"))
+
+
 def test_studies_are_made_of_them_too(beside: RunFolder) -> None:
     known = find_representations(beside, make=False).representations
     for name in study_names():

@@ -92,6 +92,20 @@ def test_the_first_difference_is_named() -> None:
     assert difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == "a c 2 there, 3 here"
 
 
+def test_what_fails_before_it_makes_anything_leaves_no_record(tmp_path: Path) -> None:
+    def refuse() -> str:
+        raise ModalensError("There is no such column.")
+
+    kept = _kept(tmp_path)
+    with pytest.raises(ModalensError, match="column"):
+        kept_or_made(kept, lambda: "", refuse)
+    assert kept.recorded_inputs() is None
+    (tmp_path / "checkpoint").touch()  # work that it can go on from
+    with pytest.raises(ModalensError, match="column"):
+        kept_or_made(kept, lambda: "", refuse)
+    assert kept.recorded_inputs() is not None
+
+
 def test_what_fails_before_it_changes_anything_leaves_the_earlier_result(tmp_path: Path) -> None:
     before = _kept(tmp_path)
     _make(before, "one", [])

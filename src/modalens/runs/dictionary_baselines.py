@@ -64,7 +64,13 @@ def train_baselines(run: RunFolder, config: BaselinesConfig | None = None) -> di
         If there are no such features, or they are no autoencoder.
     """
     config = config or BaselinesConfig()
-    name = one_of(config.like, [each.name for each in run.all_learned()])
+    learned = [each.name for each in run.all_learned()]
+    if not learned:
+        raise InputError(
+            "No features were learned on this run, so there are none to hold baselines against; run modalens train "
+            "sae first."
+        )
+    name = one_of(config.like, learned)
     if name == RAW:
         raise InputError("The embeddings are a baseline themselves; name learned features with --like.")
     store = run.store()

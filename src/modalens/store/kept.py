@@ -109,7 +109,8 @@ class Kept:
         """Hold the folder while the result is made; what the block leaves there is recorded as made from the inputs.
 
         Until the block ends well, the record says that the result is unfinished. Where it fails before it has
-        changed anything (an option that does not fit the data, say), the earlier result stays what it was.
+        changed anything (an option that does not fit the data, say), the earlier result stays what it was, and where
+        there was none, none is said to have been begun.
 
         Raises
         ------
@@ -124,6 +125,10 @@ class Kept:
             except BaseException:
                 if before.get("files") == self._checksums():
                     write_document(self.record, _KIND, _SCHEMA_VERSION, before)
+                elif not before and not any(
+                    path.name not in (self.record_name, LOCK_NAME) for path in self.folder.iterdir()
+                ):
+                    self.record.unlink()
                 raise
             self.finish()
 
