@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: env demo test test-slow test-open-clip test-gpu torture fuzz calibrate benchmark benchmark-gpu benchmark-studies benchmark-peers docs lint \
+.PHONY: env demo test test-slow test-open-clip test-gpu torture fuzz calibrate benchmark benchmark-gpu benchmark-studies benchmark-profiles benchmark-peers docs lint \
 	format clean
 
 env: $(READY)
@@ -63,6 +63,10 @@ benchmark-gpu: env
 # processors' time of every study at 2,000 pairs x 512 features
 benchmark-studies: env
 	$(BIN)/python -m benchmarks.studies
+
+# what each step of a normal use spends its time on
+benchmark-profiles: env
+	$(BIN)/python -m benchmarks.profiles --out benchmarks/results
 
 # training and encoding beside other libraries, in an environment of their own
 benchmark-peers: .venv-peers/.ready

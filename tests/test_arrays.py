@@ -4,7 +4,14 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from modalens.arrays import iter_blocks, iter_paired_blocks, normalize_rows, paired_shape, read_rows
+from modalens.arrays import (
+    iter_blocks,
+    iter_paired_blocks,
+    normalize_rows,
+    paired_shape,
+    read_rows,
+    single_rows,
+)
 from modalens.errors import ModalensError
 
 
@@ -48,6 +55,20 @@ def test_every_kind_of_matrix_reads_the_same(kind, values):
     dense = [block.toarray() if sp.issparse(block) else block for _, block in blocks]
     assert all(block.dtype == np.float64 for block in dense)
     np.testing.assert_array_equal(np.vstack(dense), values)
+    single = [block for _, block in iter_blocks(kind(values), 4, read=single_rows)]
+    assert all(block.dtype == np.float32 and not np.shares_memory(block, values) for block in single)
+    np.testing.assert_array_equal(np.vstack(single), values.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
+def test_rows_in_single_precision_are_a_copy_and_finite(dtype):
+    values = np.arange(12, dtype=dtype).reshape(4, 3)
+    single_rows(values, 1, 3)[:] = 7
+    np.testing.assert_array_equal(values.ravel(), range(12))
+    if np.issubdtype(dtype, np.floating):
+        values[2, 1] = np.inf
+        with pytest.raises(ModalensError, match="The text matrix has a NaN or infinite value in row 2"):
+            single_rows(values, 1, 4, "text")
 
 
 def test_bfloat16_tensors_are_widened():

@@ -9,13 +9,18 @@ from modalens.benchmarks.tables import (
     markdown_circumstances,
     markdown_curves,
     markdown_peers,
+    markdown_profiles,
     markdown_rows,
     number,
 )
 from modalens.store.documents import read_document
 
 _RESULTS = Path("benchmarks/results")
-_KINDS = {"speed": "modalens benchmark", "peers": "modalens benchmark of peers"}
+_KINDS = {
+    "speed": "modalens benchmark",
+    "peers": "modalens benchmark of peers",
+    "profile": "modalens profiles",
+}
 _NOTHING = "Not measured yet."
 _AXES = {
     **dict.fromkeys(("pairs", "samples"), "M (pairs or samples)"),
@@ -33,6 +38,8 @@ def rows(name: str) -> str:
     told = markdown_circumstances(found)
     if name.startswith("peers"):
         return f"{told}\n\n{markdown_peers(found['rows'])}"
+    if name.startswith("profile"):
+        return f"{told}\n\n{markdown_profiles(found['rows'])}"
     # The stylesheet gives the first column of these room: it holds sentences, and the others are many.
     return f'{told}\n\n<div class="rows" markdown>\n\n{markdown_rows(found["rows"])}\n\n</div>'
 

@@ -5,12 +5,12 @@ two dimensions with a ``shape`` that gives rows when sliced. Everything that rea
 :func:`read_rows` or a walk in blocks, so memory depends on the block and not on the number of samples.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from modalens.errors import InputError, ModalensError
 
@@ -138,6 +138,21 @@ def stored_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> 
     return np.ascontiguousarray(rows, dtype=native) if native in (np.float16, np.float32) else None
 
 
+def single_rows(matrix: Matrix, start: int, stop: int, name: str = "matrix") -> Float32[np.ndarray, "n d"]:
+    """A copy of rows ``start`` to ``stop``, dense and in single precision.
+
+    Raises
+    ------
+    ModalensError
+        As :func:`read_rows`.
+    """
+    rows = None if sp.issparse(matrix) else stored_rows(matrix, start, stop, name)
+    if rows is None or not np.isfinite(rows).all():
+        rows = read_rows(matrix, start, stop, name)
+    copy: Float32[np.ndarray, "n d"] = (rows.toarray() if sp.issparse(rows) else rows).astype(np.float32)
+    return copy
+
+
 def widened(block: Block) -> Block:
     """A block in float64: dense, or CSR without stored zeros."""
     if not sp.issparse(block):
@@ -149,12 +164,17 @@ def widened(block: Block) -> Block:
     return wide
 
 
-def iter_blocks(matrix: Matrix, rows: int = BLOCK_ROWS, name: str = "matrix") -> Iterator[tuple[int, Block]]:
-    """Walk over a matrix in blocks of ``rows`` rows, as (first row, block) in order."""
+def iter_blocks(
+    matrix: Matrix,
+    rows: int = BLOCK_ROWS,
+    name: str = "matrix",
+    read: Callable[[Matrix, int, int, str], Block] = read_rows,
+) -> Iterator[tuple[int, Block]]:
+    """Walk over a matrix in blocks of ``rows`` rows, as (first row, block) in order, each as ``read`` reads it."""
     total, _ = matrix_shape(matrix, f"The {name} matrix")
     matrix = sliceable(matrix)
     for start in range(0, total, rows):
-        yield start, read_rows(matrix, start, min(start + rows, total), name)
+        yield start, read(matrix, start, min(start + rows, total), name)
 
 
 def iter_paired_blocks(

@@ -88,6 +88,26 @@ def markdown_peers(rows: Sequence[Mapping[str, Any]]) -> str:
     return _markdown(lines)
 
 
+def markdown_profiles(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table of what steps spend their time on, as ``benchmarks/profiles.py`` measures it."""
+    lines = []
+    for row in rows:
+        functions = [f"`{name}` {_percent(share)}" for name, share in row["functions"].items()]
+        lines.append(
+            {
+                "step": row["step"],
+                "seconds": number(row["seconds"]),
+                "of processors": number(row["cpu"]),
+                "waiting": _percent(row["waiting"]),
+                "in the interpreter": _percent(row["interpreter"]),
+                "in functions of Python, at most": _percent(row["python_at_most"]),
+                "in calls that wait": _percent(row["blocked"]),
+                "most expensive functions": "<br>".join(functions),
+            }
+        )
+    return _markdown(lines)
+
+
 def markdown_circumstances(found: Mapping[str, Any]) -> str:
     """A sentence on what was measured where, and whether other work ran beside."""
     machine = found["machine"]
@@ -101,6 +121,10 @@ def markdown_circumstances(found: Mapping[str, Any]) -> str:
         f"Measured on {found['date']}: {machine['processor']}, {machine['cores']} cores{memory}{gpu}; "
         f"{versions}.{busy}"
     )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
 
 
 def _markdown(lines: Sequence[Mapping[str, str]]) -> str:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from modalens.arrays import Matrix, iter_blocks, matrix_shape
+from modalens.arrays import Matrix, iter_blocks, matrix_shape, single_rows
 from modalens.errors import ModalensError
 from modalens.features.config import CONFIG_NAME, FeatureConfig
 from modalens.features.evaluation import Representation
@@ -146,10 +146,9 @@ class FeatureModel(ABC):
         """
         name = modality or "embedding"
         self._check_width(matrix_shape(x, f"The {name} matrix")[1], f"The {name} matrix")
-        for _, block in iter_blocks(x, _BLOCK_ROWS, name):
-            dense = block.toarray() if sp.issparse(block) else block
+        for _, block in iter_blocks(x, _BLOCK_ROWS, name, single_rows):
             with torch.inference_mode():
-                rows = torch.from_numpy(dense.astype(np.float32))
+                rows = torch.from_numpy(block)
                 if self.device.type == "cuda":  # from such memory it is copied while the program goes on
                     rows = rows.pin_memory()
                 rows = rows.to(self.device, non_blocking=True)
@@ -158,7 +157,8 @@ class FeatureModel(ABC):
 
     def encode(self, x: Matrix, modality: str | None = None) -> sp.csr_array:
         """Codes of a matrix (n, d): CSR of shape (n, f), not negative. See :meth:`encode_blocks`."""
-        return sp.vstack(list(self.encode_blocks(x, modality)), format="csr")
+        blocks = list(self.encode_blocks(x, modality))
+        return blocks[0] if len(blocks) == 1 else sp.vstack(blocks, format="csr")
 
     def decode(self, codes: Matrix, modality: str | None = None) -> Float[np.ndarray, "n d"]:
         """Reconstruct embeddings (n, d) from codes (n, f).
@@ -202,7 +202,7 @@ class FeatureModel(ABC):
         return {**stamp, "config": asdict(self.config), "weights_sha256": tensors_sha256(self.state())}
 
     def _sparse_codes(self, rows: Float[Tensor, "n d"], modality: str | None) -> sp.csr_array:
-        """Codes of a block of rows on the device."""
+        """Codes of a block of rows on the device, which may be overwritten."""
         return sp.csr_array(self.encode_tensor(rows, modality).cpu().numpy())
 
     def _check_width(self, width: int, what: str) -> None:

@@ -153,7 +153,8 @@ class SparseAutoencoder(LinearFeatures, Trainable):
         return (rows - mean) / scale - self.b_pre
 
     def _sparse_codes(self, rows: Float[Tensor, "n d"], modality: str | None) -> sp.csr_array:
-        centred = self._centred(rows, modality)
+        mean, scale = self.standardiser(modality)
+        centred = rows.sub_(mean).div_(scale).sub_(self.b_pre)
         if self.device.type == "cpu":
             return self._active(torch.addmm(self.b_enc, centred, self.W_enc.T).numpy())
         return self._selected(centred)

@@ -1,0 +1,200 @@
+"""What each step of a normal use spends its time on: compiled code, Python, or waiting.
+
+``make benchmark-profiles`` runs every step three times: on few pairs, so that loops are compiled and libraries
+imported; by the clock, while perf, where it is installed, samples which library the processors are in; and under
+cProfile, which tells which functions take the time of the main thread. What cProfile counts as Python's own is more
+than Python's share: it slows Python alone, and operators and loops compiled by Numba count for the function they
+stand in.
+"""
+
+import argparse
+import cProfile
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.studies import make_run
+
+import modalens as ml
+from modalens.benchmarks.cases.data import write_photos, write_store
+from modalens.benchmarks.machine import circumstances
+from modalens.benchmarks.measure import Cost, measured
+from modalens.benchmarks.tables import markdown_profiles
+from modalens.recipes.stand_ins import random_clip
+from modalens.store import EmbeddingStore
+from modalens.store.documents import write_document
+from modalens.towers.quiet import quiet
+
+KIND = "modalens profiles"
+_SAE, _NCL = "sae", "ncl"
+_SHOWN = 3
+_PER_SECOND = 499  # samples that perf takes; no multiple of what else is periodic
+_READY = 0.5  # seconds until perf samples
+_ROOTS = ("site-packages", "src")
+_WAITS = ("acquire", "poll", "select", "read", "readinto", "wait", "waitpid", "sleep", "fsync", "join")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is to do."""
+
+    photos: int
+    layers: int
+    stored: int
+    pairs: int
+    steps: int
+    draws: int
+
+
+FULL = Size(photos=96, layers=4, stored=100_000, pairs=2_000, steps=400, draws=20)
+TINY = Size(photos=4, layers=1, stored=1_000, pairs=300, steps=5, draws=20)
+
+
+class Use:
+    """A normal use of modalens on synthetic pairs, step by step, in a folder."""
+
+    def __init__(self, folder: Path, size: Size) -> None:
+        self.folder, self.size = folder, size
+        write_photos(folder / "photos", size.photos)
+        with quiet():
+            clip = random_clip(folder / "clip", width=384, layers=size.layers, side=224)
+        self.vlm = ml.load_vlm(str(clip), device="cpu")
+        self.stored = write_store(folder / "stored", size.stored, 512)
+        make_run(folder / "run", size.pairs)
+        self.run = ml.Run.open(folder / "run")
+        self.run.score()
+
+    def steps(self) -> dict[str, Callable[[], Any]]:
+        """What is done, in order."""
+        run, size = self.run, self.size
+        of = {"features": _SAE, "baselines": False}
+        return {
+            "embed": self._embed,
+            "train sae": lambda: run.train("sae", _SAE, n_features=512, k=8, steps=size.steps),
+            "train ncl": lambda: run.train("ncl", _NCL, n_features=512, steps=size.steps // 4),
+            "encode": lambda: ml.encode_store(run.model(_SAE), self.stored, self.folder / "codes"),
+            "score of a store": lambda: ml.modality_dominance(self.stored),
+            "score of sparse codes": lambda: ml.modality_dominance(ml.CodeStore.open(self.folder / "codes")),
+            "interpret": lambda: run.interpret(image_embedder="own", text_embedder="own", **of),
+            "names": lambda: run.name(_SAE),
+            "removal": lambda: run.study("removal", draws=size.draws, curve_draws=0, **of),
+            "gender": lambda: run.study("gender", **of),
+            "steer": lambda: run.study("steer", **of),
+            "close-gap": lambda: run.study("close-gap", draws=5, max_pairs=1_000, **of),
+            "report": run.report,
+        }
+
+    def _embed(self) -> EmbeddingStore:
+        return ml.embed(ml.load_pairs(f"folder:{self.folder / 'photos'}"), self.vlm, self.folder / "embedded")
+
+
+@contextmanager
+def use(size: Size) -> Iterator[Use]:
+    with tempfile.TemporaryDirectory(prefix="modalens-profiles-") as folder:
+        yield Use(Path(folder), size)
+
+
+def sampled(work: Callable[[], Any]) -> tuple[Cost, float | None]:
+    """What work costs, and the share of the processors' samples in the interpreter itself; None without perf."""
+    if shutil.which("perf") is None:
+        return measured(work)[1], None
+    with tempfile.TemporaryDirectory() as folder:
+        record = ["perf", "record", "--quiet", "--event", "cpu-clock", "--freq", str(_PER_SECOND)]
+        written = Path(folder) / "perf.data"
+        perf = subprocess.Popen([*record, "--pid", str(os.getpid()), "--output", str(written)])
+        time.sleep(_READY)
+        try:
+            cost = measured(work)[1]
+        finally:
+            perf.send_signal(signal.SIGINT)
+            perf.wait()
+        report = [
+            "perf",
+            "report",
+            "--stdio",
+            "--sort",
+            "dso",
+            "--field-separator",
+            ",",
+            "--input",
+            str(written),
+        ]
+        told = subprocess.run(report, capture_output=True, text=True, check=True).stdout
+    shares = [line.split(",", 1) for line in told.splitlines() if line.strip() and not line.startswith("#")]
+    inside = (
+        float(share) for share, library in shares if library.strip().startswith(("libpython", "python"))
+    )
+    return cost, sum(inside) / 100
+
+
+def profiled(work: Callable[[], Any]) -> dict[str, Any]:
+    """Shares of the main thread's time: functions of Python, calls that wait, and the most expensive functions."""
+    profile = cProfile.Profile()
+    profile.runcall(work)
+    profile.create_stats()
+    own = {function: entry[2] for function, entry in profile.stats.items()}
+    total = sum(own.values())
+    costly = sorted(own, key=lambda function: -own[function])[:_SHOWN]
+    return {
+        "python_at_most": sum(own[function] for function in own if function[0] != "~") / total,
+        "blocked": sum(own[function] for function in own if function[0] == "~" and _waits(function[2]))
+        / total,
+        "functions": {_named(*function): own[function] / total for function in costly},
+    }
+
+
+def _waits(name: str) -> bool:
+    """Whether a built-in function, as cProfile calls it, waits for threads, files or processes."""
+    words = name.strip("<>{}").replace(".", " ").replace("'", " ").split()
+    return any(word in _WAITS for word in words) or "_io" in words
+
+
+def _named(file: str, line: int, name: str) -> str:
+    """A function by its module, without folders of this machine."""
+    del line
+    if file == "~":
+        return name.strip("<>{}").split(" at 0x")[0]
+    parts = Path(file).with_suffix("").parts
+    roots = [place for place, part in enumerate(parts) if part in _ROOTS or part.startswith("python3.")]
+    return ".".join([*parts[roots[-1] + 1 if roots else -1 :], name])
+
+
+def profiles(size: Size, warm_up: Size) -> list[dict[str, Any]]:
+    """One row a step."""
+    with use(warm_up) as warm:
+        for step in warm.steps().values():
+            step()
+    rows = []
+    with use(size) as timed, use(size) as watched:
+        for (name, step), again in zip(timed.steps().items(), watched.steps().values(), strict=True):
+            cost, interpreter = sampled(step)
+            waiting = max(0.0, 1 - cost.cpu / cost.seconds)
+            row = {"step": name, "seconds": cost.seconds, "cpu": cost.cpu, "waiting": waiting}
+            rows.append({**row, "interpreter": interpreter, **profiled(again)})
+    return rows
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--out", type=Path, help="folder for a JSON file of what was measured")
+    options.add_argument("--tiny", action="store_true", help="on few pairs, to try it")
+    given = options.parse_args()
+    found = circumstances("cpu")
+    found["rows"] = profiles(TINY if given.tiny else FULL, TINY)
+    print(markdown_profiles(found["rows"]))
+    if given.out is not None:
+        write_document(given.out / "profile-cpu.json", KIND, 1, found)
+
+
+if __name__ == "__main__":
+    main()
