@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -99,6 +100,27 @@ def test_tables_of_features_and_pairs(run: ml.Run, tmp_path: Path) -> None:
     assert len(pd.read_csv(tmp_path / "pairs.csv")) == 3
 
 
+def test_metadata_take_no_columns_place_and_nothing_stays_nothing(
+    interpreted: Interpreted, tmp_path: Path
+) -> None:
+    shutil.copytree(interpreted[0].folder / "embeddings", tmp_path / "source")
+    store, bare = ml.EmbeddingStore.open(tmp_path / "source"), tmp_path / "bare"
+    n = len(store)
+    for part, side in (("img_emb", store.image), ("text_emb", store.text)):
+        (bare / part).mkdir(parents=True)
+        np.save(bare / part / f"{part}_0.npy", np.asarray(side[:], dtype=np.float32))
+    (bare / "metadata").mkdir()
+    known = {"x": ["here"] * n, "image": ["a.png"] * n, "seen": [None, *[True] * (n - 1)]}
+    pd.DataFrame({"caption": ["tea"] * n, **known}).to_parquet(bare / "metadata" / "metadata_0.parquet")
+    _, path = ml.Run.open(bare).export("parquet", tmp_path / "out", "raw")
+    pairs = pd.read_parquet(path)
+    assert pairs["x"].dtype.kind == "f"
+    assert set(pairs["metadata_x"]) == {"here"}
+    assert set(pairs["metadata_image"]) == {"a.png"}
+    assert pairs["seen"].isna().sum() == 1
+    assert set(pairs["seen"].dropna()) == {"True"}
+
+
 def test_neuronpedia(run: ml.Run, tmp_path: Path) -> None:
     paths = run.export("neuronpedia", tmp_path, "sae")
     assert {path.parent.name for path in paths} >= {"features", "activations"}
@@ -145,6 +167,58 @@ def test_saelens_and_what_is_refused(run: ml.Run, tmp_path: Path) -> None:
         run.export("saelens", tmp_path, "ncl")
     with pytest.raises(ModalensError, match="no export to 'xml'; there are embedding-atlas"):
         run.export("xml", tmp_path, "raw")
+
+
+def test_what_no_export_wrote_is_never_replaced(run: ml.Run, tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("id,image,caption\n")
+    with pytest.raises(ModalensError, match=r"pairs.csv is there already, and not as an export wrote it"):
+        run.export("csv", tmp_path, "sae")
+    assert (tmp_path / "pairs.csv").read_text() == "id,image,caption\n"
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")} == {"pairs.csv"}
+    (tmp_path / "pairs.csv").unlink()
+    first = run.export("csv", tmp_path, "sae")
+    run.export("parquet", tmp_path, "sae")
+    assert len(pd.read_csv(run.export("csv", tmp_path, "sae", max_pairs=3)[1])) == 3
+    first[0].write_text("mine")  # edited since
+    with pytest.raises(ModalensError, match=r"features.csv is there already"):
+        run.export("csv", tmp_path, "sae")
+    assert first[0].read_text() == "mine"
+
+
+def test_an_export_that_died_on_the_way_is_replaced(
+    run: ml.Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run.export("csv", tmp_path, "sae")
+
+    replace = Path.replace
+
+    def die(self: Path, target: Path) -> None:
+        if target.name == "pairs.csv" and self.parent.name == ".export.partial":
+            raise KeyboardInterrupt
+        replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            run.export("csv", tmp_path, "ncl", max_pairs=3)
+    features, pairs = run.export("csv", tmp_path, "sae")
+    assert len(pd.read_csv(features)) == 16
+    assert len(pd.read_csv(pairs)) > 3
+    assert not (tmp_path / ".export.partial").exists()
+
+
+def test_no_export_goes_among_the_parts_of_a_run(run: ml.Run, tmp_path: Path) -> None:
+    before = sorted(run.folder.rglob("*"))
+    for out in (run.folder, run.folder / "embeddings" / "metadata", run.folder / "features" / "mine"):
+        with pytest.raises(ModalensError, match="lies among the parts of the run"):
+            run.export("parquet", out, "sae")
+    (tmp_path / "link").symlink_to(run.folder)
+    with pytest.raises(ModalensError, match="lies among the parts of the run"):
+        run.export("parquet", tmp_path / "link" / "scores", "sae")
+    twin = ml.Run.open(run.folder / "baselines" / "untrained")
+    with pytest.raises(ModalensError, match="lies among the parts of the run"):
+        twin.export("parquet", run.folder / "scores", "raw")
+    assert sorted(run.folder.rglob("*")) == before
 
 
 def test_sae_lens_opens_it(run: ml.Run, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from modalens.errors import ModalensError
@@ -146,3 +148,29 @@ def test_a_classifier_of_images_is_refused_for_sounds(run: RunFolder, tmp_path: 
     asked = config("gender", classifier="some/classifier")
     with pytest.raises(ModalensError, match="sees images and these pairs are of audio"):
         run_study(run, "gender", asked, out=tmp_path, features="raw")
+
+
+def test_pairs_without_captions_are_steered_as_pairs_without_a_word(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = ("dog", "house", "boat", "tree", "horse")  # each too common to be one of three
+    kinds = rng.integers(0, len(names), 120)
+    basis = rng.normal(size=(2, len(names), 8))
+    embeddings = basis[:, kinds] + 0.3 * rng.normal(size=(2, 120, 8))
+    words = np.array([f"one {name}" for name in names], dtype=object)[kinds]
+    quick = {"random_directions": 200, "draws": 5, "doses": (0.5,), "gains": (2.0,), "rule": "mu_sigma"}
+    tables = []
+    for name, missing in (("null", None), ("empty", "")):
+        captions = words.copy()
+        captions[::10] = missing
+        found = RunFolder(tmp_path / name)
+        for part, values in zip(("img_emb", "text_emb"), embeddings, strict=True):
+            (found.embeddings / part).mkdir(parents=True)
+            np.save(found.embeddings / part / f"{part}_0.npy", values.astype(np.float32))
+        (found.embeddings / "metadata").mkdir()
+        table = pd.DataFrame({"caption": captions})
+        table.to_parquet(found.embeddings / "metadata" / "metadata_0.parquet")
+        score_into(found.scores, found.store(), ScoreConfig(rule="mu_sigma", resamples=5))
+        tables.append(run_study(found, "steer", find_study("steer").config.of(None, quick))["raw"].tables)
+    assert set(tables[0]["features"]["label"]) <= set(names)
+    for name, table in tables[0].items():
+        pd.testing.assert_frame_equal(table, tables[1][name])

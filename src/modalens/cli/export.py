@@ -7,7 +7,7 @@ import typer
 
 from modalens.cli.options import Json, RunPath, takes
 from modalens.runs.choice import ScopeOfOne
-from modalens.runs.exporting import ATLAS, TARGETS, ExportConfig
+from modalens.runs.exporting import ATLAS, EXPORT, TARGETS, ExportConfig
 
 
 @takes(ScopeOfOne, ExportConfig)
@@ -27,18 +27,14 @@ def export(
     --json prints "features" (the representation) and "files" (paths).
     """
     from modalens.cli.output import print_json
-    from modalens.runs.exporting import check_target
     from modalens.runs.exporting import export as write
     from modalens.runs.layout import RunFolder
     from modalens.runs.run import Run
-    from modalens.store.lock import alone_in
 
-    check_target(to)
     opened = Run(RunFolder.find(run))
-    where = opened.folder / "export" / to if out is None else out
+    where = opened.folder / EXPORT / to if out is None else out
     each = opened.representation(scope["features"])
-    with alone_in(where):
-        files = write(each, to, where, ExportConfig(**config))
+    files = write(each, to, where, ExportConfig(**config))
     if json:
         print_json({"features": each.name, "files": [str(path) for path in files]})
         return

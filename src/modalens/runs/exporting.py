@@ -3,7 +3,8 @@
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,26 @@ import pandas as pd
 from jaxtyping import Int
 
 from modalens.arrays import iter_blocks, normalize_rows, read_rows
-from modalens.errors import InputError
+from modalens.errors import InputError, ModalensError
+from modalens.hashing import sha256_of
 from modalens.options import Options, option
 from modalens.pairs.modality import IMAGE
 from modalens.runs.galleries import previews_of
 from modalens.runs.interpretation import SIDES, Interpretation
 from modalens.runs.interpreting import load_interpretation
+from modalens.runs.layout import RunFolder
 from modalens.runs.naming import load_names
 from modalens.runs.representations import Representation
 from modalens.store.atomic import whole_file, write_text
+from modalens.store.documents import read_document, write_document
+from modalens.store.lock import alone_in
 
 ATLAS, NEURONPEDIA, CSV, PARQUET, SAELENS = "embedding-atlas", "neuronpedia", "csv", "parquet", "saelens"
 TARGETS = (ATLAS, NEURONPEDIA, CSV, PARQUET, SAELENS)
+EXPORT = "export"
+"""Folder of exports in a run."""
+# The files of an export are made in this folder, and then named with their checksums in this record.
+_MADE, _RECORD, _KIND, _SCHEMA_VERSION = ".export.partial", ".export.json", "modalens export", 1
 # Neuronpedia's exports hold so many features a file.
 _BATCH = 1024
 # Whom its rows belong to: DEFAULT_CREATOR_USER_ID of an instance that sets none. A row without an owner is refused.
@@ -72,12 +81,13 @@ def export(
     Returns
     -------
     list of Path
-        The files.
+        The files. Those that an earlier export wrote there are replaced, once all are made.
 
     Raises
     ------
     ModalensError
-        If there is no such format, or the representation lacks what it needs.
+        If there is no such format, the representation lacks what it needs, the folder is a part of the run, another
+        process exports to it, or a file is there that no export wrote.
     """
     config = ExportConfig.of(config, options, "An export")
     writers: Mapping[str, Callable[[Representation, Path, ExportConfig], Iterator[Path]]] = {
@@ -87,20 +97,79 @@ def export(
         PARQUET: _parquet,
         SAELENS: _saelens,
     }
-    check_target(to)
-    return list(writers[to](each, Path(out), config))
+    if to not in writers:
+        raise InputError(f"There is no export to {to!r}; there are {', '.join(TARGETS)}.")
+    folder = Path(out)
+    _check_place(folder, each.run)
+    with alone_in(folder):
+        made = folder / _MADE
+        shutil.rmtree(made, ignore_errors=True)  # of a process that died
+        try:
+            paths = [path.relative_to(made) for path in writers[to](each, made, config)]
+            _put(paths, made, folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return [folder / path for path in paths]
 
 
-def check_target(to: str) -> None:
-    """Refuse what is no format.
+def _check_place(folder: Path, run: RunFolder) -> None:
+    """Refuse a folder among the parts of a run, where files of other tools would be taken for a part.
 
     Raises
     ------
     InputError
-        If it is none.
+        If it is one.
     """
-    if to not in TARGETS:
-        raise InputError(f"There is no export to {to!r}; there are {', '.join(TARGETS)}.")
+    place = folder.resolve()
+    if place.is_relative_to(run.whole.folder.resolve()) and not any(
+        place.is_relative_to((each.folder / EXPORT).resolve()) for each in (run, run.whole)
+    ):
+        raise InputError(
+            f"{folder} lies among the parts of the run; name a folder outside it, or none for {EXPORT}/ in the run."
+        )
+
+
+def _put(paths: Sequence[Path], made: Path, folder: Path) -> None:
+    """Move finished files to their places, never over one that no export wrote.
+
+    Raises
+    ------
+    InputError
+        If there is such a file; nothing is moved then.
+    """
+    sums = {path: sha256_of(made / path) for path in paths}
+    known = _written(folder)
+    for path, checksum in sums.items():
+        there = folder / path
+        own = {checksum, *known.get(path.as_posix(), ())}
+        if there.exists() and not (there.is_file() and sha256_of(there) in own):
+            raise InputError(
+                f"{there} is there already, and not as an export wrote it; name another folder, or move it away."
+            )
+
+    def record(earlier: Mapping[str, Sequence[str]]) -> None:
+        now = {path.as_posix(): [*earlier.get(path.as_posix(), ()), own] for path, own in sums.items()}
+        write_document(folder / _RECORD, _KIND, _SCHEMA_VERSION, {"files": {**known, **now}})
+
+    record(known)  # a process that dies on the way leaves files of either export
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).replace(folder / path)
+    record({})
+
+
+def _written(folder: Path) -> dict[str, list[str]]:
+    """Checksums of the files that exports wrote to a folder, several where one of them did not end."""
+    try:
+        files = read_document(folder / _RECORD, _KIND, _SCHEMA_VERSION).get("files")
+    except ModalensError:
+        return {}
+    known = files.items() if isinstance(files, dict) else ()
+    return {
+        name: [each for each in sums if isinstance(each, str)]
+        for name, sums in known
+        if isinstance(sums, list)
+    }
 
 
 def feature_table(each: Representation) -> pd.DataFrame:
@@ -118,7 +187,10 @@ def feature_table(each: Representation) -> pd.DataFrame:
 
 
 def pair_table(each: Representation, config: ExportConfig) -> pd.DataFrame:
-    """One row a pair with its metadata, projection and strongest features."""
+    """One row a pair with its metadata, projection and strongest features.
+
+    A metadata column of a name that is taken is called ``metadata_`` and that name.
+    """
     rows = each.rows
     if len(rows) > config.max_pairs:
         drawn = np.random.default_rng(config.seed).choice(len(rows), config.max_pairs, replace=False)
@@ -140,8 +212,10 @@ def pair_table(each: Representation, config: ExportConfig) -> pd.DataFrame:
         frame[f"strongest_{name}_feature"] = strongest
         frame[f"strongest_{name}_class"] = each.mds.labels[strongest]
     for name in metadata.columns.difference(["id", "caption"], sort=False):
-        kept = metadata[name]
-        frame[str(name)] = kept.astype(str) if kept.dtype == object else kept
+        kept, called = metadata[name], str(name)
+        while called in frame or called == IMAGE.name:  # which a file for Embedding Atlas has for pictures
+            called = f"metadata_{called}"
+        frame[called] = kept.astype(str).where(kept.notna(), None) if kept.dtype == object else kept
     return frame
 
 

@@ -17,7 +17,7 @@ from modalens.interpret.sweep import Sweep
 from modalens.pairs import Pairs
 from modalens.runs.choice import RAW, one_of
 from modalens.runs.explaining import ExplainedPair, Explanation, explain, explain_pair
-from modalens.runs.exporting import export
+from modalens.runs.exporting import EXPORT, export
 from modalens.runs.import_config import ImportConfig
 from modalens.runs.importing import import_features
 from modalens.runs.interpretation import Interpretation, InterpretConfig
@@ -321,7 +321,7 @@ class Run:
         self, to: str, out: str | Path | None = None, features: str | None = None, **options: Any
     ) -> list[Path]:
         """Write features and pairs for another tool; see :func:`~modalens.runs.exporting.export`."""
-        where = self.folder / "export" / to if out is None else out
+        where = self.folder / EXPORT / to if out is None else out
         return export(self.representation(features), to, where, **options)
 
     def representation(self, features: str | None = None) -> Representation:
