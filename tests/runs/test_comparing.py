@@ -15,7 +15,7 @@ from modalens.interpret.fidelity import average_of_features
 from modalens.report.compared import Comparison, statements
 from modalens.runs.comparing import CompareConfig
 from modalens.runs.interpretation import Interpretation
-from modalens.runs.layout import RunFolder
+from modalens.runs.layout import RunFolder, names_of
 from modalens.runs.shared_pairs import score_again
 from tests.small_run import learn
 
@@ -76,6 +76,23 @@ def test_pairs_are_joined_by_id(learned_run: RunFolder) -> None:
         ml.compare()
     with pytest.raises(ModalensError, match="one model only"):
         ml.compare(learned_run.folder, config=CompareConfig(features="raw"))
+
+
+def test_runs_are_called_by_the_shortest_ends_of_their_paths_that_differ(tmp_path: Path) -> None:
+    def names(*paths: str) -> list[str]:
+        return names_of([RunFolder(tmp_path / path) for path in paths])
+
+    assert names("a/photos", "b/words") == ["photos", "words"]
+    assert names("a/photos", "a/photos/baselines/untrained") == ["photos", "photos/untrained"]
+    assert names("one/runs/photos", "two/runs/photos", "b/words") == [
+        "one/runs/photos",
+        "two/runs/photos",
+        "words",
+    ]
+    assert names("a/x/baselines/t", "b/x/baselines/t") == ["a/x/t", "b/x/t"]
+    assert len(set(names("a/baselines/r", "a/r", "c/a/r"))) == 3
+    with pytest.raises(ModalensError, match="A run is named twice"):
+        names("a/photos", "b/../a/photos")
 
 
 def test_nothing_is_said_of_few_matched_features() -> None:

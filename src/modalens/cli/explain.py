@@ -39,8 +39,8 @@ def explain(
     from modalens.runs.run import Run
 
     opened = Run(RunFolder.find(run))
-    if picture is not None and picture.suffix.lower() != ".png":
-        raise InputError(f"--picture is {picture}; name a .png file.")
+    if picture is not None:
+        _check_picture(picture, image)
     where = {"features": scope["features"], "device": config["device"]}
     found: dict[str, Any] = {}
     if image is not None and text is not None:
@@ -85,6 +85,15 @@ def explain(
     _print(sides, features, config["top"], found)
     if picture is not None:
         print(f"Picture: {picture}")
+
+
+def _check_picture(picture: Path, image: Path | None) -> None:
+    if picture.suffix.lower() != ".png":
+        raise InputError(f"--picture is {picture}; name a .png file.")
+    if picture.is_dir():
+        raise InputError(f"--picture is {picture}, which is a folder; name a .png file.")
+    if image is not None and picture.exists() and image.exists() and picture.samefile(image):
+        raise InputError(f"--picture is {picture}, the image itself; name another file to draw to.")
 
 
 def _print(sides: dict[str, Any], features: pd.DataFrame, top: int, found: dict[str, Any]) -> None:

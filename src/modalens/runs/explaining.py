@@ -13,9 +13,9 @@ from modalens.arrays import read_rows
 from modalens.errors import InputError
 from modalens.options import Options, option
 from modalens.pairs.images import FileImage
-from modalens.pairs.modality import many
+from modalens.pairs.modality import IMAGE, many
 from modalens.pairs.rgb import flatten_rgb
-from modalens.pairs.text import plain_text
+from modalens.pairs.text import MAX_CAPTION, plain_text
 from modalens.runs.interpreting import load_interpretation
 from modalens.runs.naming import load_names
 from modalens.runs.origin import open_vlm
@@ -113,8 +113,9 @@ def explain_pair(
     each: Representation, image: Path | Image.Image, text: str, *, device: str | None = None
 ) -> ExplainedPair:
     """Say which features fire for an image, for a text and for both; arguments as for :func:`explain`."""
+    samples = [_ready(each, sample) for sample in (image, text)]
     vlm = _model(each, device)
-    found = [explain(each, sample, vlm=vlm) for sample in (image, text)]
+    found = [explain(each, sample, vlm=vlm) for sample in samples]
     return ExplainedPair(found[0], found[1], *_shared(each))
 
 
@@ -152,20 +153,14 @@ def explain(
     Raises
     ------
     ModalensError
-        If the model cannot be loaded or the image not be read.
+        If the text is empty or longer than 2**20 characters, the image cannot be read, or the model not be loaded.
     """
     mds = each.mds
     first, second = mds.modalities
+    ready = _ready(each, sample)
     vlm = vlm or _model(each, device)
-    if isinstance(sample, str):
-        side, embedded = second, vlm.embed_texts([plain_text(sample)])
-    elif first != "image":
-        raise InputError(f"The run is of {many(first)} and {many(second)}; explain a {second}.")
-    elif not isinstance(sample, Path | Image.Image):
-        raise InputError(f"The sample is {sample!r}; give a text, an image or the path of one.")
-    else:
-        image = FileImage(sample, sample.name).load() if isinstance(sample, Path) else flatten_rgb(sample)
-        side, embedded = first, vlm.embed_images([image])
+    side = second if isinstance(ready, str) else first
+    embedded = vlm.embed_texts([ready]) if isinstance(ready, str) else vlm.embed_images([ready])
     values = (
         embedded
         if each.learned is None
@@ -203,6 +198,25 @@ def explain(
     if not shares["dead"]:
         del shares["dead"]
     return Explanation(frame, shares, side, each.name)
+
+
+def _ready(each: Representation, sample: str | Path | Image.Image) -> str | Image.Image:
+    """What the model is given; refused before it is loaded where it cannot be."""
+    first, second = each.mds.modalities
+    if isinstance(sample, str):
+        text = plain_text(sample).strip()
+        if not text.strip("\ufffd "):
+            raise InputError("The text to explain is empty; give one that can be read.")
+        if len(text) > MAX_CAPTION:
+            raise InputError(
+                f"The text to explain has {len(text):,} characters; give at most {MAX_CAPTION:,}."
+            )
+        return text
+    if first != IMAGE.name:
+        raise InputError(f"The run is of {many(first)} and {many(second)}; explain a {second}.")
+    if not isinstance(sample, Path | Image.Image):
+        raise InputError(f"The sample is {sample!r}; give a text, an image or the path of one.")
+    return FileImage(sample, sample.name).load() if isinstance(sample, Path) else flatten_rgb(sample)
 
 
 def _model(each: Representation, device: str | None) -> VLM:

@@ -205,18 +205,22 @@ def names_of(folders: Sequence[RunFolder]) -> list[str]:
         If a run is named twice.
     """
     paths = [each.folder.resolve() for each in folders]
-    short = [
-        f"{path.parents[1].name}/{path.name}" if path.parent.name == _BASELINES else path.name
-        for path in paths
-    ]
-    twice = {name for name, number in Counter(short).items() if number > 1}
-    named = [
-        f"{path.parent.name}/{name}" if name in twice else name
-        for path, name in zip(paths, short, strict=True)
-    ]
-    if len(set(named)) < len(named):
+    if len(set(paths)) < len(paths):
         raise InputError("A run is named twice; name each once.")
-    return named
+    words = [
+        path.parts if path.parent.name != _BASELINES else (*path.parts[:-2], path.name) for path in paths
+    ]
+    ends = [1 if path.parent.name != _BASELINES else 2 for path in paths]
+    while True:
+        named = ["/".join(parts[-end:]) for parts, end in zip(words, ends, strict=True)]
+        twice = {name for name, number in Counter(named).items() if number > 1}
+        if not twice:
+            return named
+        if all(
+            end > len(parts) for name, parts, end in zip(named, words, ends, strict=True) if name in twice
+        ):
+            return [str(path) for path in paths]
+        ends = [end + (name in twice) for name, end in zip(named, ends, strict=True)]
 
 
 def _folders(folder: Path) -> list[LearnedFeatures]:
