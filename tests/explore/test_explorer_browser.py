@@ -295,6 +295,51 @@ def test_a_run_that_cannot_be_shown_leaves_the_way_to_another(
     browser.complaints()  # the refusal itself
 
 
+def test_comparing_with_a_run_that_cannot_be_read_says_why(
+    browser: Browser, finished: RunFolder, tmp_path: Path
+) -> None:
+    for name in ("whole", "broken"):
+        shutil.copytree(finished.folder, tmp_path / name)
+    shard = next((tmp_path / "broken").glob("embeddings/img_emb/*.npy"))
+    shard.write_bytes(shard.read_bytes()[:-40])
+    with served(tmp_path / "whole", tmp_path / "broken") as explorer:
+        page = Page(browser, explorer)
+        browser.driver.get("about:blank")
+        browser.driver.get(f"{explorer.address}#/whole/sae/compare?with=broken")
+        page.until(lambda: "nothing to compare with" in page.text("main"))
+        assert "img_emb" in page.text("#notice")
+    browser.complaints()  # the refusal itself
+
+
+@pytest.mark.parametrize(
+    "view", ["feature/abc", "feature/9999", "pair/x", "own/t0", "%zz/%", "map?of=%&colour=x"]
+)
+def test_an_address_that_somebody_made_up_is_a_sentence(
+    browser: Browser, explorer: Explorer, view: str
+) -> None:
+    page = Page(browser, explorer)
+    page.open(view)
+    assert page.text("h1")
+    if page.text("h1") == "This cannot be shown":
+        assert page.text("#notice p").endswith(".")
+        assert "cannot be read" not in page.text("#notice p")
+    logged = [line for line in browser.complaints() if "Failed to load resource" not in line]
+    assert logged == []
+
+
+def test_what_takes_long_says_so(browser: Browser, explorer: Explorer) -> None:
+    page = Page(browser, explorer)
+    page.open("features")
+    late = (
+        "const ask = window.fetch; window.fetch = (...given) =>"
+        " new Promise((done) => setTimeout(done, 3000)).then(() => ask(...given));"
+    )
+    page.driver.execute_script(late + "location.hash = '#/photos/raw/features'")
+    page.until(lambda: "indexed first" in page.text("main .wait"))
+    page.until(lambda: "features of raw" in page.text("h1"))
+    assert page.text("main .wait") == ""
+
+
 def test_a_page_without_the_token_reads_and_says_what_it_may_not(
     browser: Browser, explorer: Explorer
 ) -> None:

@@ -15,7 +15,7 @@ from modalens.explore.features import Query, find_features
 from modalens.explore.guard import Guard
 from modalens.explore.opened import OpenedRun, OpenedSet
 from modalens.explore.own import OwnSample, OwnSamples
-from modalens.explore.responses import answering, fixed, response, uploading, writing
+from modalens.explore.responses import answering, fixed, nowhere, response, uploading, writing
 from modalens.pairs.modality import IMAGE
 from modalens.report.palette import css_variables
 
@@ -44,7 +44,7 @@ class Explorer:
         """The guarded application."""
         from starlette.applications import Starlette
 
-        return Guard(Starlette(routes=self._routes()), port, token)
+        return Guard(Starlette(routes=self._routes(), exception_handlers={404: nowhere}), port, token)
 
     def _routes(self) -> "list[Route]":
         from starlette.routing import Route

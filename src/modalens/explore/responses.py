@@ -55,6 +55,14 @@ def fixed(data: bytes, kind: str) -> Handler:
     return answer
 
 
+async def nowhere(request: "Request", error: Exception) -> "Response":
+    """What is said of an address that nothing answers."""
+    del request, error
+    return as_json(
+        {"error": "There is nothing at this address; a feature and a pair go by their numbers."}, 404
+    )
+
+
 def answering(handler: Handler) -> Handler:
     """What only reads."""
 

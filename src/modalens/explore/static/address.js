@@ -1,8 +1,16 @@
 // Addresses of views: #/RUN/FEATURES/VIEW/ITEM?WHAT=HOW.
 
+const decoded = (part) => {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a stray percent sign, in an address that somebody typed
+  }
+};
+
 export function address() {
   const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
-  const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+  const parts = path.split("/").filter(Boolean).map(decoded);
   return { run: parts[0], set: parts[1], view: parts[2] || "features", item: parts[3], asked: new URLSearchParams(search) };
 }
 

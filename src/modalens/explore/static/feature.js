@@ -119,7 +119,7 @@ function beside(place, found, partner) {
       "div",
       { class: `half ${role(place, row.label)}` },
       h("h3", {}, featureLink(place, row.feature, row.name), " ", tag(place, row.label)),
-      side === "image" ? sampleGrid(place, row.samples.image.samples.slice(0, 6), "Its images") : sampleList(place, row.samples.text.samples.slice(0, 6), "Its texts"),
+      side === "image" ? sampleGrid(place, row.samples.image.samples.slice(0, 6), `Its ${plurals(place.modalities[0])}`) : sampleList(place, row.samples.text.samples.slice(0, 6), `Its ${plurals(place.modalities[1])}`),
     );
   const own = found.label === place.modalities[1] ? "text" : "image";
   const other = own === "image" ? "text" : "image";

@@ -83,6 +83,9 @@ async function show() {
   const focused = document.activeElement;
   if (state.left) state.left.abort();
   const left = (state.left = new AbortController());
+  const slow = h("p", { class: "wait", role: "status" }, "Reading the run; what is looked at for the first time is indexed first …");
+  const waiting = setTimeout(() => main.prepend(slow), 700);
+  notice.hidden = true;
   try {
     if (!state.runs.length) state.runs = (await get("/api/runs")).runs;
     const run = asked.run || state.runs[0].key;
@@ -121,7 +124,6 @@ async function show() {
     document.title = `${title ? title.textContent : "Explorer"} – ${run} – modalens`;
     say(title ? title.textContent : "");
     shown.dispatchEvent(new CustomEvent("shown"));
-    notice.hidden = true;
   } catch (error) {
     if (!left.signal.aborted && error.name !== "AbortError") {
       fill(main, h("h1", {}, "This cannot be shown"), h("p", {}, "The sentence above says why."));
@@ -129,7 +131,9 @@ async function show() {
       complain(error);
     }
   } finally {
-    main.removeAttribute("aria-busy");
+    clearTimeout(waiting);
+    slow.remove();
+    if (state.left === left) main.removeAttribute("aria-busy");
   }
 }
 

@@ -44,8 +44,8 @@ export async function showOwn(view, place) {
     h(
       "div",
       { class: "sides" },
-      h("section", {}, h("h2", {}, `Nearest ${plurals(sideName(place, "image"))}`), h("p", { class: "note" }, "By cosine of the model's embeddings."), sampleGrid(place, found.nearest.image, "Nearest images")),
-      h("section", {}, h("h2", {}, `Nearest ${plurals(sideName(place, "text"))}`), h("p", { class: "note" }, "By cosine of the model's embeddings."), sampleList(place, found.nearest.text, "Nearest texts")),
+      h("section", {}, h("h2", {}, `Nearest ${plurals(sideName(place, "image"))}`), h("p", { class: "note" }, "By cosine of the model's embeddings."), sampleGrid(place, found.nearest.image, `Nearest ${plurals(sideName(place, "image"))}`)),
+      h("section", {}, h("h2", {}, `Nearest ${plurals(sideName(place, "text"))}`), h("p", { class: "note" }, "By cosine of the model's embeddings."), sampleList(place, found.nearest.text, `Nearest ${plurals(sideName(place, "text"))}`)),
     ),
   );
 }
