@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 import modalens as ml
 from modalens.errors import ModalensError
 from modalens.features.tensor_files import read_safetensors
+from tests.features.foreign_files import write
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = RNG.normal(size=(2, 80, 6)).astype(np.float32)
@@ -29,17 +30,22 @@ def sae() -> ml.TopKSAE:
     return ml.TopKSAE.fit((IMAGE, TEXT), n_features=12, k=3, steps=10, batch_size=16)
 
 
-def test_removing_features_removes_their_part_of_the_reconstruction(sae: ml.TopKSAE, tmp_path: Path) -> None:
-    edit = ml.Edit((2, 5), 0.0, sae)
-    codes = sae.encode(IMAGE).toarray()
+@pytest.mark.parametrize("imported", [False, True])
+def test_removing_features_removes_their_part_of_the_reconstruction(
+    sae: ml.TopKSAE, imported: bool, tmp_path: Path
+) -> None:
+    model = ml.load_features(write("saelens topk", tmp_path / "theirs")[0]) if imported else sae
+    edit = ml.Edit((2, 5), 0.0, model)
+    codes = model.encode(IMAGE).toarray()
     without = codes.copy()
     without[:, [2, 5]] = 0
-    expected = IMAGE + np.asarray(sae.decode(without)) - np.asarray(sae.decode(codes))
+    assert (without != codes).any()
+    expected = IMAGE + np.asarray(model.decode(without)) - np.asarray(model.decode(codes))
     np.testing.assert_allclose(edit.apply(IMAGE), expected, atol=1e-5)
     again = ml.Edit.load(edit.save(tmp_path / "edit.safetensors"))
-    assert [each.name for each in tmp_path.iterdir()] == ["edit.safetensors"]
+    assert {each.name for each in tmp_path.iterdir()} - {"theirs"} == {"edit.safetensors"}
     assert np.array_equal(again.apply(IMAGE), edit.apply(IMAGE))
-    np.testing.assert_allclose(ml.Edit((2, 5), 1.0, sae).apply(IMAGE), IMAGE)
+    np.testing.assert_allclose(ml.Edit((2, 5), 1.0, model).apply(IMAGE), IMAGE)
 
 
 def test_a_class_is_edited_by_its_name_and_stays_in_one_file(sae: ml.TopKSAE, tmp_path: Path) -> None:

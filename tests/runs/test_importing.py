@@ -39,6 +39,8 @@ def test_it_is_a_representation_like_any_other(
     models: list[Embedder] = []
     monkeypatch.setattr(interpreting, "load_sample_embedder", loader(models))
     assert name in interpret_run(run_folder, CONFIG, features=name)
+    steered = run.study("steer", features=name, random_directions=200, draws=5, baselines=False)
+    assert len(steered[name].tables["features"]) > 0
     page = run.report(out=tmp_path / "report")
     assert "dictionary_learning trained (AutoEncoderTopK), with k = 3" in page.read_text()
     with pytest.raises(ModalensError, match="were trained elsewhere"):

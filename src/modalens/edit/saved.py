@@ -61,10 +61,9 @@ class Edit:
         if not (self.modality is None or isinstance(self.modality, str)):
             raise InputError(f"The modality of an edit is a name or none, not {self.modality!r}.")
         if self.model is not None:
-            dictionary: Any = self.model
-            if not (dictionary.has_decoder and hasattr(dictionary, "standardiser")):
+            if not self.model.has_decoder:
                 raise InputError("An edit needs features with a decoder, such as an autoencoder's.")
-            check_indices(list(self.indices), len(dictionary.W_dec))
+            check_indices(list(self.indices), len(self.model.W_dec))
 
     def apply(self, x: Any) -> Any:
         """The edited embeddings (..., d), of the kind that came in; gradients flow through tensors.
@@ -78,13 +77,14 @@ class Edit:
         given = x if is_tensor else _tensor_of(x)
         if given.ndim == 0 or not given.is_floating_point() or given.layout != torch.strided:
             raise InputError(f"An edit takes embeddings (..., d) of dense floats, not {_in_words(given)}.")
-        chosen = check_indices(list(self.indices), int(given.shape[-1])) if self.model is None else None
-        if chosen is not None:
+        if self.model is None:
+            chosen = check_indices(list(self.indices), int(given.shape[-1]))
             gains = torch.ones(given.shape[-1], dtype=given.dtype, device=given.device)
             gains[torch.from_numpy(chosen)] = self.gain
             edited = given * gains
         else:
-            edited = given + self._change(given.reshape(-1, given.shape[-1])).reshape(given.shape).to(given)
+            rows = given.reshape(-1, given.shape[-1])
+            edited = given + self._change(self.model, rows).reshape(given.shape).to(given)
         return edited if is_tensor else edited.numpy()
 
     def hook(self) -> Callable[..., Any]:
@@ -199,8 +199,7 @@ class Edit:
         indices = tuple(dominance.indices(name).tolist())
         return cls(indices, gain, model, modality, f"{name} ({dominance.rule})")
 
-    def _change(self, rows: Any) -> Any:
-        model: Any = self.model
+    def _change(self, model: FeatureModel, rows: torch.Tensor) -> torch.Tensor:
         scale = model.standardiser(self.modality)[1]
         codes = model.encode_tensor(rows.to(scale), self.modality)
         chosen = list(self.indices)

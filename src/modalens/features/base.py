@@ -181,6 +181,11 @@ class FeatureModel(ABC):
         del modality
         return self.W_dec
 
+    def standardiser(self, modality: str | None = None) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+        """Mean and scale that embeddings of a modality are standardised by; zeros and ones for none."""
+        del modality
+        return torch.zeros(self.config.d, device=self.device), torch.ones(self.config.d, device=self.device)
+
     def card(self) -> dict[str, Any]:
         """What a manifest records: class, configuration, checksum of the weights."""
         return {

@@ -29,8 +29,7 @@ def nearest_to_rows(
     """The nearest word of each decoder row, made ready for the comparison a block at a time."""
     if each.directions is None or each.learned is None:
         raise InputError(f"{each.name} has no decoder to look up; name it by --source captions.")
-    model: Any = each.learned.model
-    scale = model.standardiser("image")[1].cpu().numpy() if hasattr(model, "standardiser") else 1.0
+    scale = each.learned.model.standardiser("image")[1].cpu().numpy()
     parts = [
         nearest_words(
             ready(np.asarray(each.directions[start : start + ROWS], dtype=np.float64) * scale), words
