@@ -130,7 +130,7 @@ def test_claims_have_the_same_effect_of_each_baseline(beside: ReportData, tmp_pa
     assert [each.value for each in removed if "accuracy falls" in each.claim] == [-0.1] * 4
     assert all(each.dictionaries == "frozen decoder -0.200, PCA -0.300" for each in removed)
     assert (
-        "dictionary baselines: frozen decoder -0.200, PCA -0.300"
+        "dictionary baselines: frozen decoder −0.200, PCA −0.300"
         in Part(quick_page(beside, tmp_path), "claims").text
     )
     assert "without the class 0.700; frozen decoder -0.200, PCA -0.300 |" in claims_markdown(claims)

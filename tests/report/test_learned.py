@@ -11,7 +11,12 @@ from modalens.features.quality import Quality
 from modalens.report import LearnedResult, ReportData, write_report
 from modalens.report.naming import Naming
 from modalens.report.sections.learned.figures import score_grid
-from modalens.report.sections.learned.sentences import beside_statements, learned_statements, said_pairs
+from modalens.report.sections.learned.sentences import (
+    beside_statements,
+    learned_line,
+    learned_statements,
+    said_pairs,
+)
 from modalens.report.sections.learned.tables import learned_tables
 from tests.interpreted import quick_page
 
@@ -97,7 +102,10 @@ def test_sentences_credit_nothing_that_a_baseline_shows_as_well(learned_data: Re
     assert "cannot be credited to training" in tails
     assert "On held-out pairs SAE leaves 30.0\u00a0% for images and 30.0\u00a0% for texts" in kept
     assert "20.0\u00a0% for images and 20.0\u00a0% for texts on the training pairs." in kept
-    assert "On held-out pairs retrieval R@1 falls from 100.0\u00a0%" in found
+    assert found.startswith("On held-out pairs retrieval R@1, among ")
+    assert "falls from 100.0\u00a0% with the embeddings to " in found
+    assert "with the reconstructions of SAE (image to text) and falls from 100.0\u00a0% to " in found
+    assert found.endswith("\u00a0% (text to image).")
 
 
 def test_what_was_measured_on_the_training_pairs_says_so(learned_data: ReportData) -> None:
@@ -106,7 +114,30 @@ def test_what_was_measured_on_the_training_pairs_says_so(learned_data: ReportDat
     main = dataclasses.replace(learned_data.main, learned=[everything])
     _, kept, found = learned_statements(dataclasses.replace(learned_data, main=main))
     assert kept.startswith("On the training pairs SAE leaves")
-    assert found.startswith("On the training pairs retrieval R@1 falls from 100.0")
+    assert found.startswith("On the training pairs retrieval R@1, among ")
+    line = learned_line(dataclasses.replace(learned_data, main=main), everything)
+    assert (
+        "; on the training pairs 20.0\u00a0% and 20.0\u00a0% of the variance unexplained and R@1 from "
+        in line
+    )
+    assert f"(100.0\u00a0% with the embeddings) among {learned.quality['train'].before.n:,}." in line
+
+
+def test_recall_whose_intervals_overlap_is_not_said_to_move(learned_data: ReportData) -> None:
+    (learned, *_) = learned_data.main.learned
+    name, last = list(learned.quality.items())[-1]
+    there = dict.fromkeys(last.before.chance, (0.4, 0.3, 0.5))
+    back = dict.fromkeys(last.before.chance, (0.6, 0.55, 0.7))
+    quality = dataclasses.replace(
+        last,
+        before=dataclasses.replace(last.before, image_to_text=there, text_to_image=there),
+        after=dataclasses.replace(last.after, image_to_text=there, text_to_image=back),
+    )
+    only = dataclasses.replace(learned, quality={name: quality})
+    main = dataclasses.replace(learned_data.main, learned=[only])
+    found = learned_statements(dataclasses.replace(learned_data, main=main))[-1]
+    assert "goes, within intervals that overlap, from 40.0\u00a0%" in found
+    assert "and rises from 40.0\u00a0% to 60.0\u00a0% (text to image)" in found
 
 
 def test_a_baseline_that_lacks_the_features_is_named_with_the_command(learned_data: ReportData) -> None:

@@ -120,17 +120,19 @@ def test_nothing_interpreted_gives_no_tables(data: ReportData, tmp_path: Path) -
 def test_sentences_stand_beside_chance_and_baselines(meant: ReportData) -> None:
     sentences = meaning_statements(meant)
     raw, sae = (
-        next(each for each in sentences if f"images of {name} features" in each) for name in ("Raw", "SAE")
+        next(each for each in sentences if f" {name} features that fire for enough images" in each)
+        for name in ("Raw", "SAE")
     )
     average = meant.main.interpreted[1].fidelity.average("mono", "image")
     twin = meant.baselines[0].interpreted[0].fidelity.average("mono", "image")
     assert average.low > average.chance
     assert sae == (
-        f"The strongest images of SAE features are more alike than random ones: Mono {number(average.mean)} "
-        f"({interval(average.low, average.high)}), by chance {number(average.chance)}; "
+        f"Over the {average.features} SAE features that fire for enough images, the strongest images are on average "
+        f"more alike than random ones: Mono {number(average.mean)} ({interval(average.low, average.high)}), "
+        f"by chance {number(average.chance)}; "
         f"it is {number(twin.mean)} in the untrained twin."
     )
-    assert "are not told from random ones (a test at 0.05 finds a difference of " in raw
+    assert "are on average not told from random ones (a test at 0.05 finds a difference of " in raw
     assert "twin" not in raw
 
 
@@ -174,9 +176,13 @@ def test_mono_under_chance_is_called_so_and_one_without_an_interval_is_not_judge
         fidelity = dataclasses.replace(found.fidelity, averages=tuple(averages))
         return meaning_statements(only(meant, dataclasses.replace(found, fidelity=fidelity)))[0]
 
-    assert "are less alike than random ones: Mono 0.200 (0.150 to 0.250), by chance 0.300" in told(0.15, 0.25)
+    assert "are on average less alike than random ones: Mono 0.200 (0.150 to 0.250), by chance 0.300" in told(
+        0.15, 0.25
+    )
     assert "(a test at 0.05 finds a difference of 0.286 with power 0.8): Mono 0.200" in told(0.0, 0.4)
-    assert "are not told from random ones (it has no interval): Mono 0.200 (—)" in told(np.nan, np.nan)
+    assert "are on average not told from random ones (it has no interval): Mono 0.200 (—)" in told(
+        np.nan, np.nan
+    )
 
 
 def test_a_line_says_where_fidelity_tells_nothing(meant: ReportData) -> None:

@@ -98,6 +98,8 @@ def summarise(scores: Scores, estimator: str) -> dict[str, Any]:
 
 def print_scores(summary: Mapping[str, Any], title: str) -> None:
     """Print a summary as tables."""
+    from modalens.report.naming import small
+
     console = Console()
     said = f": {summary['pairs']} pairs{_grouped(summary)}, {summary['features']} features"
     console.print(headed(title, said))
@@ -148,7 +150,7 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
     for name, label in (("image_to_text", f"{first} to {second}"), ("text_to_image", f"{second} to {first}")):
         recalls = (f"{value:.1%}\n{low:.1%} to {high:.1%}" for value, low, high in found[name].values())
         recall.add_row(label, *recalls)
-    recall.add_row("chance", *(f"{value:.1%}" for value in found["chance"].values()))
+    recall.add_row("chance", *(f"{small(100 * value, 1)}%" for value in found["chance"].values()))
     console.print(recall)
     if found["ties"]:
         console.print(

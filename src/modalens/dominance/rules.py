@@ -71,7 +71,7 @@ RULES: dict[str, ClassRule] = {
         _mu_sigma_carriers,
     ),
     "twofold": ClassRule(
-        "one-sided where one side is at least twice as strong as the other on average, R > 2/3 or R < 1/3, "
+        "one-sided where the share of one side is at least twice the other's, R > 2/3 or R < 1/3, "
         "which means the same on every model",
         _twofold,
         ("1/3", "2/3"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from modalens.dominance import Dominance
 from modalens.report.data import ReportData
-from modalens.report.naming import Naming, count, interval, number, percent
+from modalens.report.naming import Naming, count, interval, number, percent, small
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def key_numbers(data: ReportData) -> list[KeyNumber]:
                 for name in (second, first)
             ),
             null_count + [(name, count(one_sided(found))) for name, found in scored],
-            "one side at least twice as strong as the other (rule twofold)",
+            "the share of one side is at least twice the other's (rule twofold)",
         ),
     ]
     if (found := data.main.retrieval) is not None:
@@ -84,7 +84,8 @@ def key_numbers(data: ReportData) -> list[KeyNumber]:
                 f"Retrieval R@{k}",
                 percent(value, 1),
                 f"{number(100 * low, 1)} to {percent(high, 1)}",
-                [("chance", percent(found.chance[k], 1))] + [(name, percent(x, 1)) for name, x in others],
+                [("chance", f"{small(100 * found.chance[k], 1)}\u00a0%")]
+                + [(name, percent(x, 1)) for name, x in others],
                 f"how often the right {naming.one(second)} comes first for a given {naming.one(first)}",
             )
         )

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from modalens.errors import ModalensError
 from modalens.report.charts import new_figure, shortened
 from modalens.report.environment import environment
-from modalens.report.naming import count, interval, number, percent
+from modalens.report.naming import count, interval, number, percent, small
 from modalens.report.palette import colour
 from modalens.report.rendering import drawing, inline, save, to_svg
 from modalens.store.atomic import whole_file, write_text
@@ -52,7 +52,7 @@ def _row(each: Mapping[Any, Any]) -> dict[str, str]:
         "spread of R": f"{number(each['spread'])}{_beside(each, 'spread_swapped')}",
         "twofold": _classes(each, "twofold"),
         "mu_sigma": _classes(each, "mu_sigma"),
-        "R@1 both ways": f"{number(recalls[0])}, {number(recalls[1])} [{number(each['chance'])}]",
+        "R@1 both ways": f"{number(recalls[0])}, {number(recalls[1])} [{small(each['chance'])}]",
     }
 
 

@@ -1,6 +1,7 @@
 """How classes, modalities and numbers are written for people."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,6 +97,20 @@ def interval(low: float, high: float, digits: int = 3) -> str:
 def percent(share: float | None, digits: int = 0) -> str:
     """A share in [0, 1] as a percentage."""
     return NOTHING if share is None or not math.isfinite(share) else f"{number(100 * share, digits)}\u00a0%"
+
+
+def with_minus(text: str) -> str:
+    """A text whose negative numbers are written as :func:`number` writes them."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
+
+
+def small(value: float | None, digits: int = 3) -> str:
+    """A number that may be tiny beside its decimals, such as chance: with two digits that say something, 0.05."""
+    if value is None or not math.isfinite(value) or value == 0:
+        return number(value, digits)
+    if (needed := 1 - math.floor(math.log10(abs(value)))) <= digits:
+        return number(value, digits)
+    return number(value, needed).rstrip("0")
 
 
 def count(value: float) -> str:

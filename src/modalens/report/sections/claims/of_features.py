@@ -1,6 +1,6 @@
 """Claims on features and their classes: what they mean, and what a classifier loses without them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from math import nan
 
@@ -50,7 +50,16 @@ def monosemanticity(found: Evidence) -> Iterator[Claim]:
             value = turn * row["value"]
             yield Claim(claim, features, effect, 1, value, low, high, beside, command, most=LARGEST[metric])
         if not measured:
-            yield Claim.missing(claim, effect, 1, beside, command)
+            yield Claim.missing(claim, effect, 1, beside, _made_first(theirs, found.fidelities, command))
+
+
+def _made_first(theirs: str, known: Iterable[str], command: str) -> str:
+    """The command that measures a claim, after those that make the features it is on where a run has none."""
+    if theirs not in _CALLED or any(_is_kind(each, _CALLED[theirs]) for each in known):
+        return command
+    interpret = "modalens interpret RUN"
+    steps = [f"modalens train {_CALLED[theirs].lower()} RUN", interpret, command]
+    return " && ".join(dict.fromkeys(steps))
 
 
 def _is_kind(features: str, name: str) -> bool:
@@ -80,7 +89,7 @@ def fidelity(found: Evidence) -> Iterator[Claim]:
             most = LARGEST[metric]
             yield Claim(claim, features, effect, sign, *found_here, beside, command, *nulls, most=most)
         if not own:
-            yield Claim.missing(claim, effect, sign, "classes permuted", command)
+            yield Claim.missing(claim, effect, sign, "classes permuted", _made_first(theirs, known, command))
 
 
 def _is_of(features: str, theirs: str) -> bool:

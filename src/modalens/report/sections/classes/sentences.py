@@ -32,8 +32,8 @@ def count_statements(data: ReportData, naming: Naming) -> list[str]:
         one_sided = sum(scores.counts("twofold")[name] for name in data.modalities)
         chance = sum(scores.null.class_counts["twofold"][name] for name in data.modalities)
         sentences.append(
-            f"twofold asks that one side be at least twice as strong, which means the same on every model: "
-            f"{count(one_sided)} of {count(alive)} features here, {count(chance)} with labels swapped."
+            f"twofold asks that the share of one side be at least twice the other's, which means the same on every "
+            f"model: {count(one_sided)} of {count(alive)} features here, {count(chance)} with labels swapped."
         )
     tails = scores.tails("mu_sigma")
     if any(tails.values()):

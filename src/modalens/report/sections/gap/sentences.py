@@ -4,7 +4,7 @@ import math
 
 from modalens.dominance import ModalityGap
 from modalens.report.data import ReportData
-from modalens.report.naming import Naming, begun, count, interval, listing, number, percent
+from modalens.report.naming import Naming, begun, count, interval, listing, number, percent, small
 
 # Beyond this share of the interval's width, what noise adds to the published L2M is worth a sentence.
 _NOTABLE = 0.1
@@ -56,13 +56,13 @@ def retrieval_statements(data: ReportData) -> list[str]:
         if all(low <= chance for _, low, _ in ways):
             found_of = " and ".join(percent(way[0], 1) for way in ways)
             most = percent(max(high for _, _, high in ways), 1)
-            guessing.append(f"{encoder.spoken} ({found_of}, at most {most}; chance is {percent(chance, 1)})")
+            guessing.append(f"{encoder.spoken} ({found_of}, at most {most}; chance is {_chance(chance)})")
         else:
             there, back = (percent(way[0], 1) for way in ways)
             sentences.append(
                 f"{begun(encoder.spoken)} finds the right {second} first in {there} of cases and the right "
                 f"{first} in {back}; "
-                f"chance is {percent(chance, 1)}."
+                f"chance is {_chance(chance)}."
             )
         if found.ties:
             sentences.append(
@@ -73,6 +73,10 @@ def retrieval_statements(data: ReportData) -> list[str]:
         verb = "is" if len(guessing) == 1 else "are"
         sentences.append(f"{begun(listing(guessing))} {verb} not told from chance.")
     return sentences
+
+
+def _chance(share: float) -> str:
+    return f"{small(100 * share, 1)}\u00a0%"
 
 
 def noisy_l2m(gap: ModalityGap) -> bool:

@@ -5,7 +5,7 @@ import math
 from modalens.dominance import Dominance
 from modalens.report.data import LearnedResult, ReportData
 from modalens.report.headline import MOST
-from modalens.report.naming import Naming, capitalised, listing, number, percent
+from modalens.report.naming import Naming, capitalised, count, listing, number, percent
 from modalens.report.sections.learned.tables import find, scores_of
 from modalens.report.tails import OUTER, outer_share
 
@@ -36,13 +36,19 @@ def learned_line(data: ReportData, learned: LearnedResult) -> str:
         beside = f" ({', '.join(others)})" if others else ""
         parts.append(f"{percent(outer_share(scores)[0])} of features at the ends of R{beside}")
     if learned.quality:
-        last = list(learned.quality.values())[-1]
+        split, last = list(learned.quality.items())[-1]
+        measured = []
         if last.fvu:
             shares = " and ".join(_share(found[0]) for found in last.fvu.values())
-            parts.append(f"{shares} of the variance unexplained")
+            measured.append(f"{shares} of the variance unexplained")
         k = min(last.before.image_to_text)
         before, after = (found.image_to_text[k][0] for found in (last.before, last.after))
-        parts.append(f"retrieval R@{k} {percent(after, 1)} ({percent(before, 1)} with the embeddings)")
+        there, _ = _ways(Naming(*data.modalities))
+        measured.append(
+            f"R@{k} from {there} {percent(after, 1)} ({percent(before, 1)} with the embeddings) among "
+            f"{count(last.before.n)}"
+        )
+        parts.append(f"on {said_pairs(learned, split)} {listing(measured)}")
     return capitalised(f"{'; '.join(parts)}.") if parts else ""
 
 
@@ -120,17 +126,40 @@ def _quality_sentences(learned: LearnedResult, naming: Naming) -> list[str]:
         sentences.append(
             f"On {said_pairs(learned, last_name)} {learned.name} leaves {there} of the variance unexplained{beside}."
         )
-    k = min(last.before.image_to_text)
-    before, after = (found.image_to_text[k] for found in (last.before, last.after))
-    clear = before[1] > after[2] or after[1] > before[2]
-    way = "falls" if after[0] < before[0] else "rises"
-    verdict = f"{way} from" if clear else "goes, inside the sampling error, from"
     kept = "reconstructions" if last.fvu else "projections"
+    k = min(last.before.image_to_text)
+    directions = zip(
+        _ways(naming),
+        (
+            (last.before.image_to_text[k], last.after.image_to_text[k]),
+            (last.before.text_to_image[k], last.after.text_to_image[k]),
+        ),
+        (" with the embeddings", ""),
+        (f" with the {kept} of {learned.name}", ""),
+        strict=True,
+    )
+    told = [
+        f"{_moved(before, after)} {percent(before[0], 1)}{of} to {percent(after[0], 1)}{by} ({way})"
+        for way, (before, after), of, by in directions
+    ]
     sentences.append(
-        f"On {said_pairs(learned, last_name)} retrieval R@{k} {verdict} {percent(before[0], 1)} with the embeddings to "
-        f"{percent(after[0], 1)} with the {kept} of {learned.name}."
+        f"On {said_pairs(learned, last_name)} retrieval R@{k}, among {count(last.before.n)} "
+        f"{naming.many(naming.first)}, {' and '.join(told)}."
     )
     return sentences
+
+
+def _ways(naming: Naming) -> tuple[str, str]:
+    """The two directions of retrieval in words."""
+    first, second = naming.one(naming.first), naming.one(naming.second)
+    return f"{first} to {second}", f"{second} to {first}"
+
+
+def _moved(before: tuple[float, float, float], after: tuple[float, float, float]) -> str:
+    """Which way recall goes, as far as intervals that do not touch tell."""
+    if before[1] > after[2] or after[1] > before[2]:
+        return "falls from" if after[0] < before[0] else "rises from"
+    return "goes, within intervals that overlap, from"
 
 
 def _share(value: float) -> str:

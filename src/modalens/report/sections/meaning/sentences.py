@@ -128,7 +128,8 @@ def _mono_sentence(data: ReportData, found: InterpretedResult, side: str) -> lis
             beside.append(f"{number(there.mean)} in {baseline.spoken}")
     rest = f"; it is {listing(beside)}" if beside else ""
     sentence = (
-        f"The strongest {samples} of {found.name} features are {_alike(average)}: Mono {number(average.mean)} "
+        f"Over the {count(average.features)} {found.name} features that fire for enough {samples}, the strongest "
+        f"{samples} are on average {_alike(average)}: Mono {number(average.mean)} "
         f"({interval(average.low, average.high)}), by chance {number(average.chance)}{rest}."
     )
     return [sentence]
