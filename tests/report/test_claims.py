@@ -53,6 +53,21 @@ def test_what_a_control_does_as_well_does_not_hold(
     assert verdict(sign, sign * 0.15, (sign * 0.1, sign * 0.2), control) == expected
 
 
+@pytest.mark.parametrize(
+    ("control", "expected"),
+    [
+        ((-0.1, 0.1), "does not hold"),
+        ((-0.2, 0.1), "no more than its control"),
+        ((-0.1, 0.3), "does not hold"),
+    ],
+)
+def test_an_effect_of_the_other_sign_counts_only_beyond_its_control(
+    control: tuple[float, float], expected: str
+) -> None:
+    assert verdict(1, -0.15, (-0.2, -0.1), control) == expected
+    assert verdict(-1, 0.15, (0.1, 0.2), (-control[1], -control[0])) == expected
+
+
 def test_the_effect_that_would_have_been_seen() -> None:
     """2.8 standard errors, of an interval that is 3.92 wide."""
     assert detectable(-1.96, 1.96) == pytest.approx(2.8, abs=0.01)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from modalens.report import EncoderResult, ReportData
 from modalens.report.headline import gap_share, headline
 from modalens.report.keys import key_numbers
-from modalens.report.naming import Naming, count, interval, listing, number, percent
+from modalens.report.naming import Naming, count, interval, listing, number, percent, small, tied, typeset
 from modalens.report.sections.classes.sentences import count_statements
 from modalens.report.sections.estimators.sentences import estimator_statements
 from modalens.report.sections.gap.sentences import gap_statements, retrieval_statements
@@ -286,3 +286,23 @@ def test_measures_of_the_gap_stand_with_interval_and_swapped_labels(data: Report
 
 def test_the_headline_gives_the_interval_of_the_gap(told) -> None:
     assert told().startswith("The gap (L2M 0.860, 0.855 to 0.865) is larger than swapped labels make it")
+
+
+def test_one_query_is_not_several() -> None:
+    tail = "a wrong candidate as near as the right one;"
+    assert tied(1, 1000) == f"1 of 1,000 queries has {tail} it counts as missed."
+    assert tied(1) == f"1 query has {tail} it counts as missed."
+    assert tied(2) == f"2 queries have {tail} these count as missed."
+
+
+def test_chance_keeps_two_digits_however_small() -> None:
+    assert [small(each, 1) for each in (50.0, 2.5, 0.5, 0.25, 0.05, 0.0017)] == [
+        "50.0", "2.5", "0.5", "0.25", "0.05", "0.0017"
+    ]  # fmt: skip
+    assert (small(0.0, 1), small(None), small(-0.05, 1)) == ("0.0", "—", "−0.05")
+
+
+def test_sentences_are_typeset() -> None:
+    assert typeset("-0.5 (-1 to +2), 25.8% of k8-seed0, 2026-11-26, n-512") == (
+        "−0.5 (−1 to +2), 25.8\u00a0% of k8-seed0, 2026-11-26, n-512"
+    )

@@ -98,7 +98,7 @@ def summarise(scores: Scores, estimator: str) -> dict[str, Any]:
 
 def print_scores(summary: Mapping[str, Any], title: str) -> None:
     """Print a summary as tables."""
-    from modalens.report.naming import small
+    from modalens.report.naming import small, tied
 
     console = Console()
     said = f": {summary['pairs']} pairs{_grouped(summary)}, {summary['features']} features"
@@ -153,9 +153,7 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
     recall.add_row("chance", *(f"{small(100 * value, 1)}%" for value in found["chance"].values()))
     console.print(recall)
     if found["ties"]:
-        console.print(
-            f"{found['ties']} queries have a wrong candidate as near as the right one; these count as missed."
-        )
+        console.print(tied(found["ties"]))
 
 
 def summarise_joined(scores: JoinedScores) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jinja2 import ChoiceLoader, Environment, FunctionLoader, PackageLoader, Str
 from markupsafe import Markup
 
 from modalens.report.media import data_url
-from modalens.report.naming import capitalised, count, interval, number, percent, small, with_minus
+from modalens.report.naming import capitalised, count, interval, number, percent, small, typeset
 from modalens.report.palette import css_variables
 from modalens.version import __version__
 
@@ -34,7 +34,7 @@ def environment() -> Environment:
         "number": number,
         "small": small,
         "percent": percent,
-        "with_minus": with_minus,
+        "typeset": typeset,
     }
     # What every page says and every page's colours.
     made.globals |= {

@@ -99,9 +99,18 @@ def percent(share: float | None, digits: int = 0) -> str:
     return NOTHING if share is None or not math.isfinite(share) else f"{number(100 * share, digits)}\u00a0%"
 
 
-def with_minus(text: str) -> str:
-    """A text whose negative numbers are written as :func:`number` writes them."""
-    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
+def tied(ties: int, of: int | None = None) -> str:
+    """How many queries, of so many, have a wrong candidate as near as the right one, as the end of a sentence."""
+    number = count(ties) if of is None else f"{count(ties)} of {count(of)}"
+    queries = "query" if max(ties, of or 0) == 1 else "queries"
+    have, these = ("has", "it counts") if ties == 1 else ("have", "these count")
+    return f"{number} {queries} {have} a wrong candidate as near as the right one; {these} as missed."
+
+
+def typeset(text: str) -> str:
+    """A sentence as the page writes it: true minus signs, and a space before %."""
+    text = re.sub(r"(?<![\w-])-(?=\d)", "−", text)
+    return re.sub(r"(?<=\d)%", "\u00a0%", text)
 
 
 def small(value: float | None, digits: int = 3) -> str:

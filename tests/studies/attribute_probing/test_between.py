@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from modalens.dominance import modality_dominance
 from modalens.edit import IndexSet, zero
 from modalens.studies import StudyResult
+from modalens.studies.attribute_probing import between_said
 from modalens.studies.attribute_probing.between import (
     AS_CONTROLS,
     DIFFERS,
@@ -205,3 +206,19 @@ def test_too_few_pairs_of_a_value_are_said() -> None:
     else:
         # Where no pair is told right before, a change in % is undefined.
         assert not np.isinf(table.select_dtypes("number").to_numpy(dtype=np.float64)).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "controls"),
+    [
+        ({"q": 0.2}, "random features of equal number"),
+        ({"q_energy": 0.2}, "random features of equal energy"),
+        ({"swapped_high": 0.4}, "swapped labels"),
+        ({"q_energy": 0.2, "swapped_high": 0.4}, "random features of equal energy and swapped labels"),
+    ],
+)
+def test_only_controls_that_do_as_much_are_named(changes: dict[str, float], controls: str) -> None:
+    row = {"difference": 0.3, "swapped_low": -0.2, "swapped_high": 0.2, "q": 0.01, "q_energy": 0.01}
+    row |= {"beyond": 0.2, "beyond_energy": 0.2, "verdict": AS_CONTROLS}
+    said = between_said._verdict({**row, **changes})
+    assert said == f"The two differ, but no more than {controls} make them."

@@ -61,7 +61,7 @@ def test_curves_compare_classes_at_equal_numbers(found: StudyResult) -> None:
     beside = curves[(curves["without"] == "image") & (curves["kind"] == EQUAL_ENERGY)]
     assert beside["energy"].to_numpy() == pytest.approx(own["energy"].to_numpy(), rel=0.35)
     assert any(
-        each.startswith("With 2 features removed of each, image accuracy falls by")
+        each.startswith("With 2 features of each class removed, image accuracy loses ")
         for each in found.statements
     )
 

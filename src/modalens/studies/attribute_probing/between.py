@@ -153,13 +153,18 @@ def verdict_of(row: Mapping[Any, Any]) -> str:
     """
     if not (row["difference_low"] > 0 or row["difference_high"] < 0):
         return NOT_TOLD
-    past = not row["swapped_low"] <= row["difference"] <= row["swapped_high"]
-    beyond = all(
-        row[f"q{end}"] < LEVEL and row[f"beyond{end}"] * row["difference"] > 0
-        for end in CONTROLS
-        if row[f"q{end}"] == row[f"q{end}"]
-    )
-    return DIFFERS if past and beyond else AS_CONTROLS
+    return DIFFERS if past_swaps(row) and all(beyond_control(row, end) for end in CONTROLS) else AS_CONTROLS
+
+
+def past_swaps(row: Mapping[Any, Any]) -> bool:
+    """Whether the difference lies outside of where it does when labels are swapped."""
+    return not row["swapped_low"] <= row["difference"] <= row["swapped_high"]
+
+
+def beyond_control(row: Mapping[Any, Any], end: str) -> bool:
+    """Whether the difference goes beyond that without one kind of random features, or there is no test of it."""
+    q = row[f"q{end}"]
+    return bool(q != q or (q < LEVEL and row[f"beyond{end}"] * row["difference"] > 0))
 
 
 def concept_table(

@@ -9,7 +9,16 @@ import pandas as pd
 from modalens.pairs.modality import many
 from modalens.statistics.buckets import resampled_means
 from modalens.statistics.intervals import interval
-from modalens.studies.attribute_probing.between import ALIKE, AS_CONTROLS, BOTH, DIFFERS, NOT_TOLD, SAMPLE
+from modalens.studies.attribute_probing.between import (
+    ALIKE,
+    AS_CONTROLS,
+    BOTH,
+    DIFFERS,
+    NOT_TOLD,
+    SAMPLE,
+    beyond_control,
+    past_swaps,
+)
 from modalens.studies.attribute_probing.nearest import Design
 from modalens.studies.stats.sentences import CONTROLS, power_words, q_words
 
@@ -59,9 +68,15 @@ def _verdict(row: Mapping[Any, Any]) -> str:
         found = power_words(f"{100 * row['detectable']:.1f} points")
         return f"No difference between the two is told; {found}."
     if row["verdict"] == AS_CONTROLS:
-        return "The two differ, but no more than random features or swapped labels make them."
+        return f"The two differ, but no more than {_as_much(row)} make them."
     more, less = (row["first"], row["second"]) if row["difference"] < 0 else (row["second"], row["first"])
     return f"The class serves {more} {many(row['input'])} more than {less} ones."
+
+
+def _as_much(row: Mapping[Any, Any]) -> str:
+    """The controls that differ as much, in words."""
+    found = [f"random features of {name}" for end, name in CONTROLS.items() if not beyond_control(row, end)]
+    return " and ".join([*found, *([] if past_swaps(row) else ["swapped labels"])])
 
 
 def _together(row: Mapping[Any, Any], sample: Mapping[Any, Any]) -> str:
@@ -70,7 +85,7 @@ def _together(row: Mapping[Any, Any], sample: Mapping[Any, Any]) -> str:
     if row["verdict"] == DIFFERS:
         verdict = "is seen here"
     elif row["verdict"] == AS_CONTROLS:
-        verdict = "is not seen here beyond what random features or swapped labels do"
+        verdict = f"is not seen here beyond what {_as_much(row)} do"
     else:
         found = power_words(f"{100 * row['detectable']:.1f} points")
         verdict = f"is not decided by these data, where {found}"

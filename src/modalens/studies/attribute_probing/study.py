@@ -336,15 +336,16 @@ def _fingerprints(x: Block) -> list[bytes]:
 def _who(samples: pd.DataFrame, plan: Design, attribute: str) -> list[str]:
     tested, references = plan.tested, plan.references
     groups: Int[np.ndarray, " g"] = np.unique(tested.keys)
-    unit = "groups" if tested.grouped else "pairs of their own"
     versus = (
         "against references from the other parts of a cross-validation"
         if references is tested
         else f"against references from {len(references):,} other pairs of {len(np.unique(references.keys)):,} groups"
     )
-    tests = f"{len(tested):,} pairs of {len(groups):,} {unit} are tested, {versus}"
+    pairs, drawn = f"{len(tested):,} pairs", "pairs"
+    if tested.grouped:
+        pairs, drawn = f"{pairs} of {len(groups):,} groups", f"{len(groups):,} groups"
     said = [
-        f"{tests}; intervals draw these {len(groups):,} anew.",
+        f"{pairs} are tested, {versus}; intervals draw these {drawn} anew.",
         _WHAT_IT_SHOWS.format(attribute.replace("_", " ")),
     ]
     for modality, part in samples.groupby("input", sort=False):

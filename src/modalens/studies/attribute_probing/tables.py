@@ -22,6 +22,7 @@ from modalens.studies.stats.sentences import (
     CORRECTED,
     beside_controls,
     class_words,
+    counted_features,
     q_words,
 )
 
@@ -145,8 +146,8 @@ def statements(overall: pd.DataFrame, by_value: pd.DataFrame, plan: Design, draw
         random, variance = (of_size[of_size["kind"] == kind].iloc[0] for kind in (RANDOM, VARIANCE))
         as_energetic = beside[beside["without"] == f"{EQUAL_ENERGY} {row['without']}"].iloc[0]
         said.append(
-            f"Without {row['removed']} {row['without']} features, which hold {100 * row['energy']:.0f} % of the "
-            f"activity, {row['input']} accuracy changes by {_points(row, 'change')} points, without as many random "
+            f"Without {counted_features(row['removed'], row['without'])} ({100 * row['energy']:.0f} % of the "
+            f"activity) {row['input']} accuracy changes by {_points(row, 'change')} points, without as many random "
             f"ones by {_points(row, 'random_change')} ({q_words(row['q'])}), without random ones of equal energy by "
             f"{_points(row, 'random_change_energy')} ({q_words(row['q_energy'])}). With references edited alike it "
             f"changes by {_points(row, 'alike')}, without random ones by {_points(random, 'alike')} "

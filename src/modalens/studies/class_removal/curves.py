@@ -151,7 +151,10 @@ def curve_statements(curves: pd.DataFrame) -> Iterator[str]:
         at = rows[rows["removed"] == number]
         told = ", ".join(_lost(row, row["without"]) for row in at[at["kind"] == CLASS].to_dict("records"))
         random = _lost(at[at["kind"] == RANDOM].to_dict("records")[0], "random")
-        yield f"With {number} features removed of each, {modality} accuracy falls by {told}; by {random} ones."
+        yield (
+            f"With {number:,} {'feature' if number == 1 else 'features'} of each class removed, {modality} accuracy "
+            f"loses {told} features, and {random} ones."
+        )
 
 
 def _lost(row: Mapping[Any, Any], name: object) -> str:

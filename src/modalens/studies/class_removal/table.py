@@ -19,6 +19,7 @@ from modalens.studies.stats.sentences import (
     CORRECTED,
     beside_controls,
     class_words,
+    counted_features,
     q_words,
 )
 
@@ -108,7 +109,7 @@ def statements(table: pd.DataFrame, draws: int, of_energy: int) -> list[str]:
             for end, name in CONTROLS.items()
         )
         said.append(
-            f"Without its {row['removed']} {row['without']} features ({row['energy']:.1%} of the energy) "
+            f"Without the {counted_features(row['removed'], row['without'])} ({row['energy']:.1%} of the energy) "
             f"{row['modality']} accuracy goes from {row['whole']:.3f} to {row['accuracy']:.3f}, without random ones of "
             f"{beside}: {_verdict(row)}."
         )

@@ -25,6 +25,11 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def counted_features(number: int, label: str) -> str:
+    """So many features of a class: 1 text feature, 14 image features."""
+    return f"{number:,} {label} {'feature' if number == 1 else 'features'}"
+
+
 def q_words(q: float) -> str:
     """A corrected p-value; "no test" where there is none."""
     if q != q:

@@ -18,8 +18,9 @@ from modalens.report.sections.claims.verdicts import NOT_MEASURED
 
 RULE = (
     "A claim holds where the 95 % interval of its effect lies on the claimed side of 0 and the effect is larger than "
-    "what its control reaches, and is no more than its control where it is not larger; it does not hold where the "
-    "interval lies on the other side. Otherwise it is not decided, and the effect that would have been seen (at level "
+    "what its control reaches there; it does not hold where the interval lies on the other side and the effect is "
+    "larger than what its control reaches there. It is no more than its control where the interval lies on either side "
+    "and the effect is not larger. Otherwise it is not decided, and the effect that would have been seen (at level "
     ".05 with power .8) stands beside. A claim of no effect does not hold where the interval excludes 0, and is not "
     "decided otherwise. Each verdict is of one claim, without a correction for there being many."
 )

@@ -30,22 +30,23 @@ def verdict(
     Returns
     -------
     str
-        ``holds`` where the interval lies on the claimed side of 0 and the effect is larger than those of the control,
-        ``no more than its control`` where it is not larger than those, ``does not hold`` where the interval lies on the
-        other side of 0, ``not decided`` where it holds 0, ``not measured`` without one. That there is no effect
-        ``does not hold`` where the interval excludes 0, and is not decided otherwise.
+        ``holds`` where the interval lies on the claimed side of 0 and the effect is larger than those of the control
+        on that side, ``does not hold`` where both are so on the other side, ``no more than its control`` where the
+        interval lies on either side and the effect is not larger, ``not decided`` where it holds 0, ``not measured``
+        without one. That there is no effect ``does not hold`` where the interval excludes 0, and is not decided
+        otherwise.
     """
     if any(map(isnan, ends)):
         return NOT_MEASURED
     if sign == 0:
         return NOT_DECIDED if min(ends) <= 0 <= max(ends) else DOES_NOT
-    least, most = sorted(sign * end for end in ends)
-    if most < 0:
-        return DOES_NOT
-    if not least > 0:
+    if min(ends) <= 0 <= max(ends):
         return NOT_DECIDED
-    reached = [sign * end for end in control if not isnan(end)]
-    return AS_CONTROL if reached and sign * value <= max(reached) else HOLDS
+    side = 1 if min(ends) > 0 else -1
+    reached = [side * end for end in control if not isnan(end)]
+    if reached and side * value <= max(reached):
+        return AS_CONTROL
+    return HOLDS if side == sign else DOES_NOT
 
 
 def detectable(low: float, high: float) -> float:

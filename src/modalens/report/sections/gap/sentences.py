@@ -4,7 +4,7 @@ import math
 
 from modalens.dominance import ModalityGap
 from modalens.report.data import ReportData
-from modalens.report.naming import Naming, begun, count, interval, listing, number, percent, small
+from modalens.report.naming import Naming, begun, interval, listing, number, percent, small, tied
 
 # Beyond this share of the interval's width, what noise adds to the published L2M is worth a sentence.
 _NOTABLE = 0.1
@@ -65,10 +65,7 @@ def retrieval_statements(data: ReportData) -> list[str]:
                 f"chance is {_chance(chance)}."
             )
         if found.ties:
-            sentences.append(
-                f"In {encoder.spoken}, {count(found.ties)} of {count(found.n + found.texts)} queries have a wrong "
-                "candidate as near as the right one; these count as missed."
-            )
+            sentences.append(f"In {encoder.spoken}, {tied(found.ties, found.n + found.texts)}")
     if guessing:
         verb = "is" if len(guessing) == 1 else "are"
         sentences.append(f"{begun(listing(guessing))} {verb} not told from chance.")
