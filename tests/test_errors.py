@@ -25,3 +25,8 @@ def test_a_sentence_that_quotes_thousands_of_letters_is_cut_in_the_middle() -> N
     assert len(said) < 3_000
     assert said.startswith("There is no column xxx")
     assert said.endswith("; choose one of a, b.")
+
+
+def test_names_that_a_sentence_quotes_end_no_line_and_move_no_cursor() -> None:
+    said = str(InputError("The file has no tensor 'a'; it has b\r\nc, \x1b[2Jd, \u2028e."))
+    assert said == "The file has no tensor 'a'; it has b  c,  [2Jd,  e."

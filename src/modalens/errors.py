@@ -11,7 +11,13 @@ from modalens.redaction import redacted
 _LONGEST = 2_000  # letters of a sentence
 
 
+def one_line(text: object) -> str:
+    """Other people's words on one line: nothing in them ends it, moves a cursor or sets a terminal's title."""
+    return "".join(each if each.isprintable() else " " for each in str(text))
+
+
 def _readable(sentence: str) -> str:
+    sentence = one_line(sentence)
     half = _LONGEST // 2
     return sentence if len(sentence) <= _LONGEST else f"{sentence[:half]} [...] {sentence[-half:]}"
 
@@ -20,7 +26,8 @@ class ModalensError(ValueError):
     """Base of all errors that a user can do something about.
 
     The command line prints the sentence and exits with code 2. Keys and what may be secret of a URL are left out of it,
-    and the middle of what no one reads to the end, such as a file's name for a column of thousands of letters.
+    line breaks and control characters of names that it quotes, and the middle of what no one reads to the end, such as
+    a file's name for a column of thousands of letters.
     """
 
     def __init__(self, *said: object) -> None:

@@ -36,7 +36,9 @@ def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
 
     def speak(folder: Path) -> None:
         if (folder / "a").read_bytes() != b"good" * 20:
-            raise InputError("One line.\nAnother.")
+            error = InputError("One line.")
+            error.args = ("One line.\nAnother.",)
+            raise error
 
     targets = {
         "crash": Target(make, crash),

@@ -127,3 +127,12 @@ def test_a_damaged_file_is_a_sentence(two, tmp_path, content):
     (tmp_path / "joined.json").write_text(json.dumps(whole))
     with pytest.raises(ModalensError, match="damaged"):
         ml.JoinedStore.open(tmp_path / "joined.json")
+
+
+def test_a_store_whose_name_no_file_can_have_is_a_sentence(two, tmp_path):
+    photos, sounds = two
+    path = tmp_path / "joined.json"
+    ml.JoinedStore.join({"image": photos, "text": photos, "sound": (sounds, "image")}).save(path)
+    path.write_text(path.read_text().replace("sounds", "x" * 300))
+    with pytest.raises(ModalensError, match=r"^The store \S+ cannot be read: File name too long\.$"):
+        ml.JoinedStore.open(path)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from typer import Abort, BadParameter
 
-from modalens.errors import ModalensError, is_out_of_memory, out_of_memory_sentence, system_sentence
+from modalens.errors import ModalensError, is_out_of_memory, one_line, out_of_memory_sentence, system_sentence
 from modalens.redaction import redacted, redacted_trace
 
 # Typer names no more of the exceptions of click, and has a copy of click since 0.20.
@@ -75,8 +75,7 @@ def main() -> None:
 
 
 def _end(sentence: str, code: int) -> NoReturn:
-    said = "".join(each if each.isprintable() else " " for each in redacted(sentence))
-    print(f"modalens: {said}", file=sys.stderr)
+    print(f"modalens: {one_line(redacted(sentence))}", file=sys.stderr)
     sys.exit(code)
 
 

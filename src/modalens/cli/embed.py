@@ -32,8 +32,9 @@ def embed(
     --json prints "store" (path), "pairs", "features", "skipped" (a list of "id" and "reason"),
     "share_waiting_for_images" (of the image tower's time) and "retried" (shards begun again).
     """
-    from modalens.cli.output import print_json, printable
+    from modalens.cli.output import print_json
     from modalens.engine.engines import open_engine
+    from modalens.errors import one_line
     from modalens.pairs import load_pairs
     from modalens.runs.embedding import embed_with
     from modalens.towers import load_vlm
@@ -57,7 +58,7 @@ def embed(
     if skipped:
         print(f"{len(skipped)} skipped, listed in {out / 'manifest.json'}; the first:")
         for item in skipped[:5]:
-            print(printable(f"  {item['id']}: {item['reason']}"))
+            print(one_line(f"  {item['id']}: {item['reason']}"))
 
 
 def _slug(name: str) -> str:

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from modalens.dominance import RULES
-from modalens.errors import InputError
+from modalens.errors import InputError, one_line
 from modalens.pairs.modality import many
 from modalens.runs.joined import JoinedScores
 from modalens.runs.scoring import Scores
@@ -31,21 +31,16 @@ def print_json(values: Mapping[str, Any]) -> None:
     print(json.dumps(_plain(values), indent=2, allow_nan=False))
 
 
-def printable(value: object) -> str:
-    """Other people's words as a terminal may show them: nothing in them moves a cursor or sets a title."""
-    return "".join(each if each.isprintable() else " " for each in str(value))
-
-
 def headed(head: object, rest: str) -> Text:
     """A line with a head in bold; nothing in it is markup."""
-    return Text.assemble((printable(head), "bold"), printable(rest))
+    return Text.assemble((one_line(head), "bold"), one_line(rest))
 
 
 def print_sentences(sentences: Iterable[str], mark: str = "") -> None:
     """Print sentences, each on lines of its own; nothing in them is markup."""
     console = Console()
     for sentence in sentences:
-        console.print(Text(mark + printable(sentence)))
+        console.print(Text(mark + one_line(sentence)))
 
 
 def summarise(scores: Scores, estimator: str) -> dict[str, Any]:
@@ -120,7 +115,7 @@ def print_scores(summary: Mapping[str, Any], title: str) -> None:
         cells = []
         for found in (summary, *others.values()):
             cells += [str(found["counts"][label]), _interval(found["count_intervals"].get(label), 0)]
-        classes.add_row(Text(printable(label)), *cells)
+        classes.add_row(Text(one_line(label)), *cells)
     console.print(classes)
     console.print("Noise moves features across the bounds: counts of few pairs are biased.")
     stranded = sum(summary["cross_in_the_tails"].values())
@@ -194,7 +189,7 @@ def print_joined(summary: Mapping[str, Any], title: str) -> None:
     for label, number in summary["counts"].items():
         beside = "" if turned is None else f"{turned[label]:.1f}"
         classes.add_row(
-            Text(printable(label)), str(number), _interval(summary["count_intervals"][label], 0), beside
+            Text(one_line(label)), str(number), _interval(summary["count_intervals"][label], 0), beside
         )
     console.print(classes)
     gaps = pd.DataFrame(summary["gaps"])
@@ -204,9 +199,9 @@ def print_joined(summary: Mapping[str, Any], title: str) -> None:
 
 def frame_table(frame: pd.DataFrame, title: str) -> Table:
     """A data frame as a table, numbers with three decimals; nothing in it is markup."""
-    table = Table(*(Column(Text(printable(name))) for name in frame.columns), title=Text(printable(title)))
+    table = Table(*(Column(Text(one_line(name))) for name in frame.columns), title=Text(one_line(title)))
     for row in frame.itertuples(index=False):
-        said = (f"{value:.3f}" if isinstance(value, float) else printable(value) for value in row)
+        said = (f"{value:.3f}" if isinstance(value, float) else one_line(value) for value in row)
         table.add_row(*map(Text, said))
     return table
 

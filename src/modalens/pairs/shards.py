@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modalens.errors import InputError
+from modalens.errors import InputError, one_line
 from modalens.files import NotPlainError, parse_json
 from modalens.pairs.archives import ArchiveError, Member, read_members
 from modalens.pairs.base import Pair, Pairs, Skipped
@@ -140,7 +140,7 @@ def _samples(shard: str, suffixes: Sequence[str], on_retry: Callable[[], None]) 
                 sample.add(part, member)
     except ArchiveError as error:
         raise InputError(
-            f"The shard '{spoken}' {_one_line(str(error))}; write or download it again."
+            f"The shard '{spoken}' {one_line(str(error))}; write or download it again."
         ) from error
     if sample is not None:
         yield sample
@@ -153,10 +153,6 @@ def _key_and_part(name: str) -> tuple[str, str]:
     if not stem or name.startswith("__"):
         return "", ""
     return f"{folder}{slash}{stem}", part.lower()
-
-
-def _one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in escape_name(text))
 
 
 def _open(shard: str, on_retry: Callable[[], None]) -> AbstractContextManager[Any]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Any
 
-from modalens.errors import InputError
+from modalens.errors import InputError, one_line
 
 MAX_CAPTION = 2**20
 """Longest caption that is taken, in bytes of a file and in characters."""
@@ -84,7 +84,7 @@ def escape_name(name: str) -> str:
 
 def spoken_name(name: str) -> str:
     """A name as a sentence says it: escaped, on one line, its middle left out where it is long."""
-    line = "".join(letter if letter.isprintable() else " " for letter in escape_name(name))
+    line = one_line(escape_name(name))
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 20]}...{line[-17:]}"
 
 

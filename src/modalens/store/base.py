@@ -249,7 +249,11 @@ def finished_manifest(folder: Path, kind: str) -> Manifest | None:
     ModalensError
         If there is no such folder, or the store is unfinished, empty or of another kind.
     """
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError as refused:  # a name too long, a folder that others may not enter
+        raise ModalensError(f"The store {folder} cannot be read: {refused.strerror}.") from refused
+    if not there:
         raise ModalensError(f"There is no store at {folder}; embed some pairs into it first.")
     if not (folder / MANIFEST_NAME).exists():
         return None
