@@ -2,7 +2,7 @@
 
 ``make benchmark-profiles`` runs every step three times: on few pairs, so that loops are compiled and libraries
 imported; by the clock, while perf, where it is installed, samples which library the processors are in; and under
-cProfile, which tells which functions take the time of the main thread. What cProfile counts as Python's own is more
+cProfile, which tells what the main thread is in while processors' seconds pass. What it counts as Python's own is more
 than Python's share: it slows Python alone, and operators and loops compiled by Numba count for the function they
 stand in.
 """
@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -36,10 +37,12 @@ from modalens.towers.quiet import quiet
 KIND = "modalens profiles"
 _SAE, _NCL = "sae", "ncl"
 _SHOWN = 3
-_PER_SECOND = 499  # samples that perf takes; no multiple of what else is periodic
+# 499 samples a second: no multiple of what else is periodic.
+_RECORD = ("perf", "record", "--quiet", "--event", "cpu-clock", "--freq", "499")
+_REPORT = ("perf", "report", "--stdio", "--sort", "dso", "--field-separator", ",")
 _READY = 0.5  # seconds until perf samples
+_BUILT_IN = "~"  # what cProfile has for the file of compiled functions
 _ROOTS = ("site-packages", "src")
-_WAITS = ("acquire", "poll", "select", "read", "readinto", "wait", "waitpid", "sleep", "fsync", "join")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Size:
     draws: int
 
 
-FULL = Size(photos=96, layers=4, stored=100_000, pairs=2_000, steps=400, draws=20)
+FULL = Size(photos=96, layers=4, stored=100_000, pairs=1_000, steps=300, draws=20)
 TINY = Size(photos=4, layers=1, stored=1_000, pairs=300, steps=5, draws=20)
 
 
@@ -88,7 +91,7 @@ class Use:
             "removal": lambda: run.study("removal", draws=size.draws, curve_draws=0, **of),
             "gender": lambda: run.study("gender", **of),
             "steer": lambda: run.study("steer", **of),
-            "close-gap": lambda: run.study("close-gap", draws=5, max_pairs=1_000, **of),
+            "close-gap": lambda: run.study("close-gap", draws=5, **of),
             "report": run.report,
         }
 
@@ -102,66 +105,68 @@ def use(size: Size) -> Iterator[Use]:
         yield Use(Path(folder), size)
 
 
-def sampled(work: Callable[[], Any]) -> tuple[Cost, float | None]:
-    """What work costs, and the share of the processors' samples in the interpreter itself; None without perf."""
+def waited(work: Callable[[], Any]) -> tuple[Cost, float | None]:
+    """What work costs, and the share of the time in which no thread ran or stood in line for a processor.
+
+    It is 0 where threads ran side by side for longer than that, and None where the system does not tell.
+    """
+    before = _in_line()
+    cost = measured(work)[1]
+    after = _in_line()
+    if before is None or after is None:
+        return cost, None
+    return cost, max(0.0, 1 - (cost.cpu + after - before) / cost.seconds)
+
+
+def _in_line() -> float | None:
+    """Seconds for which the threads of this process have waited for a processor that other work had."""
+    told = [path.read_text().split()[1] for path in Path("/proc/self/task").glob("*/schedstat")]
+    return sum(map(int, told)) / 1e9 if told else None
+
+
+@contextmanager
+def sampling() -> Iterator[list[float]]:
+    """Put the share of the processors' samples that are in the interpreter into a list; nothing without perf."""
+    shares: list[float] = []
     if shutil.which("perf") is None:
-        return measured(work)[1], None
+        yield shares
+        return
     with tempfile.TemporaryDirectory() as folder:
-        record = ["perf", "record", "--quiet", "--event", "cpu-clock", "--freq", str(_PER_SECOND)]
-        written = Path(folder) / "perf.data"
-        perf = subprocess.Popen([*record, "--pid", str(os.getpid()), "--output", str(written)])
+        written = str(Path(folder) / "perf.data")
+        perf = subprocess.Popen([*_RECORD, "--pid", str(os.getpid()), "--output", written])
         time.sleep(_READY)
         try:
-            cost = measured(work)[1]
+            yield shares
         finally:
             perf.send_signal(signal.SIGINT)
             perf.wait()
-        report = [
-            "perf",
-            "report",
-            "--stdio",
-            "--sort",
-            "dso",
-            "--field-separator",
-            ",",
-            "--input",
-            str(written),
-        ]
-        told = subprocess.run(report, capture_output=True, text=True, check=True).stdout
-    shares = [line.split(",", 1) for line in told.splitlines() if line.strip() and not line.startswith("#")]
-    inside = (
-        float(share) for share, library in shares if library.strip().startswith(("libpython", "python"))
-    )
-    return cost, sum(inside) / 100
+        told = subprocess.run(
+            [*_REPORT, "--input", written], capture_output=True, text=True, check=True
+        ).stdout
+    listed = [line.split(",", 1) for line in told.splitlines() if line.strip() and not line.startswith("#")]
+    inside = [share for share, library in listed if library.strip().startswith(("libpython", "python"))]
+    shares.append(sum(float(share.strip(" %")) for share in inside) / 100)
 
 
 def profiled(work: Callable[[], Any]) -> dict[str, Any]:
-    """Shares of the main thread's time: functions of Python, calls that wait, and the most expensive functions."""
-    profile = cProfile.Profile()
+    """Shares of the processors' seconds by what the main thread is in: functions of Python, and the costliest ones."""
+    profile = cProfile.Profile(time.process_time)
     profile.runcall(work)
     profile.create_stats()
     own = {function: entry[2] for function, entry in profile.stats.items()}
     total = sum(own.values())
     costly = sorted(own, key=lambda function: -own[function])[:_SHOWN]
     return {
-        "python_at_most": sum(own[function] for function in own if function[0] != "~") / total,
-        "blocked": sum(own[function] for function in own if function[0] == "~" and _waits(function[2]))
-        / total,
+        "python_at_most": sum(own[function] for function in own if function[0] != _BUILT_IN) / total,
         "functions": {_named(*function): own[function] / total for function in costly},
     }
-
-
-def _waits(name: str) -> bool:
-    """Whether a built-in function, as cProfile calls it, waits for threads, files or processes."""
-    words = name.strip("<>{}").replace(".", " ").replace("'", " ").split()
-    return any(word in _WAITS for word in words) or "_io" in words
 
 
 def _named(file: str, line: int, name: str) -> str:
     """A function by its module, without folders of this machine."""
     del line
-    if file == "~":
-        return name.strip("<>{}").split(" at 0x")[0]
+    if file == _BUILT_IN:
+        return "other threads" if "acquire" in name else name.strip("<>{}").split(" at 0x")[0]
     parts = Path(file).with_suffix("").parts
     roots = [place for place, part in enumerate(parts) if part in _ROOTS or part.startswith("python3.")]
     return ".".join([*parts[roots[-1] + 1 if roots else -1 :], name])
@@ -175,10 +180,11 @@ def profiles(size: Size, warm_up: Size) -> list[dict[str, Any]]:
     rows = []
     with use(size) as timed, use(size) as watched:
         for (name, step), again in zip(timed.steps().items(), watched.steps().values(), strict=True):
-            cost, interpreter = sampled(step)
-            waiting = max(0.0, 1 - cost.cpu / cost.seconds)
+            with sampling() as inside:
+                cost, waiting = waited(step)
             row = {"step": name, "seconds": cost.seconds, "cpu": cost.cpu, "waiting": waiting}
-            rows.append({**row, "interpreter": interpreter, **profiled(again)})
+            rows.append({**row, "interpreter": inside[0] if inside else None, **profiled(again)})
+            print(f"{name}: {cost.cpu:.1f} processors' seconds", file=sys.stderr, flush=True)
     return rows
 
 
@@ -191,9 +197,9 @@ def main() -> None:
     given = options.parse_args()
     found = circumstances("cpu")
     found["rows"] = profiles(TINY if given.tiny else FULL, TINY)
-    print(markdown_profiles(found["rows"]))
     if given.out is not None:
         write_document(given.out / "profile-cpu.json", KIND, 1, found)
+    print(markdown_profiles(found["rows"]))
 
 
 if __name__ == "__main__":

@@ -101,8 +101,7 @@ def markdown_profiles(rows: Sequence[Mapping[str, Any]]) -> str:
                 "waiting": _percent(row["waiting"]),
                 "in the interpreter": _percent(row["interpreter"]),
                 "in functions of Python, at most": _percent(row["python_at_most"]),
-                "in calls that wait": _percent(row["blocked"]),
-                "most expensive functions": "<br>".join(functions),
+                "main thread is in": "<br>".join(functions),
             }
         )
     return _markdown(lines)

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from scipy.linalg.lapack import spotrf, spotrs
 from scipy.special import expit
 
+from modalens.compiled import one_blas_thread
 from modalens.statistics.descent import Weights, minimised
 from modalens.statistics.design import Design
 
@@ -79,6 +80,7 @@ def curvature_factor(covariance: Float[np.ndarray, "f f"], ridge: float) -> Floa
     # Some more of the ridge keeps what rounds to single precision positive.
     curved.flat[:: len(curved) + 1] += np.float32(max(ridge, 1e-6 * len(curved) * float(_CURVED)))
     factor: np.ndarray
-    factor, failed = spotrf(curved.T, lower=True, overwrite_a=True)
+    with one_blas_thread():  # several would mostly spin
+        factor, failed = spotrf(curved.T, lower=True, overwrite_a=True)
     assert failed == 0
     return factor
