@@ -64,3 +64,31 @@ def test_peers_stand_beside_the_fastest_of_them(
     write_document(path, "modalens benchmark of peers", 1, {**circumstances("cpu"), "rows": rows})
     assert "| 64 | modalens | 400 | 2.00 |  |  | 0.5000 |" in tables.rows("peers-cpu")
     assert "| 64 | overcomplete | 200 | 1.00 | 80 | 0.889 | 0.5000 |" in tables.rows("peers-cpu")
+
+
+def test_profiles_say_where_the_time_goes(
+    tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    from modalens.benchmarks.machine import circumstances
+    from modalens.store.documents import write_document
+
+    rows = [
+        {
+            "step": name,
+            "seconds": 2.0,
+            "cpu": 3.0,
+            "waiting": 0.014,
+            "interpreter": inside,
+            "python_at_most": 0.5,
+            "functions": {"modalens.store.open": 0.3, "built-in method torch.addmm": 0.2},
+        }
+        for name, inside in (("score", 0.126), ("report", None))
+    ]
+    path = tmp_path / "benchmarks/results/profile-cpu.json"
+    path.parent.mkdir(parents=True)
+    write_document(path, "modalens profiles", 1, {**circumstances("cpu"), "rows": rows})
+    functions = "`modalens.store.open` 30 %<br>`built-in method torch.addmm` 20 %"
+    shown = tables.rows("profile-cpu")
+    assert f"| score | 2.00 | 3.00 | 1 % | 13 % | 50 % | {functions} |" in shown
+    assert f"| report | 2.00 | 3.00 | 1 % |  | 50 % | {functions} |" in shown
