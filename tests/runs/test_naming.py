@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from PIL import Image
 
 from modalens.errors import InputError, ModalensError
@@ -83,7 +84,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         text=Matrix(codes),
         column=lambda _: captions,
         directions=np.concatenate([directions, np.eye(D)[:2]]),
-        learned=SimpleNamespace(model=object()),
+        learned=SimpleNamespace(
+            model=SimpleNamespace(standardiser=lambda _: (torch.zeros(D), torch.ones(D)))
+        ),
         about=lambda: {"of": "a test"},
     )
     return SimpleNamespace(each=each, tower=tower, directions=directions, captions=captions)
