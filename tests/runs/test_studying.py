@@ -99,7 +99,7 @@ def test_array_studies_take_images_and_sounds(run: RunFolder, name: str) -> None
 def test_studies_of_images_say_why_sounds_are_none(run: RunFolder, name: str) -> None:
     if first_side(run) == "image":
         pytest.skip("pairs of images")
-    with pytest.raises(ModalensError, match="of images, and these pairs are of audio and text"):
+    with pytest.raises(ModalensError, match="of images, and these pairs are of sounds and texts"):
         run_study(run, name, config(name), features="raw")
 
 

@@ -111,7 +111,7 @@ def test_pairs_that_a_study_makes_no_sense_for_are_refused_in_a_sentence() -> No
     sounds = subject(mds=SimpleNamespace(modalities=("audio", "text")))
     for name in study_names():
         if name in ("adversarial", "text-to-image"):
-            with pytest.raises(ModalensError, match=f"The study {name} is of images.*audio and text"):
+            with pytest.raises(ModalensError, match=f"The study {name} is of images.*sounds and texts"):
                 find_study(name).check(sounds)
         else:
             find_study(name).check(sounds)
