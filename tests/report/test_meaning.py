@@ -199,6 +199,7 @@ def test_a_line_says_where_fidelity_tells_nothing(meant: ReportData) -> None:
     assert "visual fidelity 0.200 (0.100 to 0.300);" in line(0.1, 0.3, 0.1)
     assert "visual fidelity 0.200 (0.100 to 0.300, as classes drawn at random give);" in line(0.1, 0.3, 0.4)
     assert "visual fidelity 0.200 (−0.100 to 0.500, not told from 0);" in line(-0.1, 0.5, 0.1)
+    assert "visual fidelity 0.200 (no interval, not told from 0);" in line(np.nan, np.nan, 0.1)
 
 
 def test_what_has_no_score_is_said(meant: ReportData) -> None:

@@ -69,7 +69,8 @@ def meaning_lines(data: ReportData) -> list[tuple[str, str]]:
         for side in data.modalities:
             fidelity = found.fidelity.fidelity("mono", side)
             if not np.isnan(fidelity.value):
-                ends = interval(fidelity.low, fidelity.high)
+                known = np.isfinite(fidelity.high - fidelity.low)
+                ends = interval(fidelity.low, fidelity.high) if known else "no interval"
                 parts.append(
                     f"{naming.adjective(side)} fidelity {number(fidelity.value)} ({ends}{_doubt(fidelity)})"
                 )
