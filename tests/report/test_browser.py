@@ -1,5 +1,6 @@
 """The galleries in a real browser: quiet, offline, searchable, usable by keyboard, and safe with any caption."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,6 +35,10 @@ STRANGE = {
     "hindi": "हिन्दी में",
     "ligature": "ﬁnally 日本語",
 }
+
+
+# What stands over the samples of each side, card by card.
+HEADINGS = "[...document.querySelectorAll('.side h5 span')].map((each) => each.textContent)"
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +138,23 @@ def test_shows_a_class_with_pictures(browser: Browser, page: Path, galleries: li
         "pictures",
     )
     assert set(sizes[:8]) == {16}
+    caption = ask(browser, "document.querySelector('.card figcaption').innerText")
+    assert re.search(r"fires for \d+ of \d+ images and \d+ of \d+ texts", caption)
+    assert ask(browser, f"{HEADINGS}[0]") == "image"
     browser.driver.find_element("css selector", ".more button").click()
     assert cards(browser) == expected
     assert ask(browser, "document.activeElement.getAttribute('aria-labelledby')") == f"feature-{expected[24]}"
     assert ask(browser, "document.querySelector('.more').hidden")
+
+
+def test_images_without_pictures_are_said_to_be_shown_by_their_texts(
+    browser: Browser, galleries: list[Gallery], tmp_path: Path
+) -> None:
+    gone = {name: (None, text) for name, (_, text) in make_samples().items()}
+    path = tmp_path / "gone.html"
+    path.write_text(page_around(build_gallery(galleries, with_texts(gone, STRANGE)), ""), encoding="utf-8")
+    browser.open(path, "#features/SAE/image")
+    assert ask(browser, HEADINGS)[:2] == ["image, shown by its text", "text"]
 
 
 def test_pictures_wait_until_their_card_is_near(browser: Browser, page: Path) -> None:

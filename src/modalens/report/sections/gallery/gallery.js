@@ -154,8 +154,10 @@
     const digits = decimals(card.values.flat());
     const previews = at ? [] : samples.map((sample) => data.previews[data.previewOf[sample]]).filter(Boolean);
     const listed = previews.some((url) => url.startsWith("data:audio/")) ? players : previews.length ? mosaic : lines;
+    // Without pictures or players a sample of the first side stands there as its text, which is not what fires.
+    const called = !at && samples.length && listed === lines ? `${gallery.modalities[at]}, shown by its ${gallery.modalities[1]}` : gallery.modalities[at];
     return el("div", { class: "side" },
-      el("h5", {}, el("span", {}, gallery.modalities[at]), el("small", {}, `Mono ${fixed(card.mono[at], 2)}`)),
+      el("h5", {}, el("span", {}, called), el("small", {}, `Mono ${fixed(card.mono[at], 2)}`)),
       !samples.length ? el("p", { class: "nothing" }, `No ${gallery.modalities[at]} sample fires it.`)
         : listed(samples, values, digits, terms));
   };
@@ -171,10 +173,10 @@
     const [low, high] = card.range;
     const digits = decimals(card.range);
     const fires = card.counts.map((side) => side.reduce((sum, n) => sum + n, 0));
-    const spoken = gallery.modalities.map((name, at) =>
+    const spoken = gallery.plurals.map((name, at) =>
       `${count(fires[at])} of ${count(fires[at] + card.zeros[at])} ${name}`).join(" and ");
     const drawing = svg("svg", { viewBox: `0 0 ${10 * bins} 100`, preserveAspectRatio: "none", role: "img",
-      "aria-label": `Activations from ${fixed(low, digits)} to ${fixed(high, digits)}: fires for ${spoken} samples` },
+      "aria-label": `Activations from ${fixed(low, digits)} to ${fixed(high, digits)}: fires for ${spoken}` },
       svg("path", { class: "axis", d: `M0 50h${10 * bins}` }),
       svg("path", { class: "first", d: bars[0] }), svg("path", { class: "second", d: bars[1] }));
     if (low < 0 && high > 0) {
@@ -192,7 +194,7 @@
     const rest = {
       split: [" its other half is ", ...name, `${r}.`],
       private: name.length ? [" a partner is ruled out; the nearest to one is ", ...name, `${r}.`]
-        : [` no ${other} feature goes with it.`],
+        : [" a partner is ruled out."],
       unclear: name.length ? [" the best candidate for its other half is ", ...name, `${r}.`]
         : [` whether a ${other} feature goes with it cannot be told.`],
     }[card.verdict];

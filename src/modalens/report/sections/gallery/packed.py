@@ -50,6 +50,7 @@ def _pack(gallery: Gallery, table: SampleTable, top: int) -> dict[str, Any]:
         "note": gallery.note,
         "rule": gallery.rule,
         "modalities": gallery.modalities,
+        "plurals": [naming.many(name) for name in gallery.modalities],
         "labels": list(roles),
         "shorts": [naming.short(role) for role in SIDES],
         # Those that other seeds find first, the most monosemantic of them on top: classes are ranked as they stand.
