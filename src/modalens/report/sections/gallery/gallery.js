@@ -124,7 +124,7 @@
   const mosaic = (samples, values, digits) => el("ul", { class: "mosaic" }, ...samples.map((sample, at) => {
     const text = data.texts[data.textOf[sample]];
     const preview = data.previewOf[sample];
-    const shown = preview < 0 ? el("span", { class: "blank", dir: "auto" }, text || data.ids[sample])
+    const shown = preview < 0 ? el("span", { class: "blank", dir: "auto" }, el("span", {}, text || data.ids[sample]))
       : el("img", { alt: text.slice(0, 200) || data.ids[sample], title: text.slice(0, 500), "data-at": preview });
     return el("li", {}, shown, el("small", {}, fixed(values[at], digits)));
   }));
