@@ -41,9 +41,25 @@ def test_words_that_cannot_be_read_cost_themselves(tmp_path):
         (("--source", "vocabulary"), "give both or neither"),
         (("--source", "vocabulary", "--vocabulary", "missing.txt"), "missing.txt"),
         (("--source", "magic"), "source"),
+        (("--source", "vocabulary", "--vocabulary", "{here}/empty.txt"), "has 0 words"),
+        (("--source", "vocabulary", "--vocabulary", "{here}/twice.txt"), "has one word, 'tea', 2 times"),
+        (
+            (
+                "--source",
+                "vocabulary",
+                "--vocabulary",
+                "{here}/two.txt",
+                "--vocabulary-embeddings",
+                "{here}/9.npy",
+            ),
+            "embeddings have 9 numbers",
+        ),
     ],
 )
 def test_what_cannot_be_named_is_one_sentence(made, run, words, sentence):  # noqa: F811
-    code, _, err = run("name", made, "--features", "sae", *words)
+    for name, text in (("empty", "\n \n"), ("twice", "tea\n tea \n"), ("two", "tea\nred\n")):
+        (made.parent / f"{name}.txt").write_text(text, encoding="utf-8")
+    np.save(made.parent / "9.npy", np.ones((2, 9), np.float32))
+    code, _, err = run("name", made, "--features", "sae", *(word.format(here=made.parent) for word in words))
     assert code == 2
     assert sentence in err

@@ -33,6 +33,6 @@ def name(
     import pandas as pd
     from rich.console import Console
 
-    shown = pd.DataFrame(found.summary).set_index("way").T.reset_index()
+    shown = pd.DataFrame(found.summary).astype(object).set_index("way").T.reset_index(names="")
     Console().print(frame_table(shown, "Names on held-out pairs, beside shuffled names"))
     print("Next: modalens report and modalens explain show the names that stand.")

@@ -198,12 +198,17 @@ def print_joined(summary: Mapping[str, Any], title: str) -> None:
 
 
 def frame_table(frame: pd.DataFrame, title: str) -> Table:
-    """A data frame as a table, numbers with three decimals; nothing in it is markup."""
+    """A data frame as a table, numbers with three decimals, a dash for none; nothing in it is markup."""
     table = Table(*(Column(Text(one_line(name))) for name in frame.columns), title=Text(one_line(title)))
     for row in frame.itertuples(index=False):
-        said = (f"{value:.3f}" if isinstance(value, float) else one_line(value) for value in row)
-        table.add_row(*map(Text, said))
+        table.add_row(*(Text(_said(value)) for value in row))
     return table
+
+
+def _said(value: object) -> str:
+    if isinstance(value, float):
+        return "—" if math.isnan(value) else f"{value:.3f}"
+    return one_line(value)
 
 
 def _grouped(summary: Mapping[str, Any]) -> str:

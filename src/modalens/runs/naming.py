@@ -268,6 +268,10 @@ def _checked(vocabulary: Sequence[str], embeddings: np.ndarray | None, config: N
         raise InputError(f"Word {words.index('') + 1} of the vocabulary has no letter; give words.")
     if len(words) < 2 or len(words) > _MOST_WORDS:
         raise InputError(f"The vocabulary has {len(words)} words; give 2 to {_MOST_WORDS:,}.")
+    if len(set(words)) < 2:
+        raise InputError(
+            f"The vocabulary has one word, {words[0]!r}, {len(words)} times; give different ones."
+        )
     if embeddings is not None and (embeddings.ndim != 2 or len(embeddings) != len(words)):
         raise InputError(
             f"The vocabulary has {len(words)} words and embeddings of shape {embeddings.shape}; give one row a word."

@@ -128,14 +128,14 @@ function changes(place, other, found) {
       {},
       h("th", { scope: "row" }, feature(place.to("feature", each.first), each.first, each.names[0])),
       h("td", {}, feature(to(other.run, other.set, "feature", each.second), each.second, each.names[1])),
-      h("td", {}, number(each.likeness)),
+      h("td", { class: "extra" }, number(each.likeness)),
       h("td", {}, change(each.labels.map(className))),
       h("td", {}, change(each.verdicts.map((name) => name || "none"))),
       h("td", {}, `${number(each.scores[0])} → ${number(each.scores[1])}`),
     );
   return [
     h("h2", {}, found.changed ? `${plural(found.changed, "matched feature")} with another class or verdict` : "No matched feature has another class or verdict"),
-    found.changed > 0 && table("Matched features whose class or verdict differs", ["Here", "There", "Likeness", "Class", "Verdict", "R"], found.moved.map(line)),
+    found.changed > 0 && table("Matched features whose class or verdict differs", ["Here", "There", h("th", { scope: "col", class: "extra" }, "Likeness"), "Class", "Verdict", "R"], found.moved.map(line)),
     found.moved.length < found.changed && h("p", { class: "note" }, `The ${found.moved.length} farthest apart in R.`),
   ];
 }

@@ -34,8 +34,9 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
+// With a true minus sign, and none before what rounds to zero.
 export const number = (value, digits = 2) =>
-  value === null || value === undefined || !Number.isFinite(value) ? "—" : value.toFixed(digits).replace("-", "−");
+  value === null || value === undefined || !Number.isFinite(value) ? "—" : value.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
 export const percent = (share, digits = 0) => (share === null || share === undefined ? "—" : `${number(100 * share, digits)} %`);
 export const rate = (share) => (share === null || share === undefined ? "—" : share === 0 ? "0 %" : share < 0.001 ? "< 0.1 %" : percent(share, share < 0.1 ? 1 : 0));
 export const count = (value) => Number(value).toLocaleString("en");
@@ -164,7 +165,7 @@ export function energies(place, found, sides) {
       h("th", { scope: "row" }, featureLink(place, each.feature, each.name)),
       h("td", {}, tag(place, each.label)),
       h("td", {}, number(each.score)),
-      sides.map((side) => h("td", { class: "energy" }, h("i", { class: role(place, each.label), "aria-hidden": "true", vars: { "--w": `${100 * each[side]}%` } }), percent(each[side], each[side] < 0.1 && each[side] > 0 ? 1 : 0))),
+      sides.map((side) => h("td", { class: "energy" }, h("i", { class: role(place, each.label), "aria-hidden": "true", vars: { "--w": `${100 * each[side]}%` } }), h("span", {}, percent(each[side], each[side] < 0.1 && each[side] > 0 ? 1 : 0)))),
       h("td", {}, sides.length === 2 ? (each.on === "both" ? "both" : sideName(place, each.on)) : verdict(place, each)),
     ),
   );

@@ -38,7 +38,7 @@ export async function showOwn(view, place) {
         "section",
         {},
         h("h2", {}, found.side === "image" ? `Beside “${other.shown}”` : "Beside your picture"),
-        h("p", {}, `They share ${plural(both.shared, "feature")}: ${percent(both.overlap.image)} of the picture's energy, ${percent(both.overlap.text)} of the sentence's.`),
+        h("p", {}, both.shared ? `They share ${plural(both.shared, "feature")}: ${percent(both.overlap.image)} of the picture's energy, ${percent(both.overlap.text)} of the sentence's.` : "They share no feature."),
         energies(place, both, ["image", "text"]),
       ),
     h(

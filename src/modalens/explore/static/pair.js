@@ -45,7 +45,7 @@ export async function showPair(view, place) {
         "div",
         {},
         sides,
-        h("p", {}, `They share ${plural(found.shared, "feature")}, which hold ${percent(found.overlap.image)} of the ${place.modalities[0]}'s energy and ${percent(found.overlap.text)} of the ${place.modalities[1]}'s. The model's embeddings have a cosine of ${number(found.cosine)}.`),
+        h("p", {}, found.shared ? `They share ${plural(found.shared, "feature")}, which ${found.shared === 1 ? "holds" : "hold"} ${percent(found.overlap.image)} of the ${place.modalities[0]}'s energy and ${percent(found.overlap.text)} of the ${place.modalities[1]}'s.` : "They share no feature.", ` The model's embeddings have a cosine of ${number(found.cosine)}.`),
         labels.length > 0 && h("details", {}, h("summary", {}, "What is known of it"), h("dl", { class: "facts" }, labels.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))),
       ),
     ),

@@ -57,7 +57,7 @@ export async function showSteer(view, place) {
     working(result, own.value.trim() ? "The model reads the sentence and looks through all pairs …" : "Looking through all pairs …", async () => {
       const wanted = { ...(await query()), column: column.value || null };
       place.remember({ features: wanted.features.join(","), label: label.value, gain: gain.value, side: side.value, ...(ownKey ? { own: ownKey } : { row: row.value }), ...(column.value ? { column: column.value } : {}) });
-      return shown(place, await post(place.api("steer"), wanted, place.signal), ownKey ? null : Number(row.value));
+      return shown(place, await post(place.api("steer"), wanted, place.signal), ownKey ? null : Number(row.value), wanted.gain);
     });
   const measure = () => working(measured, "Measuring over random pairs …", async () => recall(place, await post(place.api("retrieval"), steer(), place.signal)));
   const draw = async (event) => {
@@ -93,9 +93,10 @@ const says = (gain) => (gain === 0 ? "0: removed" : gain === 1 ? "1: as it is" :
 // What the random features hold beside those that are turned, which is less where all others together hold less.
 const beside = (place, found, side) => {
   const whole = `of the energy of all ${plurals(sideName(place, side))}`;
-  if (found.control_energy === null) return `They hold ${percent(found.energy, 1)} ${whole}; there are no others to turn instead.`;
+  const held = `What is turned holds ${percent(found.energy, 1)}`;
+  if (found.control_energy === null) return `${held} ${whole}; there are no others to turn instead.`;
   const less = found.control_energy < 0.9 * found.energy;
-  return `They hold ${percent(found.energy, 1)} ${whole}, the random features beside them ${percent(found.control_energy, 1)}${less ? ", the most that other features come to" : ""}.`;
+  return `${held} ${whole}, the random features beside them ${percent(found.control_energy, 1)}${less ? ", the most that other features come to" : ""}.`;
 };
 
 const range = (values, digits) => {
@@ -105,7 +106,7 @@ const range = (values, digits) => {
   return low === high ? text(low) : `${text(low)} to ${text(high)}`;
 };
 
-function shown(place, found, row) {
+function shown(place, found, row, gain) {
   const other = found.side === "text" ? "image" : "text";
   const list = (name) => (other === "image" ? sampleGrid : sampleList)(place, found.nearest[name], `Nearest ${name}`);
   const line = (name, ...cells) => h("tr", {}, h("th", { scope: "row" }, name), cells.map((cell) => h("td", {}, cell)));
@@ -117,7 +118,7 @@ function shown(place, found, row) {
     "section",
     { class: "steered" },
     h("h2", {}, "What it retrieves"),
-    h("p", {}, `${plural(found.features, "feature")} ${found.features === 1 ? "is" : "are"} turned`, row === null ? ". " : [" in ", pairLink(place, row, `pair ${row}`), ". "], beside(place, found, found.side), found.candidates ? ` ${count(found.candidates)} ${plurals(sideName(place, other))} are ranked.` : null),
+    h("p", {}, `${plural(found.features, "feature")} ${found.features === 1 ? "is" : "are"} turned`, row === null ? ". " : [" in ", pairLink(place, row, `pair ${row}`), ". "], beside(place, found, found.side), found.candidates ? ` ${count(found.candidates)} ${plurals(sideName(place, other))} are ranked.` : null, gain !== 1 && found.moved.after < 1e-9 ? " Nothing moves, since none of it fires here." : null),
     table("Rank and cosine before and after", heads, rows, "small"),
     h("div", { class: "sides" }, h("section", {}, h("h3", {}, "Before"), list("before")), h("section", {}, h("h3", {}, "After"), list("after"))),
     found.labels &&
