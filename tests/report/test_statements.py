@@ -302,6 +302,11 @@ def test_chance_keeps_two_digits_however_small() -> None:
     assert (small(0.0, 1), small(None), small(-0.05, 1)) == ("0.0", "—", "−0.05")
 
 
+def test_no_zero_has_a_sign() -> None:
+    assert (number(-0.0004), number(-0.0005001), number(-1e-9, 1)) == ("0.000", "−0.001", "0.0")
+    assert typeset("by -0.0 (-0.05 to +0.0) or +0.01, -0.000.") == "by 0.0 (−0.05 to 0.0) or +0.01, 0.000."
+
+
 def test_sentences_are_typeset() -> None:
     assert typeset("-0.5 (-1 to +2), 25.8% of k8-seed0, 2026-11-26, n-512") == (
         "−0.5 (−1 to +2), 25.8\u00a0% of k8-seed0, 2026-11-26, n-512"

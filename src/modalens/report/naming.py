@@ -84,7 +84,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """A number with fixed decimals; an em dash for what is not known."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")  # no zero has a sign
 
 
 def interval(low: float, high: float, digits: int = 3) -> str:
@@ -108,8 +108,9 @@ def tied(ties: int, of: int | None = None) -> str:
 
 
 def typeset(text: str) -> str:
-    """A sentence as the page writes it: true minus signs, and a space before %."""
+    """A sentence as the page writes it: true minus signs, none before zeros, and a space before %."""
     text = re.sub(r"(?<![\w-])-(?=\d)", "−", text)
+    text = re.sub(r"[−+](?=0\.0+(?!\.?\d))", "", text)
     return re.sub(r"(?<=\d)%", "\u00a0%", text)
 
 
