@@ -64,6 +64,10 @@ def test_peers_stand_beside_the_fastest_of_them(
     write_document(path, "modalens benchmark of peers", 1, {**circumstances("cpu"), "rows": rows})
     assert "| 64 | modalens | 400 | 2.00 |  |  | 0.5000 |" in tables.rows("peers-cpu")
     assert "| 64 | overcomplete | 200 | 1.00 | 80 | 0.889 | 0.5000 |" in tables.rows("peers-cpu")
+    trained = [{**row, "encoded_per_second": None} for row in rows]
+    long = path.with_name("peers-cpu-long.json")
+    write_document(long, "modalens benchmark of peers", 1, {**circumstances("cpu"), "rows": trained})
+    assert "| 64 | overcomplete | 200 | 1.00 | 0.5000 |" in tables.rows("peers-cpu-long")
 
 
 def test_profiles_say_where_the_time_goes(

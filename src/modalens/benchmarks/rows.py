@@ -286,7 +286,7 @@ ROWS: tuple[Row, ...] = (
         "close-gap",
         "Every measure of edits that close the gap.",
         "studies:close_gap",
-        against="each measure by itself, in double precision",
+        against="each measure by itself",
         full={"pairs": 15_000, "features": 1_024, "labels": 80, "edits": 2},
         short={"pairs": 3_000, "features": 256},
         tiny={"pairs": 200, "features": 16, "labels": 3},

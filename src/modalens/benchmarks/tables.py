@@ -73,12 +73,13 @@ def markdown_curves(curves: Sequence[Mapping[str, Any]]) -> str:
 def markdown_peers(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table of libraries that train and encode, as ``benchmarks/peers.py`` measures them."""
     lines = []
+    told = [name for name in ("trained", "encoded") if any(row[f"{name}_per_second"] for row in rows)]
     for row in rows:
         others = [
             each for each in rows if each["features"] == row["features"] and each["library"] not in _NOT_PEERS
         ]
         cells = {"features": f"{row['features']:,}", "library": row["library"]}
-        for name in ("trained", "encoded"):
+        for name in told:
             rate = row[f"{name}_per_second"]
             fastest = max((each[f"{name}_per_second"] for each in others), default=None)
             cells[f"{name} a second"] = "" if rate is None else f"{rate:,.0f}"

@@ -80,7 +80,7 @@ def _predicted(
 
 
 def close_gap(at: Place, *, pairs: int, features: int, labels: int, edits: int) -> Case:
-    """Every measure of some edits, beside the measures one after another in double precision."""
+    """Every measure of some edits, beside the measures one after another."""
     image, text, y = _concepts(pairs, features, labels)
     measures, _ = GapMeasures.of(
         pairs,
@@ -123,7 +123,7 @@ def _concepts(n: int, f: int, n_labels: int) -> tuple[np.ndarray, np.ndarray, np
 
 
 def _one_by_one(measures: GapMeasures, image: np.ndarray, text: np.ndarray) -> dict[str, float]:
-    """Each measure as it stands by itself: cosines in double precision, once for each direction."""
+    """Each measure as it stands by itself."""
     gap = modality_gap(image, text, resamples=0, seed=measures.seed, groups=measures.keys)
     found = {name: float(getattr(gap, name)) for name in MEASURES}
     recall = measure_retrieval(image, text, image_ids=measures.image_ids, max_pairs=len(image))
