@@ -64,6 +64,8 @@ def _column(values: np.ndarray) -> pa.Array:
     values = np.ascontiguousarray(values)
     if values.ndim == 1:
         return pa.array(values)
+    if values.shape[1] == 0:  # which a list of fixed size may not be
+        return pa.array([[]] * len(values), pa.list_(pa.from_numpy_dtype(values.dtype)))
     return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
 
 
@@ -71,6 +73,8 @@ def _values(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_fixed_size_list(column.type):
         size = column.type.list_size
         return np.concatenate([chunk.flatten().to_numpy() for chunk in column.chunks]).reshape(-1, size)
+    if pa.types.is_list(column.type):
+        return np.zeros((len(column), 0), column.type.value_type.to_pandas_dtype())
     values = np.array(column.to_numpy())
     return values.astype(str) if values.dtype == object else values
 

@@ -78,6 +78,14 @@ def test_the_measures_are_those_of_the_package() -> None:
         assert values[f"one_sided_{rule}"] == pytest.approx(np.isin(labels, ["image", "text"]).mean())
 
 
+@pytest.mark.filterwarnings("error")
+def test_samples_that_are_all_alike_have_no_share_of_gap() -> None:
+    same = np.ones((6, 3))
+    found = resampled_measures(same, same, np.arange(6), np.ones((6, 2)))
+    assert np.isnan(found[MEASURES.index(RMG)]).all()
+    assert np.array_equal(found[MEASURES.index(L2M)], [0, 0])
+
+
 def test_a_resample_is_the_data_with_groups_repeated() -> None:
     image, text = planted()
     groups = np.arange(N) // 2

@@ -57,7 +57,8 @@ def _gap(
     within = (2 - mean_product(first) - mean_product(second)) / 4
     apart = _by_group(((1 - (first * second).sum(axis=1)) / 2)[:, None], groups, len(weights))
     paired = (weights.T @ apart)[:, 0] / pairs
-    return np.stack([l2m, paired / (paired + within)])
+    both = paired + within
+    return np.stack([l2m, np.divide(paired, both, out=np.full(both.shape, np.nan), where=both > 0)])
 
 
 def _scores(
