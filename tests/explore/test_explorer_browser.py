@@ -5,10 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from modalens.runs import ScoreConfig
 from modalens.runs.layout import RunFolder
+from modalens.runs.scoring import score_into
 from tests.browser import Browser, chromium
 from tests.explore.conftest import Explorer, served
 from tests.small_run import SCRIPT
@@ -85,9 +89,9 @@ class Page:
     def __init__(self, browser: Browser, explorer: Explorer) -> None:
         self.browser, self.explorer, self.driver = browser, explorer, browser.driver
 
-    def open(self, view: str) -> None:
+    def open(self, view: str, of: str = "photos/sae") -> None:
         self.driver.get("about:blank")
-        self.driver.get(f"{self.explorer.address}#/photos/sae/{view}")
+        self.driver.get(f"{self.explorer.address}#/{of}/{view}")
         self.until(self.is_quiet)
 
     def is_quiet(self) -> bool:
@@ -293,6 +297,38 @@ def test_a_run_that_cannot_be_shown_leaves_the_way_to_another(
         page.until(lambda: "features of sae" in page.text("h1"))
         assert page.text(".left-out summary") == "1 set of features of this run cannot be shown"
     browser.complaints()  # the refusal itself
+
+
+def test_hostile_columns_and_a_hostile_folder(browser: Browser, tmp_path: Path) -> None:
+    folder, n, rng = tmp_path / 'a"><img src=x onerror=alert(1)>', 30, np.random.default_rng(0)
+    for part in ("img_emb", "text_emb"):
+        (folder / part).mkdir(parents=True)
+        np.save(folder / part / f"{part}_0.npy", rng.normal(size=(n, 6)).astype(np.float32))
+    (folder / "metadata").mkdir()
+    columns = {
+        "caption": [SCRIPT] * n,
+        "__proto__": ["x", "y"] * (n // 2),
+        "constructor": [SCRIPT, None] * (n // 2),
+        "": ["a", "b"] * (n // 2),
+        "long": ["w" * 5000, "v"] * (n // 2),
+    }
+    pd.DataFrame(columns).to_parquet(folder / "metadata" / "metadata_0.parquet")
+    score_into(RunFolder(folder).scores, RunFolder(folder).store(), ScoreConfig(resamples=5))
+    maps = [f"map?of=pairs&colour=column%3A{name}" for name in columns if name != "caption"]
+    steered = "steer?features=0&gain=0&row=1&column=long"
+    browser.resize(390, 844)
+    try:
+        with served(folder) as explorer:
+            key = explorer.json("/api/runs")["runs"][0]["key"]
+            page = Page(browser, explorer)
+            for view in (*maps, steered, "map?colour=constructor", "constructor", "__proto__/1", "pair/1"):
+                page.open(view, f"{key}/raw")
+                assert page.text("#notice") == "", view
+                assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 390, view
+                assert page.driver.execute_script("return document.scripts.length") == 1
+    finally:
+        browser.resize(1280, 900)
+    assert browser.complaints() == []
 
 
 def test_comparing_with_a_run_that_cannot_be_read_says_why(

@@ -170,7 +170,11 @@ def test_pairs_without_captions_are_steered_as_pairs_without_a_word(tmp_path: Pa
         table = pd.DataFrame({"caption": captions})
         table.to_parquet(found.embeddings / "metadata" / "metadata_0.parquet")
         score_into(found.scores, found.store(), ScoreConfig(rule="mu_sigma", resamples=5))
-        tables.append(run_study(found, "steer", find_study("steer").config.of(None, quick))["raw"].tables)
+        result = run_study(found, "steer", find_study("steer").config.of(None, quick))["raw"]
+        assert (
+            "The pairs have no column 'category': the labels are the commonest words" in result.statements[-1]
+        )
+        tables.append(result.tables)
     assert set(tables[0]["features"]["label"]) <= set(names)
     for name, table in tables[0].items():
         pd.testing.assert_frame_equal(table, tables[1][name])

@@ -95,7 +95,7 @@ async function show() {
     if (!asked.run || !asked.set) {
       history.replaceState(null, "", location.pathname + location.search + to(run, set, asked.view, asked.item, asked.asked));
     }
-    const view = VIEWS[asked.view] ? asked.view : "features";
+    const view = Object.hasOwn(VIEWS, asked.view) ? asked.view : "features";
     const place = {
       ...asked,
       run,

@@ -1,6 +1,6 @@
 // Features by decoder direction, or pairs by their embeddings, in two dimensions.
 
-import { get, query } from "/api.js";
+import { get } from "/api.js";
 import { className, count, fill, h, number, percent, role } from "/dom.js";
 import { mix, palette, Scatter } from "/scatter.js";
 
@@ -19,7 +19,7 @@ export async function showMap(view, place) {
   const of = place.asked.get("of") === "pairs" || !place.here.decoder ? "pairs" : "features";
   const choices = of === "features" ? { label: "class", score: "R", verdict: "verdict", certainty: "certainty", mono: "Mono" } : pairChoices(place);
   const asked = place.asked.get("colour");
-  const colour = asked && (choices[asked] || asked.startsWith("column:")) ? asked : Object.keys(choices)[0];
+  const colour = asked && (Object.hasOwn(choices, asked) || asked.startsWith("column:")) ? asked : Object.keys(choices)[0];
   const box = h("div", { class: "map-view" });
   const go = (values) => (location.hash = place.to("map", null, { of, colour, ...values }));
   fill(
@@ -36,13 +36,13 @@ export async function showMap(view, place) {
   const column = colour.startsWith("column:") ? colour.slice(7) : null;
   fill(box, h("p", { class: "wait" }, "The map is being laid out; this is done once and kept."));
   const load = async () => {
-    const found = await get(place.api(`map/${of}`) + query({ column }), place.signal);
+    const found = await get(place.api(`map/${of}`) + (column === null ? "" : `?${new URLSearchParams({ column })}`), place.signal);
     const scatter = new Scatter(found, {
       label: `${count(found.of.length)} ${of} in two dimensions.`,
       describe: (i) => describe(place, of, found, i),
       open: (i) => (location.hash = place.to(of === "features" ? "feature" : "pair", found.of[i])),
     });
-    fill(box, scatter.element, legend(place, scatter, found, column ? "column" : colour, column), note(place, of, found));
+    fill(box, scatter.element, legend(place, scatter, found, column === null ? colour : "column", column), note(place, of, found));
     scatter.start();
   };
   view.addEventListener("shown", () => load().catch((error) => { fill(box); place.complain(error); }), { once: true });

@@ -1,6 +1,7 @@
 """The steering study on a run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,13 @@ def _run(subject: Subject, config: SteerOnRun, work: Path, source: Mapping[str, 
             subject.embeddings.image.pick(subject.rows),
             subject.embeddings.text.pick(subject.rows),
         )
+    labels, said = _labels(subject, config)
     # Many small products: threads within each would only wait for one another.
     with threadpool_limits(1):
-        return steer(
+        found = steer(
             subject.image,
             subject.text,
-            _labels(subject, config),
+            labels,
             subject.mds,
             directions=directions,
             embeddings=embeddings,
@@ -46,20 +48,24 @@ def _run(subject: Subject, config: SteerOnRun, work: Path, source: Mapping[str, 
             source=source,
             config=config,
         )
+    return replace(found, statements=[*found.statements, *said])
 
 
-def _labels(subject: Subject, config: SteerOnRun) -> np.ndarray:
+def _labels(subject: Subject, config: SteerOnRun) -> tuple[np.ndarray, list[str]]:
+    """One label a pair, (n,) objects, and a sentence where these are no column's."""
     from modalens.studies.steering.words import caption_labels
 
     columns = subject.store.columns
     if config.label in columns:
-        return subject.column(config.label)
+        return subject.column(config.label), []
     if _CAPTION not in columns:
         raise InputError(
             f"The pairs have neither a column {config.label!r} nor captions; name a column of labels with --label."
         )
     captions = subject.column(_CAPTION)
-    return caption_labels([each if isinstance(each, str) else "" for each in captions], config.labels)
+    texts = [each if isinstance(each, str) else "" for each in captions]
+    said = f"The pairs have no column {config.label!r}: the labels are the commonest words of their captions."
+    return caption_labels(texts, config.labels), [said]
 
 
 def _inputs(subject: Subject, config: SteerOnRun) -> Mapping[str, Any]:
