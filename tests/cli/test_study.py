@@ -81,7 +81,7 @@ def test_an_attribute_is_told_the_papers_way_too(made, tiny_clip, run_json):
     ("words", "sentence"),
     [
         (("removal", "--label", "mood"), "at least two"),
-        (("gender", "--attribute", "mood"), "Only 1 of 1 labels has at least two groups"),
+        (("gender", "--attribute", "mood"), "Every pair that has a label has the label"),
         (("gender",), "no column 'gender'"),
         (("gender", "--classifier", "nothing"), "There is no classifier 'nothing'"),
     ],

@@ -347,6 +347,24 @@ def test_comparing_with_a_run_that_cannot_be_read_says_why(
     browser.complaints()  # the refusal itself
 
 
+def test_runs_of_one_name_are_told_apart_by_their_folders(
+    browser: Browser, finished: RunFolder, tmp_path: Path
+) -> None:
+    folders = [tmp_path / name / "photos" for name in ("a", "b")]
+    for folder in folders:
+        shutil.copytree(finished.folder, folder)
+    with served(*folders) as explorer:
+        page = Page(browser, explorer)
+        page.open("compare?with=photos-2")
+        shown = page.text("#run option").split("\n")
+        assert [name for name in shown if "untrained" not in name] == [
+            f"photos ({folders[0]})",
+            f"photos-2 ({folders[1]})",
+        ]
+        assert f"photos-2 / untrained ({folders[1]}/baselines/untrained)" in page.text("form.filters")
+    browser.complaints()
+
+
 @pytest.mark.parametrize(
     "view", ["feature/abc", "feature/9999", "pair/x", "own/t0", "%zz/%", "map?of=%&colour=x"]
 )

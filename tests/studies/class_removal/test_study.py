@@ -336,7 +336,7 @@ def test_published_values_are_the_papers():
     [
         ({"labels": [0, 1] * 10}, "There are 20 labels for 240 pairs"),
         ({"labels": [None] * N}, "No pair has a label"),
-        ({"labels": ["a"] * N}, "Only 1 of 1 labels has at least two pairs"),
+        ({"labels": ["a"] * N}, "has the label 'a'; name a column of at least two labels"),
         ({"labels": list(range(N))}, "Only 0 of 240 labels has at least two pairs"),
         ({"labels": ["a"] * (N - 1) + ["b"]}, "Only 1 of 2 labels has at least two pairs"),
         (

@@ -2,7 +2,7 @@
 
 import { to } from "/address.js";
 import { get, query } from "/api.js";
-import { className, count, fill, h, number, percent, plural, table } from "/dom.js";
+import { className, count, fill, h, number, percent, plural, runName, table } from "/dom.js";
 import { palette, Scatter } from "/scatter.js";
 
 export async function showCompare(view, place) {
@@ -24,7 +24,7 @@ export async function showCompare(view, place) {
     h(
       "form",
       { class: "filters", "aria-label": "With what", onsubmit: (event) => event.preventDefault() },
-      h("label", {}, "Run", h("select", { name: "with", onchange: (event) => (location.hash = place.to("compare", null, { with: event.target.value })) }, place.runs.map((each) => h("option", { value: each.key, selected: each.key === other }, each.key.replace("+", " / "))))),
+      h("label", {}, "Run", h("select", { name: "with", onchange: (event) => (location.hash = place.to("compare", null, { with: event.target.value })) }, place.runs.map((each) => h("option", { value: each.key, selected: each.key === other }, runName(place.runs, each))))),
       h("label", {}, "Features", h("select", { name: "with-set", onchange: (event) => (location.hash = place.to("compare", null, { with: other, set: event.target.value })) }, (info ? info.sets : []).map((each) => h("option", { value: each.name, selected: each.name === set }, each.name)))),
     ),
     result,

@@ -42,6 +42,14 @@ export const rate = (share) => (share === null || share === undefined ? "—" : 
 export const count = (value) => Number(value).toLocaleString("en");
 export const plural = (value, one, many = one + "s") => `${count(value)} ${value === 1 ? one : many}`;
 
+// What a list calls a run: of runs whose folders have the same name, the whole path too.
+export function runName(runs, run) {
+  const own = run.key.split("+")[0];
+  const stem = (key) => key.split("+")[0].replace(/-\d+$/, "");
+  const alike = runs.some((each) => each.key.split("+")[0] !== own && stem(each.key) === stem(run.key));
+  return run.key.replace("+", " / ") + (alike ? ` (${run.folder})` : "");
+}
+
 // The colour of a class goes by its role: first and second modality, both, none.
 export const role = (place, label) =>
   label === place.modalities[0] ? "first" : label === place.modalities[1] ? "second" : label === "cross" ? "cross" : "dead";

@@ -2,7 +2,7 @@
 
 import { address, to } from "/address.js";
 import { get, post, Refused } from "/api.js";
-import { fill, h, say } from "/dom.js";
+import { fill, h, runName, say } from "/dom.js";
 import { showCompare } from "/compare.js";
 import { showFeature } from "/feature.js";
 import { showFeatures } from "/features.js";
@@ -55,7 +55,7 @@ async function reopen(run) {
 }
 
 function chooseOf(run) {
-  fill(document.getElementById("run"), state.runs.map((each) => h("option", { value: each.key, selected: each.key === run }, each.key.replace("+", " / "))));
+  fill(document.getElementById("run"), state.runs.map((each) => h("option", { value: each.key, selected: each.key === run }, runName(state.runs, each))));
   for (const id of ["set", "views"]) fill(document.getElementById(id));
 }
 

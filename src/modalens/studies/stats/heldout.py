@@ -96,6 +96,10 @@ def labelled_pairs(
         )
     kept = ~frame["label"].isin(rare).to_numpy()
     names = sorted(spread.index[spread >= 2])
+    if len(spread) == 1:
+        raise ModalensError(
+            f"Every pair that has a label has the label {spread.index[0][:60]!r}; name a column of at least two labels."
+        )
     if len(names) < 2:
         raise ModalensError(
             f"Only {len(names)} of {len(spread)} labels has at least two {unit}s; give pairs with at least two "
