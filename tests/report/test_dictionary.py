@@ -50,7 +50,7 @@ def test_sentences_name_what_is_beaten_and_what_is_not(beside: ReportData) -> No
     assert "above that of frozen decoder (" in mono[0]
     assert "within the sampling error of that of PCA (" in mono[0]
     assert "adds nothing" not in mono[0]
-    (verdicts,) = (each for each in said if "halves of a split concept" in each)
+    (verdicts,) = (each for each in said if "halves of split concepts" in each)
     assert "with pairs shuffled), beside" in verdicts
     assert any("unexplained, beside 30\u00a0% and 30\u00a0% by frozen decoder" in each for each in said)
     assert any("loses 0.200 of accuracy (0.190 to 0.210), beside 0.100 of PCA." in each for each in said)

@@ -224,7 +224,7 @@ def test_verdicts_are_counted_over_both_sides(meant: ReportData) -> None:
     )
     (sentence,) = verdict_statements(only(meant, found))
     assert sentence == (
-        "Of 1,044 one-sided Raw features, 1,003 are halves of a split concept (2 with pairs shuffled); for 34 a "
+        "Of 1,044 one-sided Raw features, 1,003 are halves of split concepts (2 with pairs shuffled); for 34 a "
         "partner on the other side is ruled out, which calls them private (1,040 with pairs shuffled), and 7 stay "
         "unclear (2 with pairs shuffled)."
     )

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 from modalens.report import EncoderResult, ReportData
 from modalens.report.headline import gap_share, headline
 from modalens.report.keys import key_numbers
-from modalens.report.naming import Naming, count, interval, listing, number, percent, small, tied, typeset
+from modalens.report.naming import (
+    Naming,
+    are_halves,
+    count,
+    halves,
+    interval,
+    listing,
+    number,
+    percent,
+    small,
+    tied,
+    typeset,
+)
 from modalens.report.sections.classes.sentences import count_statements
 from modalens.report.sections.estimators.sentences import estimator_statements
 from modalens.report.sections.gap.sentences import gap_statements, retrieval_statements
@@ -293,6 +305,11 @@ def test_one_query_is_not_several() -> None:
     assert tied(1, 1000) == f"1 of 1,000 queries has {tail} it counts as missed."
     assert tied(1) == f"1 query has {tail} it counts as missed."
     assert tied(2) == f"2 queries have {tail} these count as missed."
+
+
+def test_one_half_is_not_several() -> None:
+    assert (halves(1), are_halves(1)) == ("1 half of a split concept", "1 is half of a split concept")
+    assert (halves(12), are_halves(0)) == ("12 halves of split concepts", "0 are halves of split concepts")
 
 
 def test_chance_keeps_two_digits_however_small() -> None:

@@ -99,6 +99,16 @@ def percent(share: float | None, digits: int = 0) -> str:
     return NOTHING if share is None or not math.isfinite(share) else f"{number(100 * share, digits)}\u00a0%"
 
 
+def halves(number: float) -> str:
+    """So many features with the verdict split: 1 half of a split concept, 12 halves of split concepts."""
+    return f"{count(number)} {'half of a split concept' if number == 1 else 'halves of split concepts'}"
+
+
+def are_halves(number: float) -> str:
+    """The same as what is said of features: 1 is half of a split concept, 12 are halves of split concepts."""
+    return f"{count(number)} {'is' if number == 1 else 'are'} {halves(number).partition(' ')[2]}"
+
+
 def tied(ties: int, of: int | None = None) -> str:
     """How many queries, of so many, have a wrong candidate as near as the right one, as the end of a sentence."""
     number = count(ties) if of is None else f"{count(ties)} of {count(of)}"

@@ -4,7 +4,17 @@ import math
 from typing import Any
 
 from modalens.report.data import ReportData
-from modalens.report.naming import Naming, count, interval, listing, number, number_word, percent
+from modalens.report.naming import (
+    Naming,
+    are_halves,
+    count,
+    halves,
+    interval,
+    listing,
+    number,
+    number_word,
+    percent,
+)
 from modalens.report.sections.dictionary.tables import RAW, compared, rows
 
 
@@ -82,7 +92,7 @@ def _most_split(row: dict[str, Any], rivals: list[dict[str, Any]]) -> list[str]:
         return []
     most = max(known, key=lambda each: each["split"])
     beside = f"{_kind(most)} has {count(most['split'])}" if most["split"] else "they have none"
-    return [f"{count(row['split'])} halves of split concepts ({beside})"]
+    return [f"{halves(row['split'])} ({beside})"]
 
 
 def _known(row: dict[str, Any], name: str) -> bool:
@@ -137,8 +147,8 @@ def _verdicts(row: dict[str, Any], rivals: list[dict[str, Any]]) -> list[str]:
     )
     return [
         (
-            f"Of {count(row['one_sided'])} one-sided {row['features']} features {count(row['split'])} are halves of a "
-            f"split concept ({count(row['split_shuffled'])} with pairs shuffled), beside {beside}."
+            f"Of {count(row['one_sided'])} one-sided {row['features']} features "
+            f"{are_halves(row['split'])} ({count(row['split_shuffled'])} with pairs shuffled), beside {beside}."
         )
     ]
 

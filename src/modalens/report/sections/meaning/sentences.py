@@ -7,7 +7,7 @@ import numpy as np
 from modalens.interpret.fidelity import ClassAverage, ModalityFidelity
 from modalens.pairs.modality import OWN
 from modalens.report.data import InterpretedResult, Judge, ReportData
-from modalens.report.naming import Naming, capitalised, count, interval, listing, number
+from modalens.report.naming import Naming, are_halves, capitalised, count, interval, listing, number
 from modalens.report.sections.meaning.tables import VERDICTS, find
 from modalens.statistics.controls import seen_with_power
 from modalens.studies.stats.sentences import power_words
@@ -104,10 +104,10 @@ def verdict_statements(data: ReportData) -> list[str]:
             for verdict in VERDICTS
         }
         sentences.append(
-            f"Of {count(one_sided)} one-sided {found.name} features, {count(totals['split'])} are halves of a split "
-            f"concept ({beside['split']}); for {count(totals['private'])} a partner on the other side is ruled out, "
-            f"which calls them private ({beside['private']}), and {count(totals['unclear'])} stay unclear "
-            f"({beside['unclear']})."
+            f"Of {count(one_sided)} one-sided {found.name} features, {are_halves(totals['split'])} "
+            f"({beside['split']}); for {count(totals['private'])} a partner on the other side is ruled out, "
+            f"which calls {'it' if totals['private'] == 1 else 'them'} private ({beside['private']}), and "
+            f"{count(totals['unclear'])} {'stays' if totals['unclear'] == 1 else 'stay'} unclear ({beside['unclear']})."
         )
     return sentences
 
@@ -129,8 +129,9 @@ def _mono_sentence(data: ReportData, found: InterpretedResult, side: str) -> lis
             beside.append(f"{number(there.mean)} in {baseline.spoken}")
     rest = f"; it is {listing(beside)}" if beside else ""
     sentence = (
-        f"Over the {count(average.features)} {found.name} features that fire for enough {samples}, the strongest "
-        f"{samples} are on average {_alike(average)}: Mono {number(average.mean)} "
+        f"Over the {count(average.features)} {found.name} "
+        f"{'feature that fires' if average.features == 1 else 'features that fire'} for enough {samples}, the "
+        f"strongest {samples} are on average {_alike(average)}: Mono {number(average.mean)} "
         f"({interval(average.low, average.high)}), by chance {number(average.chance)}{rest}."
     )
     return [sentence]

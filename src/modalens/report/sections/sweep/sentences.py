@@ -3,7 +3,7 @@
 import math
 
 from modalens.interpret.sweep import BASELINE, PUBLISHED_K, Sweep
-from modalens.report.naming import Naming, count, listing, number, percent
+from modalens.report.naming import Naming, are_halves, count, halves, listing, number, percent
 
 
 def statements(sweep: Sweep, naming: Naming) -> list[str]:
@@ -64,7 +64,7 @@ def _splits(sweep: Sweep, naming: Naming) -> str:
     one_sided = row["image"] + row["text"]
     return (
         f"At the recommended size {count(one_sided)} features are {naming.long('first')} or {naming.long('second')} by "
-        f"twofold; {count(row['split'])} of them are halves of a split concept ({count(row['split_shuffled'])} with "
+        f"twofold; of them {are_halves(row['split'])} ({count(row['split_shuffled'])} with "
         f"pairs shuffled), {count(row['private'])} are private."
     )
 
@@ -77,7 +77,7 @@ def _baseline(sweep: Sweep, naming: Naming) -> str:
     left, trained_left = percent(row[f"unexplained_{BASELINE}"], 1), percent(row["unexplained"], 1)
     parts = [
         f"{left} of the held-out variance unexplained (trained: {trained_left})",
-        f"{count(row[f'split_{BASELINE}'])} halves of split concepts ({count(row['split'])})",
+        f"{halves(row[f'split_{BASELINE}'])} ({count(row['split'])})",
     ]
     for side, samples in (("image", naming.many(naming.first)), ("text", naming.many(naming.second))):
         frozen, trained, chance = (row[f"mono_{side}{end}"] for end in (f"_{BASELINE}", "", "_chance"))
