@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
 from modalens.arrays import Block, Matrix, iter_blocks, matrix_shape
+from modalens.compiled import on_cores, one_blas_thread
 
 INTRUDER_FIRING = 4
 LEAST_FIRING = 5
@@ -146,11 +147,12 @@ def score_names(
     found["p"] = np.full(f, np.nan)
     named = np.flatnonzero(names >= 0)
     pool = names[named]
-    for feature in named.tolist():
+
+    def score(feature: int) -> None:
         rng = np.random.default_rng((seed, feature))
         others = pool[pool != names[feature]]
         if not len(others):
-            continue
+            return
         asked = words[np.concatenate([[names[feature]], rng.choice(others, shuffles)])]
         detections = []
         for side, held in sides.items():
@@ -167,6 +169,9 @@ def score_names(
         if detections:
             mean = np.mean(detections, axis=0)
             found["p"][feature] = (1 + (mean[1:] >= mean[0] - 1e-12).sum()) / (1 + shuffles)
+
+    with one_blas_thread():  # of products this small the threads would mostly wait for one another
+        on_cores(score, ((feature,) for feature in named.tolist()))
     return found
 
 
