@@ -67,12 +67,12 @@ class Steer:
             raise InputError(f"Choose at most {MOST_FEATURES:,} features, or a class.")
         if isinstance(gain, bool) or not isinstance(gain, int | float) or not abs(gain) <= MOST_GAIN:
             raise InputError(f"The strength must be a number from -{MOST_GAIN:g} to {MOST_GAIN:g}.")
-        if side not in _OTHER:
+        if not isinstance(side, str) or side not in _OTHER:
             raise InputError("Choose the side to edit: image or text.")
         label = values.get("label")
         if not features and not isinstance(label, str):
             raise InputError("Choose features or a class to steer.")
-        return cls(tuple(sorted(set(features))), str(label or ""), float(gain), str(side))
+        return cls(tuple(sorted(set(features))), str(label or ""), float(gain), side)
 
     def chosen(self, opened: OpenedSet) -> np.ndarray:
         """The features.
