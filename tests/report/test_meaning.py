@@ -165,6 +165,21 @@ def test_fidelity_is_told_with_what_permuted_classes_give(meant: ReportData) -> 
     assert told(np.nan, np.nan, np.nan) == []
 
 
+def test_an_embsim_that_divides_by_nearly_nothing_is_called_so(meant: ReportData) -> None:
+    found = meant.main.interpreted[1]
+
+    def told(chance: float) -> str:
+        averages = [
+            dataclasses.replace(each, chance=chance) if each.metric == "embsim" else each
+            for each in found.fidelity.averages
+        ]
+        fidelity = dataclasses.replace(found.fidelity, averages=tuple(averages))
+        return meaning_statements(only(meant, dataclasses.replace(found, fidelity=fidelity)))[0]
+
+    assert "say nothing here" not in told(0.1)
+    assert "Random images have an EmbSim of −30.500 where 0 is due" in told(-30.5)
+
+
 def test_mono_under_chance_is_called_so_and_one_without_an_interval_is_not_judged(meant: ReportData) -> None:
     found = meant.main.interpreted[1]
 

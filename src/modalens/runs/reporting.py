@@ -308,7 +308,8 @@ def _judge_name(asked: str) -> str:
 def _describe(card: Mapping[str, Any], quality: Mapping[str, Quality]) -> str:
     """One sentence on a model: what it is, of which size, and how many features a sample activates."""
     fired = [value for each in quality.values() for value in each.per_sample.values()]
-    active = f"{np.mean(fired):.0f} of {card['n_features']:,} features fire on a sample on average"
+    verb = "fires" if round(np.mean(fired)) == 1 else "fire"
+    active = f"{np.mean(fired):.0f} of {card['n_features']:,} features {verb} on a sample on average"
     return f"{kind_of_card(card).model_class.describe(card)}; {active}."
 
 

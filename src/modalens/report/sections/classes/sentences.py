@@ -52,10 +52,11 @@ def count_statements(data: ReportData, naming: Naming) -> list[str]:
         )
     if scores.resamples and alive:
         settled = int((scores.probability >= _SETTLED).sum())
+        left = count(alive - settled)
+        rest = f"; with other pairs the other {left} could be of another class" if settled < alive else ""
         sentences.append(
             f"Under {scores.rule}, {count(settled)} of {count(alive)} features keep their class in at least "
-            f"{percent(_SETTLED)} of the resamples; with other pairs the other "
-            f"{count(alive - settled)} could be of another class."
+            f"{percent(_SETTLED)} of the resamples{rest}."
         )
     return sentences
 

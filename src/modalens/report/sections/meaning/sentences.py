@@ -19,6 +19,9 @@ _SHARES = {
     "unknown": "may share weights with {encoder}: the records do not say",
 }
 
+# Random samples have an EmbSim of 0 but for noise; beyond this the noise is as large as what features have.
+_EXPLODES = 0.25
+
 
 def judge_sentences(data: ReportData) -> list[str]:
     """What said how alike samples are, and what it shares with the encoder under study."""
@@ -134,6 +137,12 @@ def _mono_sentence(data: ReportData, found: InterpretedResult, side: str) -> lis
         f"strongest {samples} are on average {_alike(average)}: Mono {number(average.mean)} "
         f"({interval(average.low, average.high)}), by chance {number(average.chance)}{rest}."
     )
+    by_chance = found.fidelity.average("embsim", side).chance
+    if abs(by_chance) > _EXPLODES:
+        sentence += (
+            f" Random {samples} have an EmbSim of {number(by_chance)} where 0 is due: two of them have a mean cosine "
+            "near 0, by which EmbSim divides, so that EmbSim and Mono say nothing here."
+        )
     return [sentence]
 
 
