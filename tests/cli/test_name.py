@@ -23,6 +23,17 @@ def test_names_by_captions_and_by_a_vocabulary(made, run, run_json):  # noqa: F8
     explained = run_json("explain", made, "--features", "sae", "--text", "tea")
     standing = {place: row["name"] if row["stands"] else "" for place, row in enumerate(found["names"])}
     assert all(each["name"] == standing[each["feature"]] for each in explained["features"])
+    both = ("explain", made, "--features", "sae", "--text", "tea", "--image", made.parent / "red.png")
+    found = run_json(*both)
+    fires = {
+        each["feature"]: {side for side in ("image", "text") if each[side]} for each in found["features"]
+    }
+    assert {"image"} in fires.values()
+    for each in found["features"]:
+        assert each["on"] == ("both" if len(fires[each["feature"]]) == 2 else fires[each["feature"]].pop())
+    code, out, _ = run(*both)
+    assert code == 0
+    assert "Energy of the image by class" in out
     np.save(made.parent / "words.npy", np.zeros((3, 6), np.float32))
     code, _, err = run(*given, "--vocabulary-embeddings", made.parent / "words.npy")
     assert code == 2

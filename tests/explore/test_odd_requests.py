@@ -26,7 +26,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
     f"{SET}/edits": STEER,
     f"{SET}/features/{{live}}/rating": {"answer": "both", "rater": "Ada"},
 }
-ODD = (
+ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 99, 1.5, 1e308, 10**30, "", "x", "\udcff", "\0", "x" * 3000, "²"),
     *([], [1.5], ["1"], [True], [-1], [99], [10**30], [[1]], {}, {"a": 1}, list(range(5000))),
 )

@@ -1,5 +1,6 @@
 """``modalens explain``."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,23 +102,51 @@ def _print(sides: dict[str, Any], features: pd.DataFrame, top: int, found: dict[
 
     from modalens.cli.output import frame_table, print_sentences
 
-    shown = features.head(top)
-    if "partner" in shown:
-        partner = shown["partner"].map(lambda number: "" if number < 0 else str(number))
-        shown = shown.assign(partner=partner)
-    shown = shown.drop(columns=["value"], errors="ignore")
     first = next(iter(sides.values()))
-    title = (
-        f"{len(shown)} of {len(features)} features of {first.representation} that fire, by share of energy"
-    )
-    Console().print(frame_table(shown, title))
+    shown = min(top, len(features))
+    title = f"{shown} of {len(features)} features of {first.representation} that fire, by share of energy"
+    Console().print(frame_table(_shown(features.head(top), list(sides)), title))
     for each in sides.values():
         shares = ", ".join(f"{name} {share:.0%}" for name, share in each.shares.items())
         print_sentences([f"Energy of the {each.modality} by class: {shares}"])
     if found:
+        shared = found["shared"]
         overlap = ", ".join(f"{share:.0%} of the {name}'s energy" for name, share in found["overlap"].items())
         said = (
-            f"Both share {found['shared']} features ({overlap}); the run's pairs share "
+            f"Both share {shared} feature{'' if shared == 1 else 's'} ({overlap}); the run's pairs share "
             f"{found['shared_of_pairs']:.1f} on average, shuffled ones {found['shared_of_shuffled']:.1f}."
         )
         print_sentences([said])
+
+
+def _shown(features: pd.DataFrame, sides: list[str]) -> pd.DataFrame:
+    """The features as texts, in as few columns as fit a terminal: certainty and detection stand in brackets."""
+    rows = features.to_dict("records")
+    found = pd.DataFrame({"feature": [str(row["feature"]) for row in rows]})
+    if "on" in features:
+        found["on"] = features["on"].to_numpy()
+    found["class"] = [f"{row['label']} ({_number(row['certainty'], '.0%')})" for row in rows]
+    found["R"] = [_number(row["score"]) for row in rows]
+    if "name" in features and any(features["name"]):
+        found["name"] = [_named(row) for row in rows]
+    if "verdict" in features:
+        found["verdict"] = [_verdict(row) for row in rows]
+    for side in sides:
+        found[f"{side} energy"] = [_number(row[side], ".1%") for row in rows]
+    return found
+
+
+def _named(row: dict[Any, Any]) -> str:
+    """The name with its detection on either side, of which there is none where the feature fires too rarely."""
+    scores = [
+        _number(score) for side in ("image", "text") if not math.isnan(score := row[f"name_{side}_detection"])
+    ]
+    return f"{row['name']} ({', '.join(scores)})" if row["name"] else ""
+
+
+def _verdict(row: dict[Any, Any]) -> str:
+    return f"split, {row['partner']}" if row["verdict"] == "split" else str(row["verdict"])
+
+
+def _number(value: float, how: str = ".2f") -> str:
+    return "—" if math.isnan(value) else format(value, how)

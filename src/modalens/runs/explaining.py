@@ -185,8 +185,8 @@ def explain(
     names = load_names(each)
     if names is not None:
         frame["name"] = names.standing()[order]
-        for side in ("image", "text"):
-            frame[f"name_{side}_detection"] = names.table[f"{side}_detection"].to_numpy()[order]
+        for end in ("image", "text"):
+            frame[f"name_{end}_detection"] = names.table[f"{end}_detection"].to_numpy()[order]
     interpretation = load_interpretation(each)
     if interpretation is not None:
         frame["verdict"] = interpretation.bridges.verdict[order]
