@@ -282,7 +282,10 @@ def test_a_class_without_members_is_left_out_and_two_are_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": np.full(80, "man", dtype=object)}, "Every pair that has a label has the label .male.; name"),
+        (
+            {"labels": np.full(80, "man", dtype=object)},
+            "Every pair that has a label has the label .male.; name",
+        ),
         ({"labels": np.full(80, "neutral", dtype=object)}, "No pair has a label"),
         ({"labels": np.full(79, "man", dtype=object)}, "79 labels for 80 pairs"),
         ({"draws": 5}, "draws is 5; it must be at least 20"),
