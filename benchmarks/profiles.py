@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from benchmarks.studies import make_run
 import modalens as ml
 from modalens.benchmarks.cases.data import write_photos, write_store
 from modalens.benchmarks.machine import circumstances
-from modalens.benchmarks.measure import Cost, measured
 from modalens.benchmarks.tables import markdown_profiles
 from modalens.recipes.stand_ins import random_clip
 from modalens.store import EmbeddingStore
@@ -57,7 +57,7 @@ class Size:
     draws: int
 
 
-FULL = Size(photos=96, layers=4, stored=100_000, pairs=1_000, steps=300, draws=20)
+FULL = Size(photos=96, layers=4, stored=100_000, pairs=1_000, steps=150, draws=20)
 TINY = Size(photos=4, layers=1, stored=1_000, pairs=300, steps=5, draws=20)
 
 
@@ -105,23 +105,23 @@ def use(size: Size) -> Iterator[Use]:
         yield Use(Path(folder), size)
 
 
-def waited(work: Callable[[], Any]) -> tuple[Cost, float | None]:
-    """What work costs, and the share of the time in which no thread ran or stood in line for a processor.
+def waited(work: Callable[[], Any]) -> tuple[float, float, float | None]:
+    """What work takes by the clock and of processors, and the share of the time in which no thread ran or could.
 
-    It is 0 where threads ran side by side for longer than that, and None where the system does not tell.
+    The last is None where the system does not tell.
     """
-    before = _in_line()
-    cost = measured(work)[1]
-    after = _in_line()
-    if before is None or after is None:
-        return cost, None
-    return cost, max(0.0, 1 - (cost.cpu + after - before) / cost.seconds)
-
-
-def _in_line() -> float | None:
-    """Seconds for which the threads of this process have waited for a processor that other work had."""
-    told = [path.read_text().split()[1] for path in Path("/proc/self/task").glob("*/schedstat")]
-    return sum(map(int, told)) / 1e9 if told else None
+    watcher = None
+    if Path("/proc/self/task").exists():
+        command = [sys.executable, "-m", "benchmarks.waiting", str(os.getpid())]
+        watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        time.sleep(_READY)
+        assert watcher.stdin is not None
+        print(file=watcher.stdin, flush=True)
+    seconds, cpu = time.perf_counter(), time.process_time()
+    work()
+    seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
+    told = "" if watcher is None else watcher.communicate()[0].strip()
+    return seconds, cpu, float(told) if told else None
 
 
 @contextmanager
@@ -153,13 +153,13 @@ def profiled(work: Callable[[], Any]) -> dict[str, Any]:
     profile = cProfile.Profile(time.process_time)
     profile.runcall(work)
     profile.create_stats()
-    own = {function: entry[2] for function, entry in profile.stats.items()}
-    total = sum(own.values())
-    costly = sorted(own, key=lambda function: -own[function])[:_SHOWN]
-    return {
-        "python_at_most": sum(own[function] for function in own if function[0] != _BUILT_IN) / total,
-        "functions": {_named(*function): own[function] / total for function in costly},
-    }
+    own, inside, total = Counter[str](), 0.0, 0.0
+    for function, entry in profile.stats.items():
+        own[_named(*function)] += entry[2]
+        inside += entry[2] if function[0] != _BUILT_IN else 0.0
+        total += entry[2]
+    costly = {name: seconds / total for name, seconds in own.most_common(_SHOWN)}
+    return {"python_at_most": inside / total, "functions": costly}
 
 
 def _named(file: str, line: int, name: str) -> str:
@@ -181,10 +181,10 @@ def profiles(size: Size, warm_up: Size) -> list[dict[str, Any]]:
     with use(size) as timed, use(size) as watched:
         for (name, step), again in zip(timed.steps().items(), watched.steps().values(), strict=True):
             with sampling() as inside:
-                cost, waiting = waited(step)
-            row = {"step": name, "seconds": cost.seconds, "cpu": cost.cpu, "waiting": waiting}
+                seconds, cpu, waiting = waited(step)
+            row = {"step": name, "seconds": seconds, "cpu": cpu, "waiting": waiting}
             rows.append({**row, "interpreter": inside[0] if inside else None, **profiled(again)})
-            print(f"{name}: {cost.cpu:.1f} processors' seconds", file=sys.stderr, flush=True)
+            print(f"{name}: {cpu:.1f} processors' seconds", file=sys.stderr, flush=True)
     return rows
 
 
