@@ -88,7 +88,7 @@ def features_of(
 
 
 def _weights(path: Path) -> dict[str, Tensor]:
-    return read_safetensors(path, f"The weights {path}", _AGAIN)[0]
+    return read_safetensors(path, f"The weights file {path}", _AGAIN)[0]
 
 
 def _foreign_files(where: Path) -> bool:

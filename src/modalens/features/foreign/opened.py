@@ -74,7 +74,7 @@ class Opened:
     @cached_property
     def header(self) -> dict[str, Any] | None:
         """The line of JSON that the weights begin with; None without."""
-        with open_file(self.weights, f"The weights {self.where}") as file:
+        with open_file(self.weights, f"The weights file {self.where}") as file:
             if file.read(1) != b"{":
                 return None
             file.seek(0)
@@ -94,7 +94,7 @@ class Opened:
         InputError, StoreError
             If the weights are damaged, too large, or anything but tensors by name.
         """
-        return _state(self._contents, f"The weights {self.where}")
+        return _state(self._contents, f"The weights file {self.where}")
 
     def beside(self, name: str) -> dict[str, Any] | None:
         """What a configuration that was saved in one file with the tensors holds; None without."""
@@ -104,7 +104,7 @@ class Opened:
     @cached_property
     def _contents(self) -> Any:
         """Whatever the file holds, of which nothing was run."""
-        subject = f"The weights {self.where}"
+        subject = f"The weights file {self.where}"
         if self.weights.suffix == ".safetensors":
             found, _ = read_safetensors(self.weights, subject, "get the file again")
             return found
