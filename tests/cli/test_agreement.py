@@ -37,3 +37,9 @@ def test_a_folder_that_another_process_writes_to_is_left_alone(run: Any, tmp_pat
     assert code == 2
     assert "nother process" in err
     assert not list((tmp_path / "out").glob("**/*.csv"))
+
+
+def test_a_folder_is_no_file_of_answers(run, tmp_path):
+    code, _, err = run("agreement", tmp_path)
+    assert code == 2
+    assert f"{tmp_path} is a folder, not a file." in err

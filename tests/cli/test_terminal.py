@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from modalens.cli import main
-from modalens.cli.output import frame_table, print_json, print_sentences
+from modalens.cli.output import frame_table, print_frame, print_json, print_sentences
 from modalens.errors import ModalensError
 from modalens.store.lock import alone_in
 from tests.cli.test_explain import learned, made  # noqa: F401 (fixtures)
@@ -25,6 +25,21 @@ def test_tables_and_sentences_hold_no_markup_and_move_no_cursor(capsys):
     assert "[/b]" in said
     assert "[red]" in said
     assert not set("\x1b\x07\u202e") & set(said)
+
+
+@pytest.mark.parametrize("width", [30, 80, 200])
+def test_a_terminal_narrower_than_a_table_loses_no_figure(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    values = 0.001 * np.arange(24).reshape(2, 12) + 0.123
+    frame = pd.DataFrame(values, columns=[f"measure {number}" for number in range(12)])
+    print_frame(frame.assign(n=[8128, 8256])[["n", *frame.columns]], "Sizes")
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert all(f"{value:.3f}" in said for value in values.flat)
+    assert max(map(len, said.splitlines())) <= width
+    tables = said.count("Sizes")
+    assert said.count("8128") == tables, "the first column stands in every part"
+    assert (tables == 1) == (width == 200)
 
 
 def test_a_folder_named_like_markup(run, tmp_path):

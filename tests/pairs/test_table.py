@@ -146,6 +146,9 @@ def test_not_utf8(images):
     (images / "t.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(ModalensError, match=r"is not UTF-8 text after line [0-9]+; save it as UTF-8"):
         list(load_pairs(f"csv:{images / 't.csv'}"))
+    (images / "t.csv").write_bytes("image,caption\na.png,café\n".encode("latin-1"))
+    with pytest.raises(ModalensError, match="is not UTF-8 text; save it as UTF-8"):
+        list(load_pairs(f"csv:{images / 't.csv'}"))
 
 
 def test_no_such_file(tmp_path):

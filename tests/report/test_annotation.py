@@ -205,6 +205,8 @@ def test_what_cannot_be_asked(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ModalensError, match="is a file; name a folder to write to"):
         write_annotation(gallery(), SAMPLES, tmp_path / "file")
+    with pytest.raises(ModalensError, match="file is a file; name a folder to write to"):
+        write_annotation(gallery(), SAMPLES, tmp_path / "file" / "within")
 
 
 def test_the_key_of_another_page_is_set_aside(tmp_path, caplog):

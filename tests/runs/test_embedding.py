@@ -181,6 +181,8 @@ def test_a_shard_of_nothing_but_bad_items(tmp_path):
         embed(FakePairs(items[:7]), FakeVLM(), tmp_path / "empty", **SMALL)
     with pytest.raises(ModalensError, match="gave no pair to embed"):
         embed(FakePairs([]), FakeVLM(), tmp_path / "emptier", **SMALL)
+    with pytest.raises(ModalensError, match=r"\(1 item skipped, the first because"):
+        embed(FakePairs(items[:1]), FakeVLM(), tmp_path / "one", **SMALL)
 
 
 def test_nan_from_the_model_stops_with_the_pair_named(tmp_path):

@@ -22,7 +22,7 @@ def agreement(
 
     --json prints each table as a list of rows.
     """
-    from modalens.cli.output import frame_table, print_json, print_sentences
+    from modalens.cli.output import print_frame, print_json, print_sentences
     from modalens.store.lock import alone_in
     from modalens.studies.rater_agreement.study import agreement as measure
 
@@ -33,9 +33,7 @@ def agreement(
     if json:
         print_json({name: frame.to_dict("records") for name, frame in result.tables.items()})
         return
-    from rich.console import Console
-
     print_sentences(result.statements)
     for name, frame in result.tables.items():
         if name != "features":
-            Console().print(frame_table(frame, name))
+            print_frame(frame, name)

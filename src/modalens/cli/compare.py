@@ -29,7 +29,7 @@ def compare(
 
     --json prints "page" (path), "pairs", "notes" and the rows of "summary", "values", "couples" and "changed".
     """
-    from modalens.cli.output import frame_table, print_json, print_sentences
+    from modalens.cli.output import print_frame, print_json, print_sentences
     from modalens.report.compared import statements
     from modalens.runs.comparing import compare as compared
     from modalens.runs.layout import RunFolder
@@ -49,8 +49,6 @@ def compare(
     if latex:
         print(found.to_latex())
         return
-    from rich.console import Console
-
-    Console().print(frame_table(found.wide(), "Value (95 % interval) [baseline]"))
+    print_frame(found.wide(), "Value (95 % interval) [baseline]")
     print_sentences(statements(found), "- ")
     print(f"Page: {page.resolve()}")

@@ -98,14 +98,12 @@ def _check_picture(picture: Path, image: Path | None) -> None:
 
 
 def _print(sides: dict[str, Any], features: pd.DataFrame, top: int, found: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    from modalens.cli.output import frame_table, print_sentences
+    from modalens.cli.output import print_frame, print_sentences
 
     first = next(iter(sides.values()))
     shown = min(top, len(features))
     title = f"{shown} of {len(features)} features of {first.representation} that fire, by share of energy"
-    Console().print(frame_table(_shown(features.head(top), list(sides)), title))
+    print_frame(_shown(features.head(top), list(sides)), title)
     for each in sides.values():
         shares = ", ".join(f"{name} {share:.0%}" for name, share in each.shares.items())
         print_sentences([f"Energy of the {each.modality} by class: {shares}"])

@@ -27,7 +27,7 @@ def interpret(
     --json prints, for each representation, "averages" and "fidelity" (rows of tables), "verdicts" (counts by side)
     and "verdicts_of_shuffled_pairs".
     """
-    from modalens.cli.output import frame_table, print_json, print_sentences
+    from modalens.cli.output import print_frame, print_json, print_sentences
     from modalens.runs.interpreting import interpret_run
     from modalens.runs.layout import RunFolder
 
@@ -46,12 +46,9 @@ def interpret(
             }
         )
         return
-    from rich.console import Console
-
-    console = Console()
     for name, each in found.items():
         averages = each.fidelity.averages_frame().query("metric == 'mono'").drop(columns="metric")
-        console.print(frame_table(averages, f"{name}: Mono by class"))
+        print_frame(averages, f"{name}: Mono by class", keys=2)
         for side, counts in each.bridges.counts().items():
             beside = each.bridges.shuffled_counts()[side]
             words = ", ".join(f"{counts[verdict]} {verdict} ({beside[verdict]})" for verdict in counts)

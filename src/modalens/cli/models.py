@@ -22,7 +22,7 @@ def models(
 
     --json prints "page" (path) and the rows of "models".
     """
-    from modalens.cli.output import frame_table, print_json, print_sentences
+    from modalens.cli.output import print_frame, print_json, print_sentences
     from modalens.report.models import save_models, shown_models, statements
     from modalens.runs.layout import RunFolder
     from modalens.runs.models_table import models_table
@@ -35,10 +35,8 @@ def models(
     if json:
         print_json({"page": str(page), "models": table.to_dict("records")})
         return
-    from rich.console import Console
-
     # One column a model: a terminal is narrower than the numbers of one are many.
     turned = shown_models(table).set_index("run").T.reset_index(names="")
-    Console().print(frame_table(turned, "Value (95 % interval) [baseline]"))
+    print_frame(turned, "Value (95 % interval) [baseline]")
     print_sentences(statements(table), "- ")
     print(f"Page: {page.resolve()}")

@@ -21,7 +21,7 @@ def name(
     --json prints "summary" (one row a way of naming) and "names" (one row a feature; "stands" where the name tells its
     samples better than other features' names do).
     """
-    from modalens.cli.output import frame_table, print_json
+    from modalens.cli.output import print_frame, print_json
     from modalens.runs.layout import RunFolder
     from modalens.runs.run import Run
 
@@ -31,8 +31,7 @@ def name(
         print_json({"summary": list(found.summary), "names": found.table.to_dict("records")})
         return
     import pandas as pd
-    from rich.console import Console
 
     shown = pd.DataFrame(found.summary).astype(object).set_index("way").T.reset_index(names="")
-    Console().print(frame_table(shown, "Names on held-out pairs, beside shuffled names"))
+    print_frame(shown, "Names on held-out pairs, beside shuffled names")
     print("Next: modalens report and modalens explain show the names that stand.")

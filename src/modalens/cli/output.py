@@ -17,6 +17,7 @@ from modalens.pairs.modality import many
 from modalens.runs.joined import JoinedScores
 from modalens.runs.scoring import Scores
 
+_WIDER_THAN_ANY = 100_000
 _GAP_NAMES = {
     "l2m_unbiased": "L2M",
     "l2m": "L2M, as published",
@@ -194,12 +195,36 @@ def print_joined(summary: Mapping[str, Any], title: str) -> None:
     console.print(classes)
     gaps = pd.DataFrame(summary["gaps"])
     l2m = gaps[gaps["measure"] == "l2m_unbiased"].drop(columns="measure")
-    console.print(frame_table(l2m, "L2M of each two modalities"))
+    print_frame(l2m, "L2M of each two modalities")
+
+
+def print_frame(frame: pd.DataFrame, title: str, keys: int = 1) -> None:
+    """Print a data frame as a table; columns that do not fit beside the others follow in a table below.
+
+    Parameters
+    ----------
+    frame, title
+        What is printed, and over it.
+    keys
+        The first so many columns stand in every table.
+    """
+    console = Console()
+    wide = console.options.update(max_width=_WIDER_THAN_ANY)  # or what is measured is cut to the terminal
+    first, parts = list(frame.columns[:keys]), [list(frame.columns[:keys])]
+    for name in frame.columns[keys:]:
+        wider = frame_table(frame[[*parts[-1], name]], title)
+        if console.measure(wider, options=wide).minimum <= console.width or len(parts[-1]) == keys:
+            parts[-1].append(name)
+        else:
+            parts.append([*first, name])
+    for part in parts:
+        console.print(frame_table(frame[part], title))
 
 
 def frame_table(frame: pd.DataFrame, title: str) -> Table:
     """A data frame as a table, numbers with three decimals, a dash for none; nothing in it is markup."""
-    table = Table(*(Column(Text(one_line(name))) for name in frame.columns), title=Text(one_line(title)))
+    heads = (Column(Text(one_line(name)), overflow="fold") for name in frame.columns)
+    table = Table(*heads, title=Text(one_line(title)))
     for row in frame.itertuples(index=False):
         table.add_row(*(Text(_said(value)) for value in row))
     return table

@@ -34,9 +34,7 @@ def sweep(run: RunPath, json: Json = False, *, config: dict[str, Any], training:
     --json prints "choice" ("n", "k", "reason"), "configurations" (means over seeds, lowest and highest seed), "rows"
     (one a configuration and seed), "pairs" and "notes".
     """
-    from rich.console import Console
-
-    from modalens.cli.output import frame_table, print_json
+    from modalens.cli.output import print_frame, print_json
     from modalens.runs.layout import RunFolder
     from modalens.runs.sweeping import sweep_run
 
@@ -55,8 +53,7 @@ def sweep(run: RunPath, json: Json = False, *, config: dict[str, Any], training:
     first, second = found.modalities
     heads = {name: head.format(first=first, second=second) for name, head in _SHOWN.items()}
     shown = found.summary[list(heads)].rename(columns=heads).dropna(axis=1, how="all")
-    console = Console()
-    console.print(frame_table(shown, f"Means over {found.seeds} seeds"))
+    print_frame(shown, f"Means over {found.seeds} seeds", keys=2)
     for note in found.notes:
         print(note)
     print(f"Recommended: {found.choice} {found.sureness}")

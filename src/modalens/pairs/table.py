@@ -167,9 +167,9 @@ class CsvPairs(Pairs):
                     if cells:
                         yield line, cells
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"The file '{self.path}' is not UTF-8 text after line {line}; save it as UTF-8."
-            ) from error
+            # It is read in blocks: of a file of few lines none is whole before the fault shows.
+            where = f" after line {line}" if line else ""
+            raise InputError(f"The file '{self.path}' is not UTF-8 text{where}; save it as UTF-8.") from error
         except csv.Error as error:
             raise InputError(f"The file '{self.path}' is malformed after line {line}: {error}.") from error
         except OSError as error:

@@ -179,9 +179,15 @@ def _tell(manifest: Manifest, effort: Effort, out: Path) -> None:
     skipped = manifest.skipped
     if not manifest.rows:
         because = f", the first because: {skipped[0]['id']}: {skipped[0]['reason']}" if skipped else ""
-        raise ModalensError(f"The source gave no pair to embed ({len(skipped)} items skipped{because}).")
+        items = "1 item" if len(skipped) == 1 else f"{len(skipped)} items"
+        raise ModalensError(f"The source gave no pair to embed ({items} skipped{because}).")
     if skipped:
-        logger.warning("%d items were skipped; they are listed in %s", len(skipped), out / "manifest.json")
+        said = (
+            "1 item was skipped; it is"
+            if len(skipped) == 1
+            else f"{len(skipped)} items were skipped; they are"
+        )
+        logger.warning("%s listed in %s", said, out / "manifest.json")
     waiting = effort.seconds.share_waiting
     if waiting is not None:
         logger.info("The image tower spent %.1f %% of its time waiting for images", 100 * waiting)

@@ -53,7 +53,9 @@ def read_document(path: Path, kind: str, version: int) -> dict[str, Any]:
 def require_file(path: Path) -> None:
     """Raise if there is no such file."""
     if not path.is_file():
-        raise ModalensError(f"There is no file {path}.")
+        raise ModalensError(
+            f"{path} is a folder, not a file." if path.is_dir() else f"There is no file {path}."
+        )
 
 
 def nan_to_null(value: Any) -> Any:

@@ -36,7 +36,8 @@ def alone_in(folder: Path, doing: str = "writing to") -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise ModalensError(f"{folder} is a file; name a folder to write to.") from error
+        above = next((each for each in folder.parents if each.is_file()), folder)
+        raise ModalensError(f"{above} is a file; name a folder to write to.") from error
     held = _held()
     key = folder.resolve()
     if key in held:  # a step within a step of this thread

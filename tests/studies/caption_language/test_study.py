@@ -1,5 +1,6 @@
 """The study of language on captions of which it is known what goes with which features."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -185,3 +186,11 @@ def test_figures(planted: StudyResult) -> None:
             canvas = PageCanvas(narrow)
             with drawing():
                 assert figure.draw({"sae": planted}, (), ("image", "text"), canvas).axes
+
+
+def test_words_of_images_alone_are_not_drawn(planted: StudyResult) -> None:
+    words = planted.tables["words"].assign(q=lambda table: np.where(table["side"] == "image", 0.01, 1.0))
+    found = replace(planted, tables={**planted.tables, "words": words})
+    assert [figure.name for figure in FIGURES if figure.fits(found)] == ["language_kinds"]
+    every = planted.tables["words"].assign(q=0.01)
+    assert all(figure.fits(replace(planted, tables={**planted.tables, "words": every})) for figure in FIGURES)

@@ -7,7 +7,10 @@ import pytest
 import modalens as ml
 from modalens.errors import ModalensError
 from modalens.studies.result import StudyResult
+from modalens.studies.steering.classes import ENDS, RETRIEVAL
+from modalens.studies.steering.config import SteerConfig
 from modalens.studies.steering.effects import alike_in_energy, rank_p
+from modalens.studies.steering.sentences import statements
 from modalens.studies.steering.words import caption_labels
 
 N, D, LABELS, PLANTED, EMPTY = 400, 32, 4, 8, 32
@@ -126,3 +129,12 @@ def test_labels_from_captions() -> None:
     assert set(found[:20]) == {"dog"} or set(found[:20]) == {"runs"}
     assert found[-1] is None
     assert caption_labels(["", "12"], 3).tolist() == [None, None]
+
+
+def test_one_feature_is_spoken_of_as_one() -> None:
+    numbers = {"whole": 0.2, "value": 0.2, "value_low": 0.1, "value_high": 0.3}
+    tests = {f"{name}{end}": 0.5 for name in ("random", "q", "detectable") for end in ENDS}
+    row = {"features": 1, "class": "cross", "gain": 4.0, "measure": RETRIEVAL, **numbers, **tests}
+    shares, doses = pd.DataFrame(columns=["side", "reader"]), pd.DataFrame(columns=["dose", "side"])
+    said = list(statements(shares, doses, pd.DataFrame([row]), SteerConfig()))
+    assert said[0].startswith("With the 1 cross feature times 4 ")

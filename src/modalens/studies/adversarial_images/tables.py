@@ -14,7 +14,14 @@ from scipy.stats import t as student
 from modalens.edit.energy_sets import EQUAL_ENERGY
 from modalens.edit.index_sets import CLASS, RANDOM
 from modalens.statistics.controls import against_random, corrected
-from modalens.studies.stats.sentences import CONTROLS, CORRECTED, beside_controls, class_words, q_words
+from modalens.studies.stats.sentences import (
+    CONTROLS,
+    CORRECTED,
+    beside_controls,
+    class_words,
+    counted_features,
+    q_words,
+)
 
 REFERENCE, ATTACK, ALL = "reference", "attack", "all"
 _NEAREST = 1000.0  # an image that arrives is infinitely nearer
@@ -205,8 +212,9 @@ def statements(success: pd.DataFrame, distances: pd.DataFrame, n: int, runs: int
             if not np.isnan(row[f"p{end}"])
         )
         said.append(
-            f"Aligned on {row['features']} {row['set']} features of {row['of']} ({row['energy']:.1%} of the energy) "
-            f"they got it in {_share(row)}, on random ones of {beside}: {_verdict(row, success)}."
+            f"Aligned on {counted_features(row['features'], row['set'])} of {row['of']} "
+            f"({row['energy']:.1%} of the energy) they got it in {_share(row)}, on random ones of {beside}: "
+            f"{_verdict(row, success)}."
         )
     if tested:
         tests = int(success[[f"p{end}" for end in CONTROLS]].notna().to_numpy().sum())

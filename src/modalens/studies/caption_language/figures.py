@@ -9,6 +9,7 @@ import pandas as pd
 from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL
 from modalens.studies.figure import Canvas, Results, StudyFigure, without_dictionary_baselines
+from modalens.studies.result import StudyResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,6 +94,14 @@ def words_by_class(
     return figure
 
 
+def _has_words(result: StudyResult) -> bool:
+    """Whether a word is found on the second side, which alone is drawn; the kinds' rows have the sides in order."""
+    if not len(result.tables.get("kinds", ())) or "words" not in result.tables:
+        return False
+    words, side = result.tables["words"], result.tables["kinds"]["side"].iloc[-1]
+    return bool(((words["side"] == side) & (words["q"] < LEVEL)).any())
+
+
 FIGURES = (
     StudyFigure(
         "language_kinds",
@@ -110,9 +119,7 @@ FIGURES = (
         "tables/language_words.csv.",
         "The words with which {second} activity lies most, and least, in features of each class, of those found at "
         "q < 0.05; lines are 95 % intervals by permutation of images.",
-        lambda result: (
-            bool((result.tables["words"]["q"] < LEVEL).any()) if "words" in result.tables else False
-        ),
+        _has_words,
         words_by_class,
     ),
 )

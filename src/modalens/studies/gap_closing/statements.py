@@ -11,7 +11,7 @@ from modalens.edit.index_sets import RANDOM, VARIANCE
 from modalens.statistics.controls import LEVEL
 from modalens.studies.gap_closing.evaluation import KINDS, MEAN_DIFFERENCE, MEANS, NOTHING
 from modalens.studies.gap_closing.measures import DIRECTED, recall_name
-from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
+from modalens.studies.stats.sentences import CORRECTED, counted_features, power_words, q_words
 
 ALL_ONE_SIDED = "one-sided"
 _RANK = 10
@@ -125,7 +125,7 @@ def _of_set(name: str, rows: Mapping[str, _Row], tests: _Tests, names: Mapping[s
     parts = (f"{measure} is {_number(own[key])}, {_against(tests[key])}" for key, measure in names.items())
     lost = f" In {1 - own[DIRECTED]:.1%} of pairs nothing is left of a side." if own[DIRECTED] < 1 else ""
     return (
-        f"Without the {own['removed']:,.0f} {name} features ({own['energy']:.1%} of the energy) "
+        f"Without the {counted_features(int(own['removed']), name)} ({own['energy']:.1%} of the energy) "
         f"{'; '.join(parts)}. As many features of largest variance: {_values(rows[KINDS[VARIANCE]], names)}.{lost}"
     )
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from modalens.pairs.modality import many
 from modalens.statistics.controls import LEVEL
-from modalens.studies.stats.sentences import CORRECTED, power_words, q_words
+from modalens.studies.stats.sentences import CORRECTED, counted_features, power_words, q_words
 from modalens.studies.steering.classes import ENDS, GAP, RETRIEVAL
 from modalens.studies.steering.config import SteerConfig
 
@@ -63,8 +63,8 @@ def _of_classes(classes: pd.DataFrame) -> Iterator[str]:
             for end, name in ENDS.items()
         )
         yield (
-            f"With the {row['features']} {row['class']} features times {row['gain']:g} {_MEASURES[RETRIEVAL]} goes "
-            f"from {row['whole']:.3f} to {_span(row, 'value', '{:.3f}')}, beside {beside}."
+            f"With the {counted_features(row['features'], row['class'])} times {row['gain']:g} "
+            f"{_MEASURES[RETRIEVAL]} goes from {row['whole']:.3f} to {_span(row, 'value', '{:.3f}')}, beside {beside}."
         )
     if tests:
         yield CORRECTED.format(tests)
