@@ -13,13 +13,37 @@ from modalens.errors import ModalensError
 from modalens.features import SAEConfig
 from modalens.interpret.fidelity import average_of_features
 from modalens.report.compared import Comparison, statements
-from modalens.runs.comparing import CompareConfig
+from modalens.runs.comparing import CompareConfig, over_seeds
 from modalens.runs.interpretation import Interpretation
 from modalens.runs.layout import RunFolder, names_of
 from modalens.runs.shared_pairs import score_again
 from tests.small_run import learn
 
 Interpreted = tuple[RunFolder, dict[str, Interpretation], list[object]]
+
+
+def test_intervals_over_seeds_stay_in_the_range_of_what_they_are_of() -> None:
+    values = {
+        "text features (twofold)": (51, 67),
+        "R@1 image to text": (0.97, 0.99),
+        "Mono on images": (0.1, 0.3),
+    }
+    rows = [
+        {"label": label, "metric": metric, "value": each[seed], "low": nan, "high": nan, "baseline": nan}
+        for metric, each in values.items()
+        for seed, label in enumerate(("a", "b"))
+    ]
+    summary = over_seeds(pd.DataFrame(rows), {"a": ("sae", "sae"), "b": ("sae", "sae")}).set_index("metric")
+    assert summary["low"].round(3).to_dict() == {
+        "text features (twofold)": 0.0,
+        "R@1 image to text": 0.853,
+        "Mono on images": -1.071,
+    }
+    assert summary["high"].round(3).to_dict() == {
+        "text features (twofold)": 160.65,
+        "R@1 image to text": 1.0,
+        "Mono on images": 1.471,
+    }
 
 
 def test_a_run_stands_beside_its_twin(interpreted: Interpreted, tmp_path: Path) -> None:

@@ -168,7 +168,8 @@ def over_seeds(values: pd.DataFrame, keys: Mapping[str, tuple[str, str]]) -> pd.
             low, high = float(of["low"].iloc[0]), float(of["high"].iloc[0])
             if n > 1:
                 reach = float(student.ppf(0.975, n - 1) * of["value"].std(ddof=1) / np.sqrt(n))
-                low, high = mean - reach, mean + reach
+                least, most = _range(metric)
+                low, high = max(mean - reach, least), min(mean + reach, most)
             rows.append(
                 {
                     "model": name,
@@ -181,6 +182,13 @@ def over_seeds(values: pd.DataFrame, keys: Mapping[str, tuple[str, str]]) -> pd.
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _range(metric: str) -> tuple[float, float]:
+    """Between what a metric lies, whatever the seeds."""
+    if metric.startswith("Mono"):
+        return -np.inf, np.inf
+    return 0.0, 1.0 if metric.startswith(("R@1", "mean of R", METRICS["separability"])) else np.inf
 
 
 def _couples(

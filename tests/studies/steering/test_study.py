@@ -9,7 +9,7 @@ from modalens.errors import ModalensError
 from modalens.studies.result import StudyResult
 from modalens.studies.steering.classes import ENDS, RETRIEVAL
 from modalens.studies.steering.config import SteerConfig
-from modalens.studies.steering.effects import alike_in_energy, rank_p
+from modalens.studies.steering.effects import Effects, Tested, alike_in_energy, rank_p, steerable
 from modalens.studies.steering.sentences import statements
 from modalens.studies.steering.words import caption_labels
 
@@ -121,6 +121,23 @@ def test_ranks_and_controls() -> None:
     assert beside.shape == (10, 2)
     assert (beside != np.arange(10)[:, None]).all()
     assert np.abs(beside - np.arange(10)[:, None]).max() <= 6
+
+
+def test_a_share_of_none_has_an_interval() -> None:
+    """Where no resample finds any direction, resamples tell nothing of how many there may be."""
+    none, random = np.zeros(100), np.arange(50.0)
+    found = Tested(
+        Effects(np.zeros((100, 5)), np.ones((100, 5)), np.zeros((100, 2)), none),
+        random,
+        none,
+        np.zeros((100, 20)),
+        np.tile(random[:, None], 20),
+        np.zeros((100, 20)),
+    )
+    share = steerable(found)
+    assert share.value == 0
+    assert share.low == pytest.approx(0, abs=1e-12)
+    assert share.high == pytest.approx(0.037, abs=0.001)
 
 
 def test_labels_from_captions() -> None:

@@ -162,7 +162,7 @@ def steerable(tested: Tested, independent: bool = False) -> Share:
     The false-discovery rate over the directions is 5 % (Benjamini and Hochberg), and the interval of what is beyond
     other features lies over 0. The interval of the share is the hull of the percentile and the basic bootstrap
     interval, since noise moves features over the bound, in the sample and again in each resample; of ``independent``
-    directions it is Wilson's over directions.
+    directions, and where every resample has the same share, such as none, it is Wilson's over directions.
     """
     q = corrected(tested.p)
     found = (q < LEVEL) & (tested.beyond_interval[0] > 0)
@@ -179,6 +179,8 @@ def steerable(tested: Tested, independent: bool = False) -> Share:
             )
         ]
     )
+    if (shares == found.mean()).all():
+        return Share(q, found, *share_interval(found))
     low, high = hull_interval(np.asarray(found.mean()), shares)
     return Share(q, found, float(found.mean()), max(0.0, float(low)), min(1.0, float(high)))
 
