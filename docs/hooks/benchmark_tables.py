@@ -39,7 +39,7 @@ def rows(name: str) -> str:
     if name.startswith("peers"):
         return f"{told}\n\n{markdown_peers(found['rows'])}"
     if name.startswith("profile"):
-        return f"{told}\n\n{markdown_profiles(found['rows'])}"
+        return f'{told}\n\n<div class="profiles" markdown>\n\n{markdown_profiles(found["rows"])}\n\n</div>'
     # The stylesheet gives the first column of these room: it holds sentences, and the others are many.
     return f'{told}\n\n<div class="rows" markdown>\n\n{markdown_rows(found["rows"])}\n\n</div>'
 

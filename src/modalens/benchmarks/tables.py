@@ -1,6 +1,7 @@
 """What was measured as cells of tables, for the terminal and for pages."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,7 +94,7 @@ def markdown_profiles(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table of what steps spend their time on, as ``benchmarks/profiles.py`` measures it."""
     lines = []
     for row in rows:
-        functions = [f"`{name}` {_percent(share)}" for name, share in row["functions"].items()]
+        functions = [f"`{_short(name)}` {_percent(share)}" for name, share in row["functions"].items()]
         lines.append(
             {
                 "step": row["step"],
@@ -106,6 +107,14 @@ def markdown_profiles(rows: Sequence[Mapping[str, Any]]) -> str:
             }
         )
     return _markdown(lines)
+
+
+def _short(function: str) -> str:
+    """A function by its own name and that of what it belongs to, as cProfile names it otherwise."""
+    function = re.sub(r"^method '(\w+)' of '(.+)' objects$", r"\2.\1", function).removeprefix(
+        "built-in method "
+    )
+    return ".".join(function.split(".")[-2:])
 
 
 def markdown_circumstances(found: Mapping[str, Any]) -> str:
