@@ -7,7 +7,8 @@ import typer
 
 from modalens.cli.options import Json, RunPath, takes
 from modalens.runs.choice import ScopeOfOne
-from modalens.runs.exporting import ATLAS, EXPORT, TARGETS, ExportConfig
+from modalens.runs.export_files import EXPORT
+from modalens.runs.exporting import ATLAS, TARGETS, ExportConfig
 
 
 @takes(ScopeOfOne, ExportConfig)

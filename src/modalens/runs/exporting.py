@@ -3,8 +3,7 @@
 import gzip
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,19 @@ import pandas as pd
 from jaxtyping import Int
 
 from modalens.arrays import iter_blocks, normalize_rows, read_rows
-from modalens.errors import InputError, ModalensError
-from modalens.hashing import sha256_of
+from modalens.errors import InputError
 from modalens.options import Options, option
 from modalens.pairs.modality import IMAGE
+from modalens.runs.export_files import put_files
 from modalens.runs.galleries import previews_of
 from modalens.runs.interpretation import SIDES, Interpretation
 from modalens.runs.interpreting import load_interpretation
-from modalens.runs.layout import RunFolder
 from modalens.runs.naming import load_names
 from modalens.runs.representations import Representation
 from modalens.store.atomic import whole_file, write_text
-from modalens.store.documents import read_document, write_document
-from modalens.store.lock import alone_in
 
 ATLAS, NEURONPEDIA, CSV, PARQUET, SAELENS = "embedding-atlas", "neuronpedia", "csv", "parquet", "saelens"
 TARGETS = (ATLAS, NEURONPEDIA, CSV, PARQUET, SAELENS)
-EXPORT = "export"
-"""Folder of exports in a run."""
-# The files of an export are made in this folder, and then named with their checksums in this record.
-_MADE, _RECORD, _KIND, _SCHEMA_VERSION = ".export.partial", ".export.json", "modalens export", 1
 # Neuronpedia's exports hold so many features a file.
 _BATCH = 1024
 # Whom its rows belong to: DEFAULT_CREATOR_USER_ID of an instance that sets none. A row without an owner is refused.
@@ -99,77 +91,7 @@ def export(
     }
     if to not in writers:
         raise InputError(f"There is no export to {to!r}; there are {', '.join(TARGETS)}.")
-    folder = Path(out)
-    _check_place(folder, each.run)
-    with alone_in(folder):
-        made = folder / _MADE
-        shutil.rmtree(made, ignore_errors=True)  # of a process that died
-        try:
-            paths = [path.relative_to(made) for path in writers[to](each, made, config)]
-            _put(paths, made, folder)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-    return [folder / path for path in paths]
-
-
-def _check_place(folder: Path, run: RunFolder) -> None:
-    """Refuse a folder among the parts of a run, where files of other tools would be taken for a part.
-
-    Raises
-    ------
-    InputError
-        If it is one.
-    """
-    place = folder.resolve()
-    if place.is_relative_to(run.whole.folder.resolve()) and not any(
-        place.is_relative_to((each.folder / EXPORT).resolve()) for each in (run, run.whole)
-    ):
-        raise InputError(
-            f"{folder} lies among the parts of the run; name a folder outside it, or none for {EXPORT}/ in the run."
-        )
-
-
-def _put(paths: Sequence[Path], made: Path, folder: Path) -> None:
-    """Move finished files to their places, never over one that no export wrote.
-
-    Raises
-    ------
-    InputError
-        If there is such a file; nothing is moved then.
-    """
-    sums = {path: sha256_of(made / path) for path in paths}
-    known = _written(folder)
-    for path, checksum in sums.items():
-        there = folder / path
-        own = {checksum, *known.get(path.as_posix(), ())}
-        if there.exists() and not (there.is_file() and sha256_of(there) in own):
-            raise InputError(
-                f"{there} is there already, and not as an export wrote it; name another folder, or move it away."
-            )
-
-    def record(earlier: Mapping[str, Sequence[str]]) -> None:
-        now = {path.as_posix(): [*earlier.get(path.as_posix(), ()), own] for path, own in sums.items()}
-        write_document(folder / _RECORD, _KIND, _SCHEMA_VERSION, {"files": {**known, **now}})
-
-    record(known)  # a process that dies on the way leaves files of either export
-    for path in paths:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (made / path).replace(folder / path)
-    record({})
-
-
-def _written(folder: Path) -> dict[str, list[str]]:
-    """Checksums of the files that exports wrote to a folder, several where one of them did not end."""
-    try:
-        files = read_document(folder / _RECORD, _KIND, _SCHEMA_VERSION).get("files")
-    except ModalensError:
-        return {}
-    known = files.items() if isinstance(files, dict) else ()
-    return {
-        name: [each for each in sums if isinstance(each, str)]
-        for name, sums in known
-        if isinstance(sums, list)
-    }
+    return put_files(Path(out), each.run, lambda made: writers[to](each, made, config))
 
 
 def feature_table(each: Representation) -> pd.DataFrame:

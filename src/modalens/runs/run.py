@@ -17,7 +17,8 @@ from modalens.interpret.sweep import Sweep
 from modalens.pairs import Pairs
 from modalens.runs.choice import RAW, one_of
 from modalens.runs.explaining import ExplainedPair, Explanation, explain, explain_pair
-from modalens.runs.exporting import EXPORT, export
+from modalens.runs.export_files import EXPORT
+from modalens.runs.exporting import export
 from modalens.runs.import_config import ImportConfig
 from modalens.runs.importing import import_features
 from modalens.runs.interpretation import Interpretation, InterpretConfig
