@@ -70,9 +70,8 @@ def _over(
 ) -> int:
     """List the features of a block that are over a bound after the ``number`` so far, and count them."""
     some = row[start : start + _BLOCK]
-    for place in range(
-        len(some)
-    ):  # each is written, and the next over it: a branch would often be foreseen wrongly
+    # Each is written, and the next over it: a branch would often be foreseen wrongly.
+    for place in range(len(some)):
         passed[number], strength[number] = start + place, some[place]
         number += some[place] > bound
     return number
