@@ -1,9 +1,16 @@
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from modalens.cli import main
+from modalens.runs import origin
+from modalens.runs.layout import RunFolder
+from tests.fakes import FakeVLM
+from tests.small_run import make_run, make_table
 
 
 @pytest.fixture
@@ -30,3 +37,19 @@ def run_json(run):
         return json.loads(out)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A small run with features, made once."""
+    folder = tmp_path_factory.mktemp("explained")
+    return make_run(folder / "run", make_table(folder))
+
+
+@pytest.fixture
+def made(learned: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to do things to, beside a red picture; its model needs no weights."""
+    shutil.copytree(learned.folder, tmp_path / "run")
+    monkeypatch.setattr(origin, "load_vlm", lambda *args, **kwargs: FakeVLM(revision="1"))
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    return tmp_path / "run"

@@ -1,30 +1,11 @@
 """Explaining a text, an image and both on the command line."""
 
 import os
-import shutil
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from modalens.runs import origin
-from modalens.runs.layout import RunFolder
-from tests.fakes import FakeVLM
-from tests.small_run import make_run, make_table
-
-
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    folder = tmp_path_factory.mktemp("explained")
-    return make_run(folder / "run", make_table(folder))
-
-
-@pytest.fixture
-def made(learned: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(learned.folder, tmp_path / "run")
-    monkeypatch.setattr(origin, "load_vlm", lambda *args, **kwargs: FakeVLM(revision="1"))
-    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
-    return tmp_path / "run"
 
 
 def test_a_text(made, run, run_json):

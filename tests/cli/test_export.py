@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_explain import learned, made  # noqa: F401 (fixtures)
 
-
-def test_tables_of_a_run(made, run, run_json):  # noqa: F811
+def test_tables_of_a_run(made, run, run_json):
     words = ("export", made, "--features", "sae", "--to", "csv")
     found = run_json(*words)
     assert found["features"] == "sae"
@@ -20,7 +18,7 @@ def test_tables_of_a_run(made, run, run_json):  # noqa: F811
 
 
 @pytest.mark.parametrize("to", ["../../outside", "xml", "."])
-def test_what_is_no_format_writes_nothing_in_the_run_or_beside_it(made, run, to):  # noqa: F811
+def test_what_is_no_format_writes_nothing_in_the_run_or_beside_it(made, run, to):
     before = sorted(made.parent.rglob("*"))
     code, _, err = run("export", made, "--features", "sae", "--to", to)
     assert code == 2

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from modalens.runs.naming import read_vocabulary
-from tests.cli.test_explain import learned, made  # noqa: F401 (fixtures)
 
 
-def test_names_by_captions_and_by_a_vocabulary(made, run, run_json):  # noqa: F811
+def test_names_by_captions_and_by_a_vocabulary(made, run, run_json):
     found = run_json("name", made, "--features", "sae", "--shuffles", 19)
     assert [row["way"] for row in found["summary"]] == ["captions"]
     assert len(found["names"]) == 16
@@ -67,7 +66,7 @@ def test_words_that_cannot_be_read_cost_themselves(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_named_is_one_sentence(made, run, words, sentence):  # noqa: F811
+def test_what_cannot_be_named_is_one_sentence(made, run, words, sentence):
     for name, text in (("empty", "\n \n"), ("twice", "tea\n tea \n"), ("two", "tea\nred\n")):
         (made.parent / f"{name}.txt").write_text(text, encoding="utf-8")
     np.save(made.parent / "9.npy", np.ones((2, 9), np.float32))

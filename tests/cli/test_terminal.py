@@ -13,7 +13,6 @@ from modalens.cli import main
 from modalens.cli.output import frame_table, print_frame, print_json, print_sentences
 from modalens.errors import ModalensError
 from modalens.store.lock import alone_in
-from tests.cli.test_explain import learned, made  # noqa: F401 (fixtures)
 
 HOSTILE = "[/b] [red]\x1b]0;title\x07 \u202eabc\nnext"
 
@@ -60,7 +59,7 @@ def test_json_is_ascii(capsys):
     assert json.loads(said) == {"caption": "caf\u00e9 \U0001f600 \udcff"}
 
 
-def test_a_terminal_of_few_letters_takes_all(made, monkeypatch):  # noqa: F811
+def test_a_terminal_of_few_letters_takes_all(made, monkeypatch):
     words = ["explain", str(made), "--features", "sae", "--text", "th\u00e9 \udcff"]
     monkeypatch.setattr(sys, "argv", ["modalens", *words, "--image", str(made.parent / "red.png")])
     raw = BytesIO()
@@ -72,7 +71,7 @@ def test_a_terminal_of_few_letters_takes_all(made, monkeypatch):  # noqa: F811
     assert b"of the image by class" in raw.getvalue()
 
 
-def test_letters_that_nothing_draws_are_drawn_as_such(made, run_json):  # noqa: F811
+def test_letters_that_nothing_draws_are_drawn_as_such(made, run_json):
     picture = made.parent / "p.png"
     words = ("explain", made, "--features", "sae", "--text", "tea \udcff", "--picture", picture)
     assert run_json(*words)["samples"]["text"]["sample"] == "tea \ufffd"
